@@ -1,0 +1,1 @@
+"""robot_rl: sample-efficient reinforcement learning on a Franka arm, with a person in the loop."""

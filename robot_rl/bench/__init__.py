@@ -1,0 +1,1 @@
+"""Benchmarks behind `robot-rl bench NAME`; each prints a table and one JSON object."""

@@ -1,0 +1,1 @@
+"""The environment: the one place where an intervention is decided."""

@@ -1,0 +1,49 @@
+"""Every error of robot_rl derives from RobotRLError and says what was wrong and what is valid."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class RobotRLError(Exception):
+    """Root of all errors raised by robot_rl."""
+
+
+class UnknownNameError(RobotRLError, KeyError):
+    """A name was looked up that does not exist; the message lists the ones that do."""
+
+    def __init__(self, kind: str, name: str, valid: Iterable[str]) -> None:
+        self.kind, self.name, self.valid = kind, name, sorted(valid)
+        near = get_close_matches(name, self.valid, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        super().__init__(f"Unknown {kind} {name!r}.{hint} Valid are: {', '.join(self.valid)}.")
+
+    def __str__(self) -> str:
+        return str(self.args[0])  # KeyError would show the message in quotes
+
+
+class ConfigError(RobotRLError, ValueError):
+    """A configuration value or key is not acceptable."""
+
+
+class SpecError(RobotRLError, ValueError):
+    """An array does not fit its spec; the message names the array."""
+
+
+class ActionError(SpecError):
+    """An action has the wrong shape or type."""
+
+
+class EpisodeError(RobotRLError, RuntimeError):
+    """The environment was stepped outside an episode."""
+
+
+class StoppedError(RobotRLError, RuntimeError):
+    """Motion was commanded while the robot is stopped; `recover()` is needed first."""
+
+
+class DeviceError(RobotRLError, RuntimeError):
+    """A device did not answer, or answered nonsense."""
+
+
+class SetupError(RobotRLError, RuntimeError):
+    """Something that the machine must provide (a library, a file) is missing."""

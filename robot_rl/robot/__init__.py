@@ -1,0 +1,1 @@
+"""Arm, Gripper, Camera and Teleop: protocols, fakes, and the robot composed of them."""

@@ -1,0 +1,86 @@
+"""The devices as the rest of the project sees them. Constructors store; only these verbs act.
+
+Fakes, simulated devices, drivers and ROS proxies all implement these, and all pass the contract tests in
+`tests/contracts.py`.
+"""
+
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robot_rl.geometry import Pose
+from robot_rl.types import ArmState, Command, Reason, StopRecord
+
+
+@runtime_checkable
+class Arm(Protocol):
+    """A Cartesian-impedance-controlled arm: a spring pulls its TCP to the equilibrium pose."""
+
+    def state(self) -> ArmState:
+        """Newest state."""
+        ...
+
+    def set_equilibrium_pose(self, pose: Pose, stamp_ns: int) -> None:
+        """Move the spring's rest pose (T_base_tcp) there within one policy period after `stamp_ns`.
+
+        Raises:
+            StoppedError: the arm is stopped.
+            SpecError: the pose is not finite.
+        """
+        ...
+
+    def set_impedance(self, preset: str) -> None:
+        """Change to a named impedance preset; stiffness moves there smoothly.
+
+        Raises:
+            UnknownNameError: no such preset.
+        """
+        ...
+
+    def stop(self, reason: Reason = Reason.REQUESTED, detail: str = "") -> StopRecord:
+        """Hold softly where the arm is now and refuse motion. The first stop's record is kept and returned."""
+        ...
+
+    def recover(self) -> None:
+        """Allow motion again, from the present pose."""
+        ...
+
+
+@runtime_checkable
+class Gripper(Protocol):
+    """A parallel gripper."""
+
+    def width(self) -> float:
+        """Present opening [m]."""
+        ...
+
+    def max_width(self) -> float:
+        """Largest opening [m]."""
+        ...
+
+    def set_width(self, width_m: float) -> None:
+        """Start moving to an opening [m], clipped to what is possible; does not wait."""
+        ...
+
+
+@runtime_checkable
+class Camera(Protocol):
+    """A colour camera."""
+
+    def read(self) -> tuple[int, NDArray[np.uint8]]:
+        """(stamp_ns of the exposure, RGB image (H, W, 3)) of the newest frame."""
+        ...
+
+
+@runtime_checkable
+class Teleop(Protocol):
+    """A device, or a scripted person, that may correct the robot."""
+
+    def reset(self) -> None:
+        """An episode starts."""
+        ...
+
+    def read(self) -> Command | None:
+        """What the person does now; None when nothing is connected or the person does nothing."""
+        ...

@@ -1,0 +1,1 @@
+"""A Franka in MuJoCo: scene, devices, tasks, the scripted expert and the scripted human."""
