@@ -1,5 +1,7 @@
 """Every error of robot_rl derives from RobotRLError and says what was wrong and what is valid."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -19,6 +21,9 @@ class UnknownNameError(RobotRLError, KeyError):
 
     def __str__(self) -> str:
         return str(self.args[0])  # KeyError would show the message in quotes
+
+    def __reduce__(self) -> tuple[type[UnknownNameError], tuple[str, str, list[str]]]:
+        return type(self), (self.kind, self.name, self.valid)  # so that it can cross to another process
 
 
 class ConfigError(RobotRLError, ValueError):

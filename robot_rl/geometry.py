@@ -12,10 +12,13 @@ Formulas: Sola, Deray, Atchuthan, "A micro Lie theory for state estimation in ro
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from robot_rl.errors import SpecError
 
 Array = NDArray[np.float64]
 
@@ -80,7 +83,7 @@ def quaternion_log(quaternion: ArrayLike) -> Array:
     sine = float(np.sqrt(q[0] * q[0] + q[1] * q[1] + q[2] * q[2]))
     if sine < _SMALL_ANGLE:
         return 2.0 * q[:3]
-    return q[:3] * (2.0 * np.arctan2(sine, q[3]) / sine)
+    return q[:3] * (2.0 * math.atan2(sine, q[3]) / sine)
 
 
 def quaternion_exp(rotation_vector: ArrayLike) -> Array:
@@ -115,7 +118,7 @@ def block_diagonal(rotation: Array) -> Array:
 def _freeze(value: ArrayLike, size: int, name: str) -> Array:
     array = np.array(value, dtype=np.float64)
     if array.shape != (size,):
-        raise ValueError(f"{name} must have shape ({size},), got {array.shape}.")
+        raise SpecError(f"{name} must have shape ({size},), got {array.shape}.")
     array.setflags(write=False)
     return array
 
@@ -132,7 +135,7 @@ class Pose:
         quaternion = np.asarray(self.quaternion, dtype=np.float64)
         norm = float(np.linalg.norm(quaternion))
         if norm < 1e-6:
-            raise ValueError(f"quaternion must not be zero, got {quaternion}.")
+            raise SpecError(f"quaternion must not be zero, got {quaternion}.")
         if abs(norm - 1.0) > 1e-12:  # a unit quaternion passes bit for bit
             quaternion = quaternion / norm
         object.__setattr__(self, "quaternion", _freeze(quaternion, 4, "quaternion"))
@@ -158,9 +161,7 @@ class Pose:
             left_jacobian = np.eye(3) + 0.5 * hat + hat @ hat / 6.0
         else:
             left_jacobian = (
-                np.eye(3)
-                + (1.0 - np.cos(angle)) / angle**2 * hat
-                + (angle - np.sin(angle)) / angle**3 * hat @ hat
+                np.eye(3) + (1.0 - np.cos(angle)) / angle**2 * hat + (angle - np.sin(angle)) / angle**3 * hat @ hat
             )
         return cls(left_jacobian @ tangent[:3], quaternion_exp(theta))
 
@@ -173,9 +174,7 @@ class Pose:
             inverse_jacobian = np.eye(3) - 0.5 * hat + hat @ hat / 12.0
         else:
             half = 0.5 * angle
-            inverse_jacobian = (
-                np.eye(3) - 0.5 * hat + (1.0 - half * np.cos(half) / np.sin(half)) / angle**2 * hat @ hat
-            )
+            inverse_jacobian = np.eye(3) - 0.5 * hat + (1.0 - half * np.cos(half) / np.sin(half)) / angle**2 * hat @ hat
         return np.concatenate([inverse_jacobian @ self.position, theta])
 
     @property
@@ -216,6 +215,4 @@ class Pose:
     def is_close(self, other: Pose, position_m: float = 1e-9, angle_rad: float = 1e-9) -> bool:
         """Whether both poses agree within the tolerances."""
         error = self.inverse() @ other
-        return bool(
-            np.linalg.norm(error.position) <= position_m and np.linalg.norm(error.rotation_vector) <= angle_rad
-        )
+        return bool(np.linalg.norm(error.position) <= position_m and np.linalg.norm(error.rotation_vector) <= angle_rad)

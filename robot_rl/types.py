@@ -1,5 +1,7 @@
 """The values that cross borders. All are immutable; arrays are (v, omega) or (force, torque) ordered.
 
+Those that hold arrays are equal only to themselves: the truth of `array == array` is ambiguous.
+
 `restart`, `running`, `termination` and `truncation` build time steps, so that the end of the task and the end
 of the time cannot be confused: termination has discount 0, truncation keeps 1 and therefore bootstraps.
 """
@@ -39,7 +41,6 @@ class Button(enum.Enum):
     SUCCESS = "success"
     FAILURE = "failure"
     ABORT = "abort"
-    PAUSE = "pause"
 
 
 class Reason(enum.Enum):
@@ -84,7 +85,7 @@ class StopRecord:
     stamp_ns: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Observation:
     """What the policy sees.
 
@@ -101,7 +102,7 @@ class Observation:
     base_action: NDArray[np.float32] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TimeStep:
     """What one step of the environment returns.
 
@@ -140,9 +141,7 @@ def restart(observation: Observation, action_size: int) -> TimeStep:
     return TimeStep(StepType.FIRST, observation, 0.0, 1.0, np.zeros(action_size, np.float32), Source.POLICY)
 
 
-def running(
-    observation: Observation, reward: float, applied_action: NDArray[np.float32], source: Source
-) -> TimeStep:
+def running(observation: Observation, reward: float, applied_action: NDArray[np.float32], source: Source) -> TimeStep:
     """A time step inside an episode: discount 1."""
     return TimeStep(StepType.MID, observation, reward, 1.0, applied_action, source)
 
@@ -162,6 +161,21 @@ def truncation(
 
 
 @dataclass(frozen=True)
+class Outcome:
+    """What a task says of the present situation.
+
+    Attributes:
+        reward: of the step that ended.
+        is_terminal: whether the task ended (success or failure), as opposed to the time.
+        is_success: whether it ended well.
+    """
+
+    reward: float = 0.0
+    is_terminal: bool = False
+    is_success: bool = False
+
+
+@dataclass(frozen=True, eq=False)
 class ArmState:
     """State of an arm at one moment.
 
@@ -186,7 +200,7 @@ class ArmState:
     stop: StopRecord | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Command:
     """What a person's device says at one moment.
 

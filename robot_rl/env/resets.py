@@ -1,0 +1,82 @@
+"""How the robot gets from the end of one episode to the start of the next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from robot_rl.clock import Clock, to_ns
+from robot_rl.geometry import Pose, quaternion_exp, quaternion_multiply
+from robot_rl.robot.protocols import Arm
+from robot_rl.robot.robot import Robot
+
+
+class Reset(Protocol):
+    """Two moves, between which the scene is arranged anew."""
+
+    def retreat(self, robot: Robot, clock: Clock) -> None:
+        """Get clear of the scene."""
+        ...
+
+    def approach(self, robot: Robot, clock: Clock, start_pose: Pose) -> None:
+        """Stand still at `start_pose` (T_base_tcp)."""
+        ...
+
+
+@dataclass(frozen=True)
+class ScriptedReset:
+    """Pull back along the tool's axis, move to the start in a straight line, wait: the way a real robot does it.
+
+    Attributes:
+        lift_m: how far to pull back from where the episode ended.
+        speed_m_s, speed_rad_s: of the moves.
+        settle_s: rest at the end.
+        preset: impedance while moving.
+        start_width_m: gripper opening at the start; None to leave the gripper alone.
+        period_s: time between two commands.
+    """
+
+    lift_m: float = 0.1
+    speed_m_s: float = 0.2
+    speed_rad_s: float = 1.0
+    settle_s: float = 0.5
+    preset: str = "precision"
+    start_width_m: float | None = None
+    period_s: float = 0.1
+
+    def retreat(self, robot: Robot, clock: Clock) -> None:
+        """Pull back by `lift_m`, opening the gripper first when the task starts with it open."""
+        robot.arm.set_impedance(self.preset)
+        if self.start_width_m is not None and robot.gripper is not None:
+            robot.gripper.set_width(self.start_width_m)
+            clock.sleep_until_ns(clock.now_ns() + to_ns(self.settle_s))
+        pose = robot.arm.state().tcp_pose
+        self._move(robot.arm, clock, pose @ Pose(np.array([0.0, 0.0, -self.lift_m])))
+
+    def approach(self, robot: Robot, clock: Clock, start_pose: Pose) -> None:
+        """Move above the start, then onto it, and settle."""
+        above = start_pose @ Pose(np.array([0.0, 0.0, -0.5 * self.lift_m]))
+        self._move(robot.arm, clock, above)
+        self._move(robot.arm, clock, start_pose)
+        clock.sleep_until_ns(clock.now_ns() + to_ns(self.settle_s))
+
+    def _move(self, arm: Arm, clock: Clock, goal: Pose) -> None:
+        """Straight line at constant speed, one waypoint a period."""
+        start = arm.state().tcp_pose
+        rotation_vector = (start.inverse() @ goal).rotation_vector
+        duration_s = max(
+            float(np.linalg.norm(goal.position - start.position)) / self.speed_m_s,
+            float(np.linalg.norm(rotation_vector)) / self.speed_rad_s,
+        )
+        steps = max(1, int(np.ceil(duration_s / self.period_s)))
+        for step in range(1, steps + 1):
+            share = step / steps
+            waypoint = Pose(
+                start.position + share * (goal.position - start.position),
+                quaternion_multiply(start.quaternion, quaternion_exp(share * rotation_vector)),
+            )
+            now_ns = clock.now_ns()
+            arm.set_equilibrium_pose(waypoint, now_ns)
+            clock.sleep_until_ns(now_ns + to_ns(self.period_s))

@@ -1,0 +1,232 @@
+"""The environment. The only place where an intervention is decided, and where an action becomes a command.
+
+A control step lasts one policy period. A person's device is read `teleop_rate_hz` times within it, so that a
+takeover starts at once and not at the next step. What the step stores as its action is the mean over the period
+of what was asked for, through the same action map and the same safety filter for policy and person, after all
+corrections: what the robot executed.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from robot_rl.clock import Clock, to_ns
+from robot_rl.control.action_map import ActionMap
+from robot_rl.control.safety import SafetyFilter, SafetyLimits
+from robot_rl.env.observation import make_observation, make_observation_spec
+from robot_rl.env.takeover import Takeover
+from robot_rl.env.resets import Reset
+from robot_rl.env.task import EpisodeConfig, Task
+from robot_rl.errors import EpisodeError, StoppedError
+from robot_rl.geometry import Pose
+from robot_rl.robot.protocols import Teleop
+from robot_rl.robot.robot import Robot, RobotReading
+from robot_rl.specs import EnvironmentSpec
+from robot_rl.types import (
+    ArmState,
+    Button,
+    Correction,
+    Observation,
+    Outcome,
+    Reason,
+    RobotCommand,
+    Source,
+    TimeStep,
+    restart,
+    running,
+    termination,
+    truncation,
+)
+
+
+class RobotEnv:
+    """A robot, a task and perhaps a person, as an episodic environment."""
+
+    def __init__(
+        self,
+        robot: Robot,
+        task: Task,
+        reset_procedure: Reset,
+        clock: Clock,
+        config: EpisodeConfig,
+        teleop: Teleop | None = None,
+    ) -> None:
+        """Store the parts; nothing moves before `reset`."""
+        self.robot, self.task, self.clock, self.config = robot, task, clock, config
+        self._reset_procedure = reset_procedure
+        self.action_map = ActionMap(
+            config.translation_scale_m,
+            config.rotation_scale_rad,
+            robot.max_width_m if config.has_gripper else None,
+            config.action_frame,
+            config.action_reference,
+        )
+        limits = SafetyLimits(
+            box_lower_m=config.box_lower_m,
+            box_upper_m=config.box_upper_m,
+            max_tilt_rad=config.max_tilt_rad,
+            max_force_n=config.max_force_n,
+        )
+        self._safety = SafetyFilter(limits, 1.0 / config.rate_hz)
+        self._takeover = Takeover(teleop, clock, config.takeover_dead_band, config.takeover_hold_s)
+        self._ticks = max(1, round(config.teleop_rate_hz / config.rate_hz)) if teleop else 1
+        self._generator = np.random.default_rng()
+        self._reading: RobotReading | None = None
+        self._reset_pose = Pose()
+        self._rest_pose = Pose()
+        self._step_count = 0
+        self._period_ns = to_ns(1.0 / config.rate_hz)
+        self._period_start_ns = 0
+        self._corrections: list[Correction] = []
+        self.outcome = Outcome()
+
+    @property
+    def spec(self) -> EnvironmentSpec:
+        """Specs of observation and action; reads each camera once to learn the image sizes."""
+        shapes = {name: camera.read()[1].shape[:2] for name, camera in self.robot.cameras.items()}
+        return EnvironmentSpec(
+            make_observation_spec(self.task.estimate_size, {k: (v[0], v[1]) for k, v in shapes.items()}),
+            self.action_map.action_size,
+            self.config.step_limit,
+            self.config.rate_hz,
+        )
+
+    def reset(self, seed: int | None = None) -> TimeStep:
+        """Start an episode.
+
+        Args:
+            seed: makes this and the following episodes reproducible.
+
+        Raises:
+            StoppedError: the robot is stopped, before or during the reset; nothing is cleared silently.
+        """
+        if seed is not None:
+            self._generator = np.random.default_rng(seed)
+        stop = self.robot.arm.state().stop
+        if stop is not None:
+            raise StoppedError(f"The arm is stopped ({stop.reason.value}: {stop.detail}); call recover() first.")
+        self._reset_procedure.retreat(self.robot, self.clock)
+        self._reset_procedure.approach(self.robot, self.clock, self.task.arrange(self._generator))
+        self.robot.arm.set_impedance(self.config.impedance)
+        self._takeover.reset()
+        self._safety.reset()
+        self._step_count = 0
+        self._corrections.clear()
+        self.outcome = Outcome()
+        self._period_start_ns = self.clock.now_ns()
+        self._reading = self.robot.observe()
+        self._reset_pose = self._rest_pose = self._reading.state.tcp_pose
+        return restart(self._observe(self._reading), self.action_map.action_size)
+
+    def step(self, action: ArrayLike) -> TimeStep:
+        """Run one policy period and return what came of it.
+
+        Args:
+            action: normalised, shape (A,). Values beyond [-1, 1] are clipped; one that is not finite makes the
+                arm hold. Both are reported in `corrections`.
+
+        Raises:
+            ActionError: wrong shape.
+            EpisodeError: no episode is running.
+        """
+        wanted = self.action_map.validate(action)
+        if self._reading is None:
+            raise EpisodeError("step() needs a running episode: call reset() first, also after the last time step.")
+        self._corrections.clear()
+        applied, source = self._act(self._clip(wanted), self._reading)
+        self._step_count += 1
+        self._reading = self.robot.observe()
+        return self._judge(self._reading, applied, source)
+
+    @property
+    def corrections(self) -> tuple[Correction, ...]:
+        """What the last step changed in its action and commands, each with its reason."""
+        return tuple(self._corrections)
+
+    def _clip(self, action: NDArray[np.float32]) -> NDArray[np.float32]:
+        if not np.isfinite(action).all():
+            self._corrections.append(
+                Correction(Reason.NOT_FINITE, float("nan"), f"action {action} is not finite: held")
+            )
+            return np.zeros_like(action)
+        clipped = np.clip(action, -1.0, 1.0)
+        excess = float(np.max(np.abs(action - clipped)))
+        if excess > 0.0:
+            self._corrections.append(
+                Correction(Reason.OUT_OF_RANGE, excess, f"action {action} was clipped to [-1, 1]")
+            )
+        return clipped
+
+    def _act(self, action: NDArray[np.float32], reading: RobotReading) -> tuple[NDArray[np.float32], Source]:
+        """Command one period, tick by tick; return the action executed in all, and whose it was."""
+        tick_ns = self._period_ns // self._ticks
+        if self.clock.now_ns() >= self._period_start_ns + self._period_ns:
+            self._period_start_ns = self.clock.now_ns()  # an overrun delays the schedule, it is not caught up with
+        measured = reading.state.tcp_pose
+        reference = measured if self.action_map.reference == "measured" else self._rest_pose
+        source, part, part_start = Source.POLICY, action, 0
+        past = np.zeros_like(action)  # sum over the ticks of what earlier parts of this period asked for
+        applied = action
+        for tick in range(self._ticks):
+            human = self._takeover.read(self.action_map, measured)
+            if human is not None:
+                source, wanted = Source.HUMAN, human
+            else:  # after a hand-back the policy's old action is outdated: rest until the next step
+                wanted = part if source is Source.POLICY else np.zeros_like(action)
+            if tick == 0:
+                part = wanted
+                applied = self._send(part, reference, reading.state)
+            elif not np.array_equal(wanted, part):
+                past += part * np.float32(tick - part_start)
+                part, part_start = wanted, tick
+                whole = (past + part * np.float32(self._ticks - tick)) / np.float32(self._ticks)
+                whole[6:] = part[6:]  # a gripper does not go halfway
+                applied = self._send(whole, reference, self.robot.arm.state())
+            self.clock.sleep_until_ns(self._period_start_ns + (tick + 1) * tick_ns)
+        self._period_start_ns += self._period_ns
+        return applied, source
+
+    def _send(self, action: NDArray[np.float32], reference: Pose, state: ArmState) -> NDArray[np.float32]:
+        """Make a command of an action, make it safe, send it; return the action that it amounts to."""
+        command = RobotCommand(
+            self.action_map.to_pose(action, reference), self._period_start_ns, self.action_map.to_width(action)
+        )
+        filtered = self._safety.filter(command, state, self.clock.now_ns())
+        self._corrections.extend(filtered.corrections)
+        try:
+            self.robot.apply(filtered.command)
+        except StoppedError as error:
+            self._corrections.append(Correction(Reason.STOPPED, 1.0, str(error)))
+            return np.zeros_like(action)
+        self._rest_pose = filtered.command.pose
+        applied = action if not filtered.corrections else self.action_map.to_action(self._rest_pose, reference)
+        if self.config.has_gripper:
+            # What the gripper did is one of three things; anything between is not what was executed.
+            width_m = filtered.command.width_m
+            applied = applied.copy()
+            applied[6] = 0.0 if width_m is None else 1.0 if width_m > 0.0 else -1.0
+        return applied
+
+    def _judge(self, reading: RobotReading, applied: NDArray[np.float32], source: Source) -> TimeStep:
+        """Turn the end of a period into a time step: ended by the task, by a person, by a stop, by time, or not."""
+        observation = self._observe(reading)
+        self.outcome = self.task.evaluate(reading)
+        buttons = self._takeover.buttons
+        if Button.SUCCESS in buttons:
+            self.outcome = Outcome(1.0, is_terminal=True, is_success=True)
+        elif Button.FAILURE in buttons:
+            self.outcome = Outcome(0.0, is_terminal=True)
+        if self.outcome.is_terminal:
+            self._reading = None
+            return termination(observation, self.outcome.reward, applied, source)
+        stop = reading.state.stop
+        if stop is not None:
+            self._corrections.append(Correction(Reason.STOPPED, 1.0, f"{stop.reason.value}: {stop.detail}"))
+        if stop is not None or Button.ABORT in buttons or self._step_count >= self.config.step_limit:
+            self._reading = None
+            return truncation(observation, self.outcome.reward, applied, source)
+        return running(observation, self.outcome.reward, applied, source)
+
+    def _observe(self, reading: RobotReading) -> Observation:
+        return make_observation(reading, self._reset_pose, self.robot.max_width_m, self.task.estimate(reading))

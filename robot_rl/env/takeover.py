@@ -1,0 +1,51 @@
+"""When a person has the robot: decided from their device alone. Used by `RobotEnv` and nobody else."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robot_rl.clock import Clock, to_ns
+from robot_rl.control.action_map import ActionMap
+from robot_rl.geometry import Pose
+from robot_rl.robot.protocols import Teleop
+from robot_rl.types import Button
+
+MAX_COMMAND_AGE_S = 0.2
+"""A device that has fallen silent must not keep the robot moving."""
+
+
+class Takeover:
+    """Starts with the first motion beyond the dead band, or a gripper button; ends when that has been still a while."""
+
+    def __init__(self, teleop: Teleop | None, clock: Clock, dead_band: float, hold_s: float) -> None:
+        self._teleop, self._clock = teleop, clock
+        self._dead_band, self._hold_ns = dead_band, to_ns(hold_s)
+        self._until_ns = -1
+        self.buttons: frozenset[Button] = frozenset()
+
+    def reset(self) -> None:
+        """An episode starts: nobody has taken over."""
+        self._until_ns = -1
+        self.buttons = frozenset()
+        if self._teleop is not None:
+            self._teleop.reset()
+
+    def read(self, action_map: ActionMap, tcp_pose: Pose) -> NDArray[np.float32] | None:
+        """The person's action now, or None while the policy has the robot. Collects buttons on the way."""
+        if self._teleop is None:
+            return None
+        now_ns = self._clock.now_ns()
+        command = self._teleop.read()
+        if command is not None and now_ns - command.stamp_ns > to_ns(MAX_COMMAND_AGE_S):
+            command = None
+        twist, gripper = np.zeros(6), 0.0
+        if command is not None:
+            self.buttons |= command.buttons
+            is_finite = bool(np.isfinite(command.twist_base).all() and np.isfinite(command.gripper))
+            if is_finite and (np.abs(command.twist_base).max() > self._dead_band or command.gripper != 0.0):
+                self._until_ns = now_ns + self._hold_ns
+                twist, gripper = command.twist_base, command.gripper
+        if now_ns >= self._until_ns:
+            return None
+        return action_map.from_twist_base(twist, tcp_pose, gripper)

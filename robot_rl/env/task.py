@@ -1,0 +1,73 @@
+"""What a task is to the environment: how it starts, what is known of it, when it has succeeded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from robot_rl.control.action_map import ActionFrame, ActionReference
+from robot_rl.geometry import Array, Pose
+from robot_rl.robot.robot import RobotReading
+from robot_rl.types import Outcome
+
+
+class Task(Protocol):
+    """One task on one robot."""
+
+    @property
+    def name(self) -> str:
+        """Name in the configuration."""
+        ...
+
+    @property
+    def estimate_size(self) -> int:
+        """Number of values of the task estimate."""
+        ...
+
+    def arrange(self, generator: np.random.Generator) -> Pose:
+        """Arrange the scene of the next episode, the robot being clear of it; return the start pose T_base_tcp."""
+        ...
+
+    def estimate(self, reading: RobotReading) -> Array:
+        """What is known of the target, relative to the tool: independent of where the base stands."""
+        ...
+
+    def evaluate(self, reading: RobotReading) -> Outcome:
+        """Judge the present situation."""
+        ...
+
+
+@dataclass(frozen=True)
+class EpisodeConfig:
+    """How the environment runs a task.
+
+    Attributes:
+        rate_hz: control steps per second.
+        step_limit: steps after which the episode is truncated.
+        translation_scale_m, rotation_scale_rad: a full deflection of the action.
+        has_gripper: whether the action has a seventh element for the gripper.
+        action_frame, action_reference: see `ActionMap`.
+        impedance: preset while the policy acts.
+        box_lower_m, box_upper_m, max_tilt_rad, max_force_n: see `SafetyLimits`.
+        teleop_rate_hz: how often a person's device is read.
+        takeover_dead_band: deflection from which a person takes over.
+        takeover_hold_s: time without motion after which they have handed back.
+    """
+
+    rate_hz: float = 10.0
+    step_limit: int = 100
+    translation_scale_m: float = 0.01
+    rotation_scale_rad: float = 0.06
+    has_gripper: bool = False
+    action_frame: ActionFrame = "tcp"
+    action_reference: ActionReference = "measured"
+    impedance: str = "insertion"
+    box_lower_m: tuple[float, float, float] = (0.3, -0.3, 0.005)
+    box_upper_m: tuple[float, float, float] = (0.7, 0.3, 0.5)
+    max_tilt_rad: float = 0.35
+    max_force_n: float = 60.0
+    teleop_rate_hz: float = 100.0
+    takeover_dead_band: float = 0.05
+    takeover_hold_s: float = 0.3

@@ -1,0 +1,270 @@
+"""A Franka and its surroundings in MuJoCo: owns model, data and the impedance law, and makes time pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+
+from robot_rl.clock import NS_PER_S
+from robot_rl.control.law import ImpedanceLaw
+from robot_rl.geometry import Array, Pose
+from robot_rl.sim import franka, stepping
+from robot_rl.types import Reason, StopRecord
+
+TICK_NS = 1_000_000
+"""One tick of law and physics."""
+
+WRENCH_FILTER_S = 0.01
+"""Time constant of the wrench's low-pass: the real estimate is about as slow."""
+
+_CONTACT_SENSOR = "hand_contact"
+
+
+@dataclass(frozen=True)
+class SimulationState:
+    """Everything needed to continue bit for bit: an opaque value of `Simulation.save`."""
+
+    physics: Array
+    body_poses: tuple[tuple[int, Array], ...]
+    law: bytes
+    torque: Array
+    wrench: Array
+    tick_count: int
+    stop: StopRecord | None
+
+
+class Simulation:
+    """Physics and impedance law at 1 kHz.
+
+    Args:
+        spec: a scene with the robot in it (`workcell.make_workcell_spec` and what a task added).
+        preset: impedance preset at the start.
+    """
+
+    def __init__(self, spec: mujoco.MjSpec, preset: str = "insertion") -> None:
+        _add_contact_sensor(spec)
+        self.model = spec.compile()
+        # On an error MuJoCo would silently start again from the initial state; here it becomes a stop.
+        self.model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
+        self.data = mujoco.MjData(self.model)
+        self.law = ImpedanceLaw(preset)
+        self.stop_record: StopRecord | None = None
+        self.torque = np.zeros(7)
+        self.wrench = np.zeros(6)
+        self.peak_force = np.zeros(1)
+        self.law_status = 0
+        self._tick_count = 0
+        self._moved_bodies: dict[int, None] = {}
+        self._tcp = self.model.site(franka.TCP_SITE_NAME).id
+        self._gripper = self.model.actuator(franka.GRIPPER_ACTUATOR_NAME).id
+        self._bind()
+        self.place_robot(franka.HOME_JOINTS, franka.MAX_GRIPPER_WIDTH_M)
+
+    def _bind(self) -> None:
+        """Find mjData's arrays once; the views stay valid for the life of `data`."""
+        data = self.data
+        sensor = self.model.sensor(_CONTACT_SENSOR)
+        self._tcp_position = data.site_xpos[self._tcp]
+        self._tcp_rotation = data.site_xmat[self._tcp]
+        self._contact = data.sensordata[sensor.adr[0] : sensor.adr[0] + 9]
+        self._width_tendon = self.model.tendon(franka.GRIPPER_TENDON_NAME).id
+        self._dt_s = float(self.model.opt.timestep)
+        if franka.joint_dof_addresses(self.model).tolist() != list(range(7)):
+            raise ValueError("The arm's joints must come first in the scene: add objects after the robot.")
+
+    # --- time ---------------------------------------------------------------------------------------------------
+
+    def now_ns(self) -> int:
+        """Simulated time [ns]."""
+        return self._tick_count * TICK_NS
+
+    def advance_to_ns(self, stamp_ns: int) -> None:
+        """Let time pass until `stamp_ns`."""
+        ticks = -(-(stamp_ns - self.now_ns()) // TICK_NS)
+        if ticks > 0:
+            self.advance(ticks)
+
+    def advance(self, ticks: int) -> None:
+        """Let some milliseconds pass. Physics that left the finite numbers are undone, and the arm stops."""
+        data = self.data
+        before = self._physics_state()
+        status = stepping.advance(
+            self.model._address,
+            data._address,
+            ticks,
+            self._tcp,
+            data.qpos,
+            data.qvel,
+            data.qfrc_bias,
+            data.qfrc_gravcomp,
+            self._tcp_position,
+            self._tcp_rotation,
+            self._contact,
+            data.ctrl,
+            self.law.parameters_record,
+            self.law.state_record,
+            self.torque,
+            self.wrench,
+            self._dt_s / (self._dt_s + WRENCH_FILTER_S),
+            self.peak_force,
+            self._dt_s,
+        )
+        self._tick_count += ticks
+        if status < 0:
+            self._undo(before)
+            return
+        self.law_status = status
+        self.refresh()
+
+    def _undo(self, physics: Array) -> None:
+        mujoco.mj_setState(self.model, self.data, physics, mujoco.mjtState.mjSTATE_INTEGRATION)
+        self.data.qvel[:] = 0.0
+        self.torque[:] = 0.0
+        self.wrench[:] = 0.0
+        self.refresh()
+        self.restart_law()
+        self.stop(Reason.UNSTABLE, "the physics left the finite numbers; the last good state is restored")
+
+    def refresh(self) -> None:
+        """Bring kinematics up to the present positions, for readings and pictures."""
+        mujoco.mj_kinematics(self.model, self.data)
+        mujoco.mj_comPos(self.model, self.data)
+        mujoco.mj_camlight(self.model, self.data)
+        mujoco.mj_tendon(self.model, self.data)
+
+    # --- the arm ------------------------------------------------------------------------------------------------
+
+    def tcp_pose(self) -> Pose:
+        """T_base_tcp; the base is the world."""
+        return Pose.from_matrix(self._tcp_rotation.reshape(3, 3), self._tcp_position)
+
+    def tcp_jacobian(self) -> Array:
+        """Jacobian of the TCP for the arm's joints, (v, omega) in base axes. Shape (6, 7)."""
+        jacobian = np.zeros((6, self.model.nv))
+        mujoco.mj_jacSite(self.model, self.data, jacobian[:3], jacobian[3:], self._tcp)
+        return jacobian[:, :7]
+
+    @property
+    def joint_positions(self) -> Array:
+        """[rad], shape (7,); a view."""
+        return self.data.qpos[:7]
+
+    @property
+    def joint_velocities(self) -> Array:
+        """[rad/s], shape (7,); a view."""
+        return self.data.qvel[:7]
+
+    @property
+    def width_m(self) -> float:
+        """Opening of the gripper [m]."""
+        return float(self.data.ten_length[self._width_tendon])
+
+    def set_width(self, width_m: float) -> None:
+        """Command the gripper's opening [m]."""
+        self.data.ctrl[self._gripper] = width_m
+
+    def stop(self, reason: Reason, detail: str) -> StopRecord:
+        """Hold softly at the present pose; the first stop's record is kept."""
+        if self.stop_record is None:
+            self.stop_record = StopRecord(reason, detail, self.now_ns())
+            self.law.set_target(self.tcp_pose(), 0.0)
+        return self.stop_record
+
+    def recover(self) -> None:
+        """End a stop: the present pose becomes the rest pose."""
+        self.stop_record = None
+        self.law.set_target(self.tcp_pose(), 0.0)
+
+    def place_robot(self, joint_positions: Array, width_m: float) -> None:
+        """Put the robot there at rest, as if it had always stood there. A stop is not cleared by it."""
+        self.data.qvel[:] = 0.0
+        self.data.qacc_warmstart[:] = 0.0
+        self.data.qpos[:7] = joint_positions
+        for name in franka.FINGER_JOINT_NAMES:
+            self.data.qpos[self.model.joint(name).qposadr[0]] = 0.5 * width_m
+        self.set_width(width_m)
+        self.torque[:] = 0.0
+        self.wrench[:] = 0.0
+        self.refresh()
+        self.restart_law()
+
+    def restart_law(self) -> None:
+        """Start the law anew at the present pose, its gains fully on: nothing pulls, so nothing can jump."""
+        self.law.start(self.joint_positions.copy(), self.tcp_pose())
+        self.law.state_record["ramp"] = 1.0
+
+    # --- the scene ----------------------------------------------------------------------------------------------
+
+    def set_body_pose(self, name: str, pose: Pose) -> None:
+        """Move a body that has no joint, relative to its parent; part of the saved state."""
+        body = self.model.body(name).id
+        self._moved_bodies[body] = None
+        self.model.body_pos[body] = pose.position
+        self.model.body_quat[body] = pose.quaternion[[3, 0, 1, 2]]
+        self.refresh()
+
+    def body_pose(self, name: str) -> Pose:
+        """T_base_body."""
+        body = self.data.body(name)
+        return Pose(body.xpos, body.xquat[[1, 2, 3, 0]])
+
+    def set_free_body_pose(self, joint: str, pose: Pose) -> None:
+        """Put a body with a free joint somewhere, at rest."""
+        address, dof = self.model.joint(joint).qposadr[0], self.model.joint(joint).dofadr[0]
+        self.data.qpos[address : address + 3] = pose.position
+        self.data.qpos[address + 3 : address + 7] = pose.quaternion[[3, 0, 1, 2]]
+        self.data.qvel[dof : dof + 6] = 0.0
+        self.refresh()
+
+    # --- save and restore ---------------------------------------------------------------------------------------
+
+    def _physics_state(self) -> Array:
+        state = np.empty(mujoco.mj_stateSize(self.model, mujoco.mjtState.mjSTATE_INTEGRATION))
+        mujoco.mj_getState(self.model, self.data, state, mujoco.mjtState.mjSTATE_INTEGRATION)
+        return state
+
+    def save(self) -> SimulationState:
+        """Take a snapshot from which `restore` continues bit for bit."""
+        model = self.model
+        poses = tuple((i, np.concatenate([model.body_pos[i], model.body_quat[i]])) for i in sorted(self._moved_bodies))
+        return SimulationState(
+            self._physics_state(),
+            poses,
+            self.law.save(),
+            self.torque.copy(),
+            self.wrench.copy(),
+            self._tick_count,
+            self.stop_record,
+        )
+
+    def restore(self, state: SimulationState) -> None:
+        """Return to a snapshot of this simulation."""
+        mujoco.mj_setState(self.model, self.data, state.physics, mujoco.mjtState.mjSTATE_INTEGRATION)
+        for body, pose in state.body_poses:
+            self._moved_bodies[body] = None
+            self.model.body_pos[body], self.model.body_quat[body] = pose[:3], pose[3:]
+        self.law.restore(state.law)
+        self.torque[:], self.wrench[:] = state.torque, state.wrench
+        self._tick_count, self.stop_record = state.tick_count, state.stop
+        self.refresh()
+
+
+def seconds_to_ticks(seconds: float) -> int:
+    """Whole ticks nearest to a time."""
+    return round(seconds * NS_PER_S / TICK_NS)
+
+
+def _add_contact_sensor(spec: mujoco.MjSpec) -> None:
+    """Measure the net contact wrench of the hand and what it holds, about the centre of the contacts, in world axes."""
+    sensor = spec.add_sensor(
+        name=_CONTACT_SENSOR,
+        type=mujoco.mjtSensor.mjSENS_CONTACT,
+        objtype=mujoco.mjtObj.mjOBJ_XBODY,
+        objname=franka.HAND_BODY_NAME,
+    )
+    # force, torque and position; reduced to the net force; one row (MuJoCo XML reference, sensor/contact)
+    force, torque, position = 1, 2, 4
+    net_force, rows = 3, 1
+    sensor.intprm = [(1 << force) | (1 << torque) | (1 << position), net_force, rows]
