@@ -70,21 +70,20 @@ def null_torque(
 def friction(parameters: np.void, j: int, velocity: float, spring_torque: float, use: float) -> float:
     """Compensation [Nm] of the friction of joint j; `use` is the largest part of a clip that an axis uses.
 
-    Near the target the Coulomb part takes the sign of what the spring pulls at, not of the velocity: only so does it
-    help at rest, and it damps nothing away (a velocity sign is negative damping where friction is less than
-    modelled: 3 mm of limit cycle on an arm without friction, against none). As an axis uses up its clip this gives
-    way to the velocity's sign, which vanishes in a contact at rest and so leaves the force budget alone.
+    The Coulomb part takes the sign of what the spring pulls at, not of the velocity: only so does it help at rest,
+    and it is no negative damping (where friction is less than modelled, a velocity sign makes an arm without
+    friction cycle over 3 mm in free space, and chatter in contact). It fades as an axis uses up its clip, so that in
+    a hard contact the force budget is the spring's alone. Without a `friction_rest_torque_nm` it is the usual model
+    by velocity.
     """
-    ratio = parameters["friction_ratio"]
-    moving = ratio * parameters["friction_viscous_nm_s_rad"][j] * velocity
     coulomb = parameters["friction_coulomb_nm"][j]
-    sliding = ratio * math.tanh(velocity / parameters["friction_velocity_rad_s"])
+    viscous = parameters["friction_viscous_nm_s_rad"][j] * velocity
     scale = parameters["friction_rest_torque_nm"]
-    if scale <= 0.0:
-        return float(moving + coulomb * sliding)
-    resting = parameters["friction_rest_ratio"] * math.tanh(spring_torque / scale)
-    blend = use * use
-    return float(moving + coulomb * (blend * sliding + (1.0 - blend) * resting))
+    if scale > 0.0:
+        part = parameters["friction_rest_ratio"] * (1.0 - use * use) * math.tanh(spring_torque / scale)
+    else:
+        part = parameters["friction_ratio"] * math.tanh(velocity / parameters["friction_velocity_rad_s"])
+    return float(parameters["friction_ratio"] * viscous + coulomb * part)
 
 
 @compiled

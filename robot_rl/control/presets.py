@@ -55,11 +55,11 @@ class ImpedanceParameters:
         null_limit_nm: largest posture torque of a joint. null_pseudoinverse_damping: of the kinematic projector.
         singular_ratio: det(A) / prod(A_ii) of A = J M^-1 J^T below which A is damped. singular_floor: how much, as a
             part of A's diagonal, at the singularity itself.
-        friction_ratio, friction_rest_ratio: part of the friction that is compensated, in [0, 1): by the velocity's
-            sign, and by the sign of the spring's pull near the target.
         friction_coulomb_nm, friction_viscous_nm_s_rad: friction of the joints.
-        friction_velocity_rad_s: speed at which sliding friction has come up to tanh(1).
-        friction_rest_torque_nm: spring torque at which compensation at rest has come up to tanh(1); 0: velocity only.
+        friction_ratio: part of the viscous (and, by velocity, of the Coulomb) friction compensated, in [0, 1).
+        friction_velocity_rad_s: speed at which Coulomb friction by velocity has come up to tanh(1).
+        friction_rest_ratio: part of the Coulomb friction compensated by the spring's pull, in [0, 1).
+        friction_rest_torque_nm: pull at which that has come up to tanh(1); 0 compensates by velocity instead.
         joint_lower_rad, joint_upper_rad, joint_margin_rad, joint_repulsion_nm: repulsion inside the margin.
         torque_limit_nm: saturation. torque_step_nm: largest change in one tick; an FR3 aborts at 1 Nm/ms.
         gain_filter_s, clip_filter_s: time constants with which changed gains and clips come into force; 0 is at once.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class SceneConfig:
-    """Ranges of a scene; every value is drawn uniformly from +- its range unless it says otherwise.
+    """Ranges of a scene; every value is drawn uniformly from +- its range. The defaults are the standard peg's.
 
     Attributes:
         clearance_m: gap between part and hole, on each side.
@@ -27,10 +27,10 @@ class SceneConfig:
     chamfer_m: float = 0.001
     target_position_range_m: float = 0.03
     target_yaw_range_rad: float = 0.1745
-    estimate_position_error_m: float = 0.0
-    estimate_yaw_error_rad: float = 0.0
-    in_hand_position_error_m: float = 0.0
-    in_hand_rotation_error_rad: float = 0.0
+    estimate_position_error_m: float = 0.00075
+    estimate_yaw_error_rad: float = 0.01745
+    in_hand_position_error_m: float = 0.0005
+    in_hand_rotation_error_rad: float = 0.01745
     start_lateral_range_m: float = 0.03
     start_height_range_m: tuple[float, float] = (0.03, 0.06)
     start_tilt_range_rad: float = 0.08

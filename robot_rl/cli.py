@@ -1,0 +1,102 @@
+"""The command `robot-rl`: composes the parts, and turns errors into one clear line."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from robot_rl.errors import RobotRLError, UnknownNameError
+
+_EPILOG = """examples:
+  robot-rl eval policy=expert task=peg episodes=50 seed=0
+  robot-rl eval policy=expert task=plug episodes=5 video=plug.mp4     also writes the contact sheet plug.png
+  robot-rl eval policy=blind task=peg_hard task.scene.clearance_m=0.0005
+  robot-rl config eval task=pick_cube                                 every key, with its value in force
+  robot-rl bench sim
+  robot-rl bench control
+
+Every key of the configuration can be set as KEY=VALUE; a wrong one is answered with the right ones.
+"""
+
+BENCHES = ("control", "sim", "peg_grid")
+_CONFIGS = {"eval": "EvalConfig", "env": "EnvConfig"}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    parser = _make_parser()
+    parsed = parser.parse_args(arguments)
+    try:
+        code: int = parsed.run(parsed)
+    except RobotRLError as error:
+        print(f"robot-rl: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("robot-rl: interrupted", file=sys.stderr)
+        return 130
+    return code
+
+
+def _make_parser() -> argparse.ArgumentParser:
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        prog="robot-rl",
+        description="Train and evaluate policies for contact-rich tasks on a Franka arm, simulated or real.",
+        epilog=_EPILOG,
+        formatter_class=raw,
+    )
+    parser.add_argument("--version", action="version", version=f"robot-rl {version('robot-rl')}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    evaluation = commands.add_parser(
+        "eval",
+        help="evaluate a policy and print its success rate",
+        description="Evaluate a policy. The last line printed is a JSON object with success_rate, ci95, episodes and "
+        "cycle_time_s.",
+        epilog="`robot-rl config eval` prints every key with its default.\n\n" + _EPILOG,
+        formatter_class=raw,
+    )
+    evaluation.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="for example task=peg episodes=50")
+    evaluation.set_defaults(run=_run_eval)
+
+    bench = commands.add_parser("bench", help="measure; prints a table and one JSON object")
+    bench.add_argument("name", metavar="NAME", help=", ".join(BENCHES))
+    bench.add_argument("options", nargs="*", metavar="KEY=VALUE")
+    bench.set_defaults(run=_run_bench)
+
+    config = commands.add_parser("config", help="print a configuration as it would be used")
+    config.add_argument("name", metavar="NAME", choices=sorted(_CONFIGS), help=", ".join(sorted(_CONFIGS)))
+    config.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
+    config.set_defaults(run=_run_config)
+    return parser
+
+
+def _run_eval(parsed: argparse.Namespace) -> int:
+    from robot_rl.runtime import evaluate_command
+
+    return evaluate_command.run(parsed.overrides)
+
+
+def _run_bench(parsed: argparse.Namespace) -> int:
+    if parsed.name not in BENCHES:
+        raise UnknownNameError("benchmark", parsed.name, BENCHES)
+    code: int = importlib.import_module(f"robot_rl.bench.{parsed.name}").run(parsed.options)
+    return code
+
+
+def _run_config(parsed: argparse.Namespace) -> int:
+    from robot_rl import config as configuration
+    from robot_rl.runtime import config as schemas
+
+    schema = getattr(schemas, _CONFIGS[parsed.name])
+    print(configuration.to_yaml(configuration.load(schema, parsed.name, parsed.overrides)), end="")
+    for group in configuration.groups():
+        print(f"# {group}: {', '.join(configuration.choices(group))}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,129 @@
+"""Configuration: dataclass defaults, overridden by the YAML files of `configs/` and by `key=value` words.
+
+Hydra composes, pydantic turns the result into the frozen dataclass and checks its types. A wrong key or a wrong
+choice is an error that lists the right ones.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import TypeAdapter, ValidationError
+
+from robot_rl.errors import ConfigError, UnknownNameError
+
+T = TypeVar("T")
+
+
+def config_directory() -> Path:
+    """Folder of the YAML files: inside the installed package, or the repository's `configs/`."""
+    package = Path(__file__).resolve().parent
+    for candidate in (package / "configs", package.parent / "configs"):
+        if candidate.is_dir():
+            return candidate
+    raise ConfigError(f"No configs folder beside or inside {package}: the installation is incomplete.")
+
+
+def load(schema: type[T], name: str, overrides: list[str] | tuple[str, ...] = ()) -> T:
+    """Compose `configs/NAME.yaml` over the dataclass's defaults, apply `key=value` overrides, return the dataclass.
+
+    Args:
+        schema: frozen dataclass whose every field has a default.
+        name: of the YAML file, whose list of defaults begins with `NAME_defaults`.
+        overrides: words such as `task=peg` (choose a file of a group) or `task.scene.clearance_m=0.0003`.
+
+    Raises:
+        ConfigError: a word that cannot be read, a key that does not exist, or a value of the wrong type.
+        UnknownNameError: a choice that does not exist.
+    """
+    defaults = to_plain(schema())
+    ConfigStore.instance().store(name=f"{name}_defaults", node=defaults)
+    directory = config_directory()
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(config_dir=str(directory), version_base="1.3"):
+            composed = compose(config_name=name, overrides=list(overrides))
+        plain = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        _explain(overrides, defaults, directory)
+        raise ConfigError(_first_lines(error)) from error
+    try:
+        return TypeAdapter(schema).validate_python(plain)
+    except ValidationError as error:
+        raise ConfigError(_describe(error)) from error
+
+
+def to_plain(config: Any) -> dict[str, Any]:
+    """A config dataclass as nested dicts, lists and scalars, fit for YAML."""
+    plain: dict[str, Any] = OmegaConf.to_container(OmegaConf.create(_listed(dataclasses.asdict(config))))  # type: ignore[assignment]
+    return plain
+
+
+def to_yaml(config: Any) -> str:
+    """A config dataclass as YAML."""
+    return yaml.safe_dump(to_plain(config), sort_keys=False)
+
+
+def choices(group: str) -> list[str]:
+    """Names of the YAML files of a group, as in `task=NAME`."""
+    return sorted(path.stem for path in (config_directory() / group).glob("*.yaml"))
+
+
+def groups() -> list[str]:
+    """Names of the groups: the folders of `configs/`."""
+    return sorted(path.name for path in config_directory().iterdir() if path.is_dir())
+
+
+def _listed(value: Any) -> Any:
+    """Tuples become lists: YAML and OmegaConf know no others."""
+    if isinstance(value, dict):
+        return {key: _listed(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_listed(item) for item in value]
+    return value
+
+
+def _explain(overrides: list[str] | tuple[str, ...], defaults: dict[str, Any], directory: Path) -> None:
+    """Raise the clearest error that fits one of the overrides; return if all of them look right."""
+    for word in overrides:
+        if "=" not in word:
+            raise ConfigError(f"{word!r} is not of the form key=value, for example task=peg.")
+        try:
+            override = OverridesParser.create().parse_override(word)
+        except HydraException as error:
+            raise ConfigError(f"Cannot read {word!r}: {_first_lines(error)}") from error
+        key = override.key_or_group
+        if key in groups() and isinstance(override.value(), str):
+            if override.value() not in choices(key):
+                raise UnknownNameError(key, str(override.value()), choices(key))
+            continue
+        node: Any = defaults
+        for depth, part in enumerate(key.split(".")):
+            if not isinstance(node, dict) or part not in node:
+                valid = node.keys() if isinstance(node, dict) else ()
+                where = ".".join(key.split(".")[:depth])
+                raise UnknownNameError(f"key of {where!r}" if where else "key", part, valid)
+            node = node[part]
+    del directory
+
+
+def _first_lines(error: BaseException) -> str:
+    return " ".join(line.strip() for line in str(error).splitlines()[:3] if line.strip())
+
+
+def _describe(error: ValidationError) -> str:
+    parts = []
+    for item in error.errors():
+        where = ".".join(str(x) for x in item["loc"])
+        parts.append(f"{where}={item['input']!r}: {item['msg']}")
+    return "; ".join(parts)

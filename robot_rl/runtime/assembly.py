@@ -1,0 +1,79 @@
+"""Builds an environment of its configuration: the one place that knows simulation and environment both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from robot_rl.env.resets import Reset, ScriptedReset
+from robot_rl.env.robot_env import RobotEnv
+from robot_rl.robot.protocols import Teleop
+from robot_rl.robot.robot import Robot
+from robot_rl.runtime.config import EnvConfig, TeleopConfig
+from robot_rl.sim.devices import SimArm, SimCamera, SimClock, SimGripper
+from robot_rl.sim.expert import Deflection, ScriptedExpert
+from robot_rl.sim.human import ScriptedHuman
+from robot_rl.sim.simulation import Simulation
+from robot_rl.sim.tasks import make_task
+from robot_rl.sim.tasks.task import SimTask, View
+from robot_rl.sim.teleport import TeleportReset
+from robot_rl.sim.visuals import use_visual_meshes
+from robot_rl.sim.workcell import make_workcell_spec
+
+
+@dataclass(frozen=True)
+class SimWorkcell:
+    """A simulated environment, and what is behind it for those who watch."""
+
+    env: RobotEnv
+    simulation: Simulation
+    task: SimTask
+
+    def make_camera(self, name: str, height: int, width: int) -> SimCamera:
+        """One more camera, for watching: it is no part of the observation."""
+        return SimCamera(self.simulation, name, height, width)
+
+
+def make_sim_workcell(config: EnvConfig) -> SimWorkcell:
+    """The simulated environment of a configuration.
+
+    Raises:
+        UnknownNameError: no such task or camera.
+    """
+    task = make_task(config.task.name, config.task.scene)
+    spec = make_workcell_spec()
+    if config.robot.has_visual_meshes:
+        use_visual_meshes(spec)
+    task.add_to(spec)
+    simulation = Simulation(spec, config.task.episode.impedance)
+    task.attach(simulation)
+    size = config.robot.image_size
+    robot = Robot(
+        SimArm(simulation, 1.0 / config.task.episode.rate_hz),
+        SimGripper(simulation),
+        {name: SimCamera(simulation, name, size, size) for name in config.robot.cameras},
+    )
+    reset: Reset
+    if config.robot.reset == "teleport":
+        reset = TeleportReset(simulation, task.grasp_width_m)
+    else:
+        reset = ScriptedReset(start_width_m=task.grasp_width_m if config.task.episode.has_gripper else None)
+    teleop = _make_teleop(config.teleop, task, config)
+    env = RobotEnv(robot, task, reset, SimClock(simulation), config.task.episode, teleop)
+    return SimWorkcell(env, simulation, task)
+
+
+def make_env(config: EnvConfig) -> RobotEnv:
+    """The environment of a configuration."""
+    return make_sim_workcell(config).env
+
+
+def _make_teleop(teleop: TeleopConfig, task: SimTask, config: EnvConfig) -> Teleop | None:
+    episode = config.task.episode
+    deflection = Deflection(episode.translation_scale_m, episode.rotation_scale_rad)
+    if teleop.kind == "expert":
+        return ScriptedExpert(task, deflection, View.TRUTH)
+    if teleop.kind == "blind":
+        return ScriptedExpert(task, deflection, View.ESTIMATE)
+    if teleop.kind == "human":
+        return ScriptedHuman(task, deflection, teleop.human)
+    return None

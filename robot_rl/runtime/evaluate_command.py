@@ -1,0 +1,149 @@
+"""`robot-rl eval`: evaluates a policy, with a progress bar, pictures and a line of JSON at the end."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from robot_rl import config as configuration
+from robot_rl.errors import ConfigError
+from robot_rl.runtime.assembly import SimWorkcell, make_sim_workcell
+from robot_rl.runtime.config import EvalConfig, TeleopConfig
+from robot_rl.runtime.evaluation import EpisodeResult, Evaluation, Observer, evaluate
+from robot_rl.runtime.policies import SCRIPTED, make_policy
+from robot_rl.runtime.recording import ContactSheet, VideoRecorder
+
+_VIEW_HEIGHT, _VIEW_WIDTH = 240, 320
+
+
+def run(overrides: list[str]) -> int:
+    """Evaluate as the overrides say; the last line printed is a JSON object."""
+    config = configuration.load(EvalConfig, "eval", overrides)
+    if config.episodes < 1:
+        raise ConfigError(f"episodes must be at least 1, got {config.episodes}.")
+    if config.policy in SCRIPTED:
+        # A script acts through the person's device, like a person.
+        config = dataclasses.replace(
+            config, teleop=TeleopConfig(kind="expert" if config.policy == "expert" else "blind")
+        )
+    console = Console()
+    workcell = make_sim_workcell(config)
+    policy = make_policy(config.policy, workcell.env.spec, config.seed)
+    with _pictures(config, workcell) as observers, _progress(config, console) as bar, _interruptible() as interrupted:
+        evaluation = evaluate(
+            workcell.env, policy, config.episodes, config.seed, [*observers, bar], lambda: bool(interrupted)
+        )
+    if interrupted:
+        console.print(f"Interrupted after {len(evaluation.episodes)} of {config.episodes} episodes.")
+    console.print(_table(config, evaluation))
+    for path in _paths(config):
+        console.print(f"wrote {path}")
+    print(json.dumps({**evaluation.to_json(), "policy": config.policy, "task": config.task.name, "seed": config.seed}))
+    return 130 if interrupted else 0
+
+
+def _paths(config: EvalConfig) -> list[Path]:
+    video = [Path(config.video)] if config.video else []
+    sheet = _sheet_path(config)
+    return [*video, *([sheet] if sheet else [])]
+
+
+def _sheet_path(config: EvalConfig) -> Path | None:
+    if config.sheet:
+        return Path(config.sheet)
+    return Path(config.video).with_suffix(".png") if config.video else None
+
+
+@contextmanager
+def _pictures(config: EvalConfig, workcell: SimWorkcell) -> Iterator[list[Observer]]:
+    """Recorders for what was asked for; their files are finished whatever happens."""
+    recorders: list[VideoRecorder | ContactSheet] = []
+    sheet = _sheet_path(config)
+    if sheet is None:
+        yield []
+        return
+    cameras = [workcell.make_camera(name, _VIEW_HEIGHT, _VIEW_WIDTH) for name in ("side", "wrist")]
+    latest: dict[int, NDArray[np.uint8]] = {}
+
+    def capture() -> NDArray[np.uint8]:
+        """Both views beside each other; video and sheet share one rendering."""
+        now_ns = workcell.simulation.now_ns()
+        if now_ns not in latest:
+            latest.clear()
+            latest[now_ns] = np.hstack([camera.read()[1] for camera in cameras])
+        return latest[now_ns]
+
+    if config.video:
+        recorders.append(VideoRecorder(Path(config.video), capture, config.task.episode.rate_hz))
+    recorders.append(ContactSheet(sheet, capture))
+    try:
+        yield list(recorders)
+    finally:
+        for recorder in recorders:
+            recorder.close()
+        for camera in cameras:
+            camera.close()
+
+
+class _Bar(Observer):
+    def __init__(self, progress: Progress, total: int) -> None:
+        self._progress = progress
+        self._task = progress.add_task("success -", total=total)
+        self._evaluation = Evaluation()
+
+    def on_episode_end(self, episode: EpisodeResult) -> None:
+        self._evaluation.episodes.append(episode)
+        text = f"success {self._evaluation.successes}/{len(self._evaluation.episodes)}"
+        self._progress.update(self._task, advance=1, description=text)
+
+
+@contextmanager
+def _progress(config: EvalConfig, console: Console) -> Iterator[_Bar]:
+    columns = (
+        TextColumn(f"{config.policy} on {config.task.name}: {{task.description}}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        yield _Bar(progress, config.episodes)
+
+
+@contextmanager
+def _interruptible() -> Iterator[list[int]]:
+    """Ctrl-C ends after the running episode, a second one at once; the list is empty until the first."""
+    received: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        del frame
+        if received:
+            raise KeyboardInterrupt
+        received.append(number)
+
+    previous = signal.signal(signal.SIGINT, note)
+    try:
+        yield received
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+def _table(config: EvalConfig, evaluation: Evaluation) -> Table:
+    low, high = evaluation.interval
+    cycle = evaluation.cycle_time_s
+    table = Table(title=f"{config.policy} on {config.task.name}", show_header=False)
+    table.add_row("success", f"{evaluation.success_rate:.1%} ({evaluation.successes} of {len(evaluation.episodes)})")
+    table.add_row("95 % interval", f"{low:.1%} to {high:.1%} (Wilson)")
+    table.add_row("cycle time", "-" if cycle is None else f"{cycle:.2f} s (mean of successes)")
+    return table

@@ -1,0 +1,118 @@
+"""Runs a policy for some episodes and says how often it succeeded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from robot_rl.env.robot_env import RobotEnv
+from robot_rl.runtime.policies import Policy
+from robot_rl.runtime.statistics import wilson_interval
+from robot_rl.types import Source, TimeStep
+
+
+class Observer:
+    """Watches an evaluation; override what is of interest."""
+
+    def on_step(self, time_step: TimeStep) -> None:
+        """A time step, the first of an episode included."""
+
+    def on_episode_end(self, episode: EpisodeResult) -> None:
+        """An episode has ended."""
+
+
+@dataclass(frozen=True)
+class EpisodeResult:
+    """One episode.
+
+    Attributes:
+        steps: control steps.
+        human_steps: those in which a person had the robot.
+        duration_s: robot's time.
+    """
+
+    index: int
+    is_success: bool
+    steps: int
+    human_steps: int
+    duration_s: float
+
+
+@dataclass
+class Evaluation:
+    """Episodes, and what they amount to."""
+
+    episodes: list[EpisodeResult] = field(default_factory=list)
+
+    @property
+    def successes(self) -> int:
+        """Number of episodes that succeeded."""
+        return sum(episode.is_success for episode in self.episodes)
+
+    @property
+    def success_rate(self) -> float:
+        """Share of episodes that succeeded; 0 without episodes."""
+        return self.successes / len(self.episodes) if self.episodes else 0.0
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % Wilson interval of the success rate."""
+        return wilson_interval(self.successes, len(self.episodes))
+
+    @property
+    def cycle_time_s(self) -> float | None:
+        """Mean duration of the successful episodes [s]; None without one."""
+        durations = [episode.duration_s for episode in self.episodes if episode.is_success]
+        return float(np.mean(durations)) if durations else None
+
+    def to_json(self) -> dict[str, object]:
+        """The numbers that a script wants."""
+        return {
+            "success_rate": self.success_rate,
+            "ci95": [round(bound, 4) for bound in self.interval],
+            "episodes": len(self.episodes),
+            "cycle_time_s": None if self.cycle_time_s is None else round(self.cycle_time_s, 3),
+        }
+
+
+def evaluate(
+    env: RobotEnv,
+    policy: Policy,
+    episodes: int,
+    seed: int,
+    observers: Sequence[Observer] = (),
+    is_interrupted: Callable[[], bool] = lambda: False,
+) -> Evaluation:
+    """Run `episodes` episodes; the robot is stopped whatever happens.
+
+    Args:
+        env: ended by nobody but the caller.
+        policy: asked once a step.
+        episodes: how many.
+        seed: of the first reset.
+        observers: told everything.
+        is_interrupted: asked after every episode; True ends the evaluation with what there is.
+    """
+    evaluation = Evaluation()
+    period_s = 1.0 / env.config.rate_hz
+    for index in range(episodes):
+        policy.reset()
+        time_step = env.reset(seed=seed if index == 0 else None)
+        steps = human_steps = 0
+        for observer in observers:
+            observer.on_step(time_step)
+        while not time_step.is_last:
+            time_step = env.step(policy(time_step.observation))
+            steps += 1
+            human_steps += time_step.source is Source.HUMAN
+            for observer in observers:
+                observer.on_step(time_step)
+        result = EpisodeResult(index, env.outcome.is_success, steps, human_steps, steps * period_s)
+        evaluation.episodes.append(result)
+        for observer in observers:
+            observer.on_episode_end(result)
+        if is_interrupted():
+            break
+    return evaluation

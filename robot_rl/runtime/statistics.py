@@ -1,0 +1,16 @@
+"""Honest numbers from few episodes."""
+
+from __future__ import annotations
+
+import math
+
+
+def wilson_interval(successes: int, trials: int, z: float = 1.959963984540054) -> tuple[float, float]:
+    """Wilson score interval of a success rate; 95 % by default (Wilson 1927). (0, 1) without trials."""
+    if trials == 0:
+        return 0.0, 1.0
+    rate = successes / trials
+    scale = 1.0 / (1.0 + z * z / trials)
+    centre = scale * (rate + z * z / (2.0 * trials))
+    half = scale * z * math.sqrt(rate * (1.0 - rate) / trials + z * z / (4.0 * trials * trials))
+    return max(0.0, centre - half), min(1.0, centre + half)
