@@ -161,7 +161,9 @@ class Pose:
             left_jacobian = np.eye(3) + 0.5 * hat + hat @ hat / 6.0
         else:
             left_jacobian = (
-                np.eye(3) + (1.0 - np.cos(angle)) / angle**2 * hat + (angle - np.sin(angle)) / angle**3 * hat @ hat
+                np.eye(3)
+                + 2.0 * np.sin(0.5 * angle) ** 2 / angle**2 * hat
+                + (angle - np.sin(angle)) / angle**3 * hat @ hat
             )
         return cls(left_jacobian @ tangent[:3], quaternion_exp(theta))
 
