@@ -6,7 +6,7 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 from robot_rl.errors import RobotRLError, UnknownNameError
 
@@ -48,7 +48,7 @@ def _make_parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=raw,
     )
-    parser.add_argument("--version", action="version", version=f"robot-rl {version('robot-rl')}")
+    parser.add_argument("--version", action="version", version=f"robot-rl {_find_version()}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     evaluation = commands.add_parser(
@@ -72,6 +72,14 @@ def _make_parser() -> argparse.ArgumentParser:
     config.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
     config.set_defaults(run=_run_config)
     return parser
+
+
+def _find_version() -> str:
+    """The installed version; a source tree that is not installed has none."""
+    try:
+        return version("robot-rl")
+    except PackageNotFoundError:
+        return "(not installed)"
 
 
 def _run_eval(parsed: argparse.Namespace) -> int:

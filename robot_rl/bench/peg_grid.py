@@ -6,17 +6,12 @@ expert's demonstrations on the same setting.
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import replace
 
-from rich.console import Console
-from rich.progress import Progress
-from rich.table import Table
-
 from robot_rl import config as configuration
 from robot_rl.bench.cloning import ClonedPolicy, collect
-from robot_rl.bench.report import parse_options
+from robot_rl.bench.report import make_progress, print_report, read_options
 from robot_rl.env.robot_env import RobotEnv
 from robot_rl.runtime.assembly import make_env
 from robot_rl.runtime.config import EnvConfig, TeleopConfig
@@ -41,21 +36,20 @@ STANDARD, HARD = GRID[0], GRID[5]
 
 
 def run(options: list[str]) -> int:
-    """Options: episodes=40 (of each policy), demonstrations=100, seed=0, rows=10 (of the grid, from the top)."""
-    values = parse_options(options, {"episodes": 40, "demonstrations": 100, "seed": 0, "rows": len(GRID)})
-    console = Console()
-    table = Table(title=f"success on peg, {values['episodes']} episodes each")
-    for column in ("clearance", "estimate +-", "in hand +-", "expert", "blind", "cloned", "expert's steps"):
-        table.add_column(column)
-    rows = []
-    with Progress(console=console) as progress:
-        grid = GRID[: values["rows"]]
-        for setting in progress.track(grid, description="settings"):
-            row = _measure(setting, values["episodes"], values["demonstrations"], values["seed"])
-            rows.append(row)
-            table.add_row(*_words(setting, row))
-    console.print(table)
-    print(json.dumps({"rows": rows, **values}))
+    """Options: episodes=40 (of each policy), demonstrations=100, seed=1, rows=10 (of the grid, from the top)."""
+    values = read_options(options, {"episodes": 40, "demonstrations": 100, "seed": 1, "rows": len(GRID)})
+    with make_progress() as progress:
+        results = [
+            _measure(setting, values["episodes"], values["demonstrations"], values["seed"])
+            for setting in progress.track(GRID[: values["rows"]], description="settings")
+        ]
+    print_report(
+        f"success on peg: {values['episodes']} episodes each, {values['demonstrations']} demonstrations",
+        ("clearance", "estimate +-", "in hand +-", "expert", "blind", "cloned", "expert steps"),
+        [_words(setting, result) for setting, result in zip(GRID, results, strict=False)],
+        ["In brackets: 95 % Wilson interval. Expert steps: mean control steps of an episode at 10 Hz."],
+        {**values, "rows": results},
+    )
     return 0
 
 
@@ -95,7 +89,7 @@ def _rate(evaluation: Evaluation) -> dict[str, object]:
 
 
 def _words(setting: tuple[float, ...], row: dict[str, object]) -> list[str]:
-    level = {STANDARD: " (peg)", HARD: " (peg_hard)"}.get(setting, "")  # type: ignore[call-overload]
+    level = " (peg)" if setting == STANDARD else " (peg_hard)" if setting == HARD else ""
     rates = []
     for name in ("expert", "blind", "cloned"):
         result = row[name]

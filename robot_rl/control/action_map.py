@@ -46,10 +46,12 @@ class ActionMap:
         ):
             if value not in valid:
                 raise ConfigError(f"action {name} must be one of {', '.join(valid)}, got {value!r}.")
-        if min(self.translation_scale_m, self.rotation_scale_rad) <= 0:
+        if not (self.translation_scale_m > 0.0 and self.rotation_scale_rad > 0.0):
             raise ConfigError(
                 f"action scales must be positive, got {self.translation_scale_m} m, {self.rotation_scale_rad} rad."
             )
+        if self.max_width_m is not None and not self.max_width_m > 0.0:
+            raise ConfigError(f"a gripper action needs a gripper that opens, got max_width_m={self.max_width_m}.")
 
     @property
     def action_size(self) -> int:
@@ -63,9 +65,12 @@ class ActionMap:
             ActionError: wrong shape, or not numbers.
         """
         try:
-            array = np.array(action, dtype=np.float32)
-        except (TypeError, ValueError) as error:
+            given = np.asarray(action)
+        except ValueError as error:
             raise ActionError(f"action must be {self.action_size} numbers, got {action!r}.") from error
+        if given.dtype.kind not in "biuf":  # of None, NumPy would make nan
+            raise ActionError(f"action must be {self.action_size} numbers, got {action!r}.")
+        array = given.astype(np.float32)
         if array.shape != (self.action_size,):
             raise ActionError(f"action must have shape ({self.action_size},), got {array.shape}.")
         return array

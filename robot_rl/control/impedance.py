@@ -1,7 +1,7 @@
 """The Cartesian impedance law: one compiled `tick`, 1000 times a second, on a real arm as in simulation.
 
     e   = clip(log(x_target, x_tcp))                                    per axis and sign: K clip is the force budget
-    F   = K e - D J q' + integral + feed-forward                        D: damping ratio zeta in every mode
+    F   = K e - D (J q' - v_follow) + integral + feed-forward           D: damping ratio zeta in every mode
     tau = J^T F + (I - J^T Jbar^T) tau_null + coriolis + friction + joint-limit repulsion
     then saturation, and last the rate limit against the previously commanded torque.
 
@@ -100,6 +100,7 @@ def tick(
             twist[i] += rows[i, j] * joint_velocities[j]
     spring = _spring_wrench(parameters, state, twist, dt_s)
     wrench = state["commanded_wrench"]
+    _unbraked(parameters, state, tcp_rotation, is_tcp, twist)
     _subtract_damping(parameters, state, inverse, twist, spring, wrench)
 
     joint_torques.null_torque(
@@ -193,8 +194,27 @@ def _spring_wrench(parameters: np.void, state: np.void, twist: Array, dt_s: floa
             integral += parameters["integral_gain"][i] * error * dt_s
         integral = min(max(integral, -limit), limit)
         state["integral_wrench"][i] = integral
-        spring[i] = ramp * (state["stiffness"][i] * error + state["feed_forward_wrench"][i]) + integral
+        stiffness = state["stiffness"][i]
+        pull = ramp * stiffness * error + integral
+        if stiffness > 0.0:  # the integral has no budget of its own
+            pull = min(max(pull, stiffness * state["clip_lower"][i]), stiffness * state["clip_upper"][i])
+        spring[i] = pull + ramp * state["feed_forward_wrench"][i]
     return spring
+
+
+@compiled
+def _unbraked(parameters: np.void, state: np.void, tcp_rotation: Array, is_tcp: bool, twist: Array) -> None:
+    """twist -= `follow_ratio` times the part of it that the target makes too: that much is not to be braked.
+
+    No axis is pushed by it: it never exceeds the arm's own motion, so at rest in contact it is zero, whatever the
+    target does, and the force budget stays the spring's.
+    """
+    target = state["shaped_twist"].copy()
+    if is_tcp:
+        kernels.rotate_back(tcp_rotation, target)
+    for i in range(6):
+        shared = min(max(twist[i], min(target[i], 0.0)), max(target[i], 0.0))
+        twist[i] -= parameters["follow_ratio"] * shared
 
 
 @compiled

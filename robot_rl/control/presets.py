@@ -46,6 +46,11 @@ class ImpedanceParameters:
         stiffness: [N/m] x3, [Nm/rad] x3.
         damping_ratio: of every mode, in ratio mode; 1 is critical.
         damping: [N s/m] x3, [Nm s/rad] x3, in explicit mode.
+        follow_ratio: part of the target's own motion that is not braked, in [0, 1]. With 0 the spring has to pull
+            against the damping of all motion: the arm is then no faster than stiffness * clip / damping (0.03 m/s
+            for 12 N along x), and hits what it meets with that pull on top of its momentum. 1 follows without lag,
+            and shoots over where the target stops.
+        follow_filter_s: time constant of the target's motion as used there; a target that stops must not jerk.
         clip_lower, clip_upper: bounds of the error [m] x3, [rad] x3 (or the unit of the quaternion mode).
         integral_gain: [N/(m s)] x3, [Nm/(rad s)] x3. integral_limit: [N] x3, [Nm] x3.
         integral_max_speed: speed of an axis above which its integral waits [m/s] x3, [rad/s] x3.
@@ -81,8 +86,10 @@ class ImpedanceParameters:
     max_linear_speed_m_s: float = 0.25
     max_angular_speed_rad_s: float = 1.0
     stiffness: Six = (2000.0, 2000.0, 2000.0, 150.0, 150.0, 150.0)
-    damping_ratio: float = 1.0
+    damping_ratio: float = 0.8
     damping: Six = (89.0, 89.0, 89.0, 7.0, 7.0, 7.0)
+    follow_ratio: float = 0.75
+    follow_filter_s: float = 0.02
     clip_lower: Six = (-0.006, -0.006, -0.008, -0.1, -0.1, -0.1)
     clip_upper: Six = (0.006, 0.006, 0.008, 0.1, 0.1, 0.1)
     integral_gain: Six = (0.0,) * 6
@@ -97,7 +104,7 @@ class ImpedanceParameters:
     singular_ratio: float = 1e-4
     singular_floor: float = 0.05
     friction_ratio: float = 0.8
-    friction_rest_ratio: float = 0.95
+    friction_rest_ratio: float = 0.98
     friction_coulomb_nm: Seven = (1.137, 1.137, 1.137, 1.137, 0.763, 0.44, 0.248)
     friction_viscous_nm_s_rad: Seven = (0.21,) * 7
     friction_velocity_rad_s: float = 0.05
@@ -137,6 +144,8 @@ class ImpedanceParameters:
         for name in ("friction_ratio", "friction_rest_ratio"):
             if getattr(self, name) >= 1.0:  # over-compensated friction drives the arm
                 raise ConfigError(f"{name} must be in [0, 1), got {getattr(self, name)}.")
+        if self.follow_ratio > 1.0:
+            raise ConfigError(f"follow_ratio must be in [0, 1], got {self.follow_ratio}.")
         if self.friction_velocity_rad_s <= 0.0:
             raise ConfigError(f"friction_velocity_rad_s must be > 0, got {self.friction_velocity_rad_s}.")
         if self.torque_step_nm <= 0.0:
@@ -165,9 +174,9 @@ class ImpedanceParameters:
         return record  # type: ignore[no-any-return]
 
     def force_budget_n(self) -> Array:
-        """Steady force [N] and torque [Nm] that the spring can exert at most: stiffness times clip.
+        """Steady force [N] and torque [Nm] that spring and integral together can exert: stiffness times clip.
 
-        The integral adds at most `integral_limit`, the feed-forward itself.
+        The feed-forward comes on top.
 
         Returns:
             (2, 6): towards the negative (row 0, values <= 0) and the positive (row 1) side of each axis.
@@ -190,12 +199,15 @@ _COMPLIANT: Final = ImpedanceParameters(
     stiffness=_cube(400.0, 30.0),
     clip_lower=_cube(-0.03, -0.3),
     clip_upper=_cube(0.03, 0.3),
+    friction_rest_torque_nm=0.006,  # a softer spring pulls less at the same error
 )
 _PRECISION: Final = ImpedanceParameters(
     stiffness=_cube(2000.0, 250.0),
+    damping_ratio=1.0,
+    follow_ratio=0.7,
     clip_lower=_cube(-0.03, -0.3),
     clip_upper=_cube(0.03, 0.3),
-    integral_gain=_cube(1000.0, 100.0),
+    integral_gain=_cube(300.0, 30.0),
     integral_limit=_cube(5.0, 1.0),
 )
 # Numbers of the law that HIL-SERL runs on its arms, defects of the law itself left out.
@@ -205,6 +217,7 @@ _SERL: Final = ImpedanceParameters(
     damping_mode="explicit",
     null_mode="kinematic",
     target_filter_s=_filter_time_s(0.005),
+    follow_ratio=0.0,
     max_linear_speed_m_s=math.inf,
     max_angular_speed_rad_s=math.inf,
     clip_lower=_cube(-0.01, -0.05),

@@ -60,6 +60,8 @@ PARAMETERS_DTYPE = np.dtype(
         ("stiffness", "f8", (6,)),
         ("damping_ratio", "f8"),
         ("damping", "f8", (6,)),
+        ("follow_ratio", "f8"),
+        ("follow_filter_s", "f8"),
         ("clip_lower", "f8", (6,)),
         ("clip_upper", "f8", (6,)),
         ("integral_gain", "f8", (6,)),
@@ -96,6 +98,7 @@ STATE_DTYPE = np.dtype(
     [
         ("shaped_position_m", "f8", (3,)),
         ("shaped_quaternion", "f8", (4,)),
+        ("shaped_twist", "f8", (6,)),
         ("from_position_m", "f8", (3,)),
         ("from_quaternion", "f8", (4,)),
         ("goal_position_m", "f8", (3,)),

@@ -39,6 +39,7 @@ def start(
         return False
     state["shaped_position_m"][:] = tcp_position
     kernels.matrix_quaternion(tcp_rotation, state["shaped_quaternion"])
+    state["shaped_twist"][:] = 0.0
     for i in range(7):
         given = parameters["null_posture_rad"][i]
         state["null_posture_rad"][i] = joint_positions[i] if math.isnan(given) else given
@@ -99,6 +100,7 @@ def shape_target(parameters: np.void, state: np.void, dt_s: float) -> int:
     """Move the shaped target by one tick: box, interpolation or filter, slew limit. Returns status flags."""
     flags = 0
     goal = np.empty(3)
+    before, before_turn = state["shaped_position_m"].copy(), state["shaped_quaternion"].copy()
     for i in range(3):
         wanted = state["goal_position_m"][i]
         goal[i] = min(max(wanted, parameters["box_lower_m"][i]), parameters["box_upper_m"][i])
@@ -120,7 +122,23 @@ def shape_target(parameters: np.void, state: np.void, dt_s: float) -> int:
             state["from_position_m"], state["from_quaternion"], goal, state["goal_quaternion"],
             fraction, position, quaternion,
         )  # fmt: skip
-    return flags | _slew(parameters, state, position, quaternion, dt_s)
+    flags |= _slew(parameters, state, position, quaternion, dt_s)
+    _measure_twist(parameters, state, before, before_turn, dt_s)
+    return flags
+
+
+@compiled
+def _measure_twist(parameters: np.void, state: np.void, position: Array, quaternion: Array, dt_s: float) -> None:
+    """Twist of the shaped target in base axes, filtered, from where it was a tick ago."""
+    twist = state["shaped_twist"]
+    turn, vector = np.empty(4), np.empty(3)
+    kernels.quaternion_difference(state["shaped_quaternion"], quaternion, turn)
+    kernels.rotation_vector(turn, vector)
+    fraction = filter_fraction(parameters["follow_filter_s"], dt_s)
+    for i in range(3):
+        speed = (state["shaped_position_m"][i] - position[i]) / dt_s
+        twist[i] += fraction * (speed - twist[i])
+        twist[3 + i] += fraction * (vector[i] / dt_s - twist[3 + i])
 
 
 @compiled

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from robot_rl.env.robot_env import RobotEnv
 from robot_rl.types import Observation, TimeStep
 
-GymObservation = dict[str, NDArray[Any]]
+GymObservation = dict[str, Any]
 Image = NDArray[np.uint8]
 
 
@@ -26,9 +26,12 @@ class GymEnv(gymnasium.Env[GymObservation, NDArray[np.float32]]):
     for), `source` ("policy" or "human"), `is_success`, and `corrections`, a list of (reason, detail).
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 10}
+    # gymnasium's interface: a class attribute, and a dict
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012
 
-    def __init__(self, env: RobotEnv, capture: Callable[[], Image] | None = None, render_mode: str | None = None):
+    def __init__(
+        self, env: RobotEnv, capture: Callable[[], Image] | None = None, render_mode: str | None = None
+    ) -> None:
         """Adapt `env`.
 
         Args:
@@ -37,7 +40,8 @@ class GymEnv(gymnasium.Env[GymObservation, NDArray[np.float32]]):
             render_mode: "rgb_array" or None.
         """
         if render_mode not in (None, *self.metadata["render_modes"]):
-            raise ValueError(f"render_mode must be one of {self.metadata['render_modes']} or None, got {render_mode!r}.")
+            valid = self.metadata["render_modes"]
+            raise ValueError(f"render_mode must be one of {valid} or None, got {render_mode!r}.")
         self._env, self._capture = env, capture
         self.render_mode = render_mode
         spec = env.spec
@@ -46,7 +50,7 @@ class GymEnv(gymnasium.Env[GymObservation, NDArray[np.float32]]):
         }
         for name, image in spec.observation.images.items():
             parts[name] = spaces.Box(0, 255, image.shape, np.uint8)
-        self.observation_space = spaces.Dict(parts)
+        self.observation_space: spaces.Space[GymObservation] = spaces.Dict(parts)
         self.action_space = spaces.Box(-1.0, 1.0, (spec.action_size,), np.float32)
 
     @property
@@ -63,9 +67,7 @@ class GymEnv(gymnasium.Env[GymObservation, NDArray[np.float32]]):
         time_step = self._env.reset(seed)
         return _to_dict(time_step.observation), self._make_info(time_step)
 
-    def step(
-        self, action: NDArray[np.float32]
-    ) -> tuple[GymObservation, float, bool, bool, dict[str, Any]]:
+    def step(self, action: NDArray[np.float32]) -> tuple[GymObservation, float, bool, bool, dict[str, Any]]:
         """One control step: (observation, reward, terminated, truncated, info)."""
         time_step = self._env.step(action)
         is_truncated = time_step.is_last and not time_step.is_terminal
@@ -77,7 +79,7 @@ class GymEnv(gymnasium.Env[GymObservation, NDArray[np.float32]]):
             self._make_info(time_step),
         )
 
-    def render(self) -> Image | None:  # type: ignore[override]
+    def render(self) -> Image | None:
         """A picture of the scene in mode "rgb_array"."""
         if self.render_mode is None or self._capture is None:
             return None

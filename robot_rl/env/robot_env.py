@@ -67,6 +67,7 @@ class RobotEnv:
             box_upper_m=config.box_upper_m,
             max_tilt_rad=config.max_tilt_rad,
             max_force_n=config.max_force_n,
+            max_command_age_s=1.0 / config.rate_hz + 0.1,  # a takeover refines the command until its period ends
         )
         self._safety = SafetyFilter(limits, 1.0 / config.rate_hz)
         self._takeover = Takeover(teleop, clock, config.takeover_dead_band, config.takeover_hold_s)
@@ -103,9 +104,8 @@ class RobotEnv:
         """
         if seed is not None:
             self._generator = np.random.default_rng(seed)
-        stop = self.robot.arm.state().stop
-        if stop is not None:
-            raise StoppedError(f"The arm is stopped ({stop.reason.value}: {stop.detail}); call recover() first.")
+        self._reading = None  # should the reset fail, there is no episode
+        self._check_not_stopped(self.robot.arm.state())
         self._reset_procedure.retreat(self.robot, self.clock)
         self._reset_procedure.approach(self.robot, self.clock, self.task.arrange(self._generator))
         self.robot.arm.set_impedance(self.config.impedance)
@@ -115,9 +115,16 @@ class RobotEnv:
         self._corrections.clear()
         self.outcome = Outcome()
         self._period_start_ns = self.clock.now_ns()
-        self._reading = self.robot.observe()
-        self._reset_pose = self._rest_pose = self._reading.state.tcp_pose
-        return restart(self._observe(self._reading), self.action_map.action_size)
+        reading = self.robot.observe()
+        self._check_not_stopped(reading.state)
+        self._reading = reading
+        self._reset_pose = self._rest_pose = reading.state.tcp_pose
+        return restart(self._observe(reading), self.action_map.action_size)
+
+    def _check_not_stopped(self, state: ArmState) -> None:
+        stop = state.stop
+        if stop is not None:
+            raise StoppedError(f"The arm is stopped ({stop.reason.value}: {stop.detail}); call recover() first.")
 
     def step(self, action: ArrayLike) -> TimeStep:
         """Run one policy period and return what came of it.
@@ -153,9 +160,7 @@ class RobotEnv:
         clipped = np.clip(action, -1.0, 1.0)
         excess = float(np.max(np.abs(action - clipped)))
         if excess > 0.0:
-            self._corrections.append(
-                Correction(Reason.OUT_OF_RANGE, excess, f"action {action} was clipped to [-1, 1]")
-            )
+            self._corrections.append(Correction(Reason.OUT_OF_RANGE, excess, f"action {action} was clipped to [-1, 1]"))
         return clipped
 
     def _act(self, action: NDArray[np.float32], reading: RobotReading) -> tuple[NDArray[np.float32], Source]:
@@ -169,7 +174,7 @@ class RobotEnv:
         past = np.zeros_like(action)  # sum over the ticks of what earlier parts of this period asked for
         applied = action
         for tick in range(self._ticks):
-            human = self._takeover.read(self.action_map, measured)
+            human = self._takeover.read(self.action_map, reference)
             if human is not None:
                 source, wanted = Source.HUMAN, human
             else:  # after a hand-back the policy's old action is outdated: rest until the next step
@@ -180,9 +185,12 @@ class RobotEnv:
             elif not np.array_equal(wanted, part):
                 past += part * np.float32(tick - part_start)
                 part, part_start = wanted, tick
-                whole = (past + part * np.float32(self._ticks - tick)) / np.float32(self._ticks)
+                whole = ((past + part * (self._ticks - tick)) / self._ticks).astype(np.float32)
                 whole[6:] = part[6:]  # a gripper does not go halfway
+                told = applied[6:]
                 applied = self._send(whole, reference, self.robot.arm.state())
+                # A gripper that was told to move in this period goes on moving when the button is let go.
+                applied[6:] = np.where(applied[6:] == 0.0, told, applied[6:])
             self.clock.sleep_until_ns(self._period_start_ns + (tick + 1) * tick_ns)
         self._period_start_ns += self._period_ns
         return applied, source

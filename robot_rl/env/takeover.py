@@ -31,21 +31,26 @@ class Takeover:
         if self._teleop is not None:
             self._teleop.reset()
 
-    def read(self, action_map: ActionMap, tcp_pose: Pose) -> NDArray[np.float32] | None:
-        """The person's action now, or None while the policy has the robot. Collects buttons on the way."""
+    def read(self, action_map: ActionMap, reference: Pose) -> NDArray[np.float32] | None:
+        """The person's action now, or None while the policy has the robot. Collects buttons on the way.
+
+        Args:
+            action_map: makes an action of the deflection.
+            reference: pose T_base_tcp that the action will be added to; its axes are the action's.
+        """
         if self._teleop is None:
             return None
         now_ns = self._clock.now_ns()
         command = self._teleop.read()
         if command is not None and now_ns - command.stamp_ns > to_ns(MAX_COMMAND_AGE_S):
             command = None
-        twist, gripper = np.zeros(6), 0.0
+        twist, gripper, is_active = np.zeros(6), 0.0, False
         if command is not None:
             self.buttons |= command.buttons
             is_finite = bool(np.isfinite(command.twist_base).all() and np.isfinite(command.gripper))
             if is_finite and (np.abs(command.twist_base).max() > self._dead_band or command.gripper != 0.0):
                 self._until_ns = now_ns + self._hold_ns
-                twist, gripper = command.twist_base, command.gripper
-        if now_ns >= self._until_ns:
+                twist, gripper, is_active = command.twist_base, command.gripper, True
+        if not is_active and now_ns >= self._until_ns:
             return None
-        return action_map.from_twist_base(twist, tcp_pose, gripper)
+        return action_map.from_twist_base(twist, reference, gripper)

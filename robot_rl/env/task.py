@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from robot_rl.control.action_map import ActionFrame, ActionReference
+from robot_rl.errors import ConfigError
 from robot_rl.geometry import Array, Pose
 from robot_rl.robot.robot import RobotReading
 from robot_rl.types import Outcome
@@ -71,3 +72,17 @@ class EpisodeConfig:
     teleop_rate_hz: float = 100.0
     takeover_dead_band: float = 0.05
     takeover_hold_s: float = 0.3
+
+    def __post_init__(self) -> None:
+        for name in ("rate_hz", "teleop_rate_hz", "max_force_n"):
+            if not getattr(self, name) > 0.0:
+                raise ConfigError(f"{name} must be positive, got {getattr(self, name)}.")
+        if self.step_limit < 1:
+            raise ConfigError(f"step_limit must be at least 1, got {self.step_limit}.")
+        if not (self.takeover_hold_s >= 0.0 and self.takeover_dead_band >= 0.0):
+            raise ConfigError(
+                f"takeover_hold_s and takeover_dead_band must not be negative, "
+                f"got {self.takeover_hold_s} and {self.takeover_dead_band}."
+            )
+        if not np.all(np.asarray(self.box_lower_m) < np.asarray(self.box_upper_m)):
+            raise ConfigError(f"box_lower_m must lie below box_upper_m, got {self.box_lower_m}, {self.box_upper_m}.")

@@ -19,7 +19,9 @@ TOOL_DOWN = Pose(np.array([0.5, 0.0, 0.2]), np.array([1.0, 0.0, 0.0, 0.0]))
 class FakeArm:
     """Stands at its equilibrium pose at once."""
 
-    def __init__(self, clock: Clock, pose: Pose = TOOL_DOWN, presets: tuple[str, ...] = ("compliant", "insertion")):
+    def __init__(
+        self, clock: Clock, pose: Pose = TOOL_DOWN, presets: tuple[str, ...] = ("compliant", "insertion")
+    ) -> None:
         self._clock = clock
         self._pose = pose
         self._presets = presets
@@ -29,9 +31,8 @@ class FakeArm:
 
     def state(self) -> ArmState:
         """State at the present time."""
-        return ArmState(
-            self._clock.now_ns(), np.zeros(7), np.zeros(7), np.zeros(7), self._pose, np.zeros(6), self.wrench, self._stop
-        )
+        stamp_ns, wrench = self._clock.now_ns(), np.array(self.wrench, dtype=np.float64)
+        return ArmState(stamp_ns, np.zeros(7), np.zeros(7), np.zeros(7), self._pose, np.zeros(6), wrench, self._stop)
 
     def set_equilibrium_pose(self, pose: Pose, stamp_ns: int) -> None:
         """Jump there."""

@@ -31,9 +31,17 @@ class RobotConfig:
 
 @dataclass(frozen=True)
 class TaskConfig:
-    """Which task, how it is run, and (simulated) how hard it is."""
+    """Which task, how it is run, and (simulated) how hard it is.
+
+    Attributes:
+        name: of the task.
+        level: what this difficulty is called in results.
+        episode: how it is run.
+        scene: how hard it is.
+    """
 
     name: str = "peg"
+    level: str = "standard"
     episode: EpisodeConfig = field(default_factory=EpisodeConfig)
     scene: SceneConfig = field(default_factory=SceneConfig)
 

@@ -38,7 +38,9 @@ def run(overrides: list[str]) -> int:
             config, teleop=TeleopConfig(kind="expert" if config.policy == "expert" else "blind")
         )
     console = Console()
-    workcell = make_sim_workcell(config)
+    with console.status("preparing (the first run compiles the 1 kHz loop, about a minute)"):
+        workcell = make_sim_workcell(config)
+        workcell.simulation.advance(0)
     policy = make_policy(config.policy, workcell.env.spec, config.seed)
     with _pictures(config, workcell) as observers, _progress(config, console) as bar, _interruptible() as interrupted:
         evaluation = evaluate(
@@ -49,7 +51,8 @@ def run(overrides: list[str]) -> int:
     console.print(_table(config, evaluation))
     for path in _paths(config):
         console.print(f"wrote {path}")
-    print(json.dumps({**evaluation.to_json(), "policy": config.policy, "task": config.task.name, "seed": config.seed}))
+    names = {"policy": config.policy, "task": config.task.name, "level": config.task.level, "seed": config.seed}
+    print(json.dumps({**evaluation.to_json(), **names}))
     return 130 if interrupted else 0
 
 
@@ -142,7 +145,7 @@ def _interruptible() -> Iterator[list[int]]:
 def _table(config: EvalConfig, evaluation: Evaluation) -> Table:
     low, high = evaluation.interval
     cycle = evaluation.cycle_time_s
-    table = Table(title=f"{config.policy} on {config.task.name}", show_header=False)
+    table = Table(title=f"{config.policy} on {config.task.name} ({config.task.level})", show_header=False)
     table.add_row("success", f"{evaluation.success_rate:.1%} ({evaluation.successes} of {len(evaluation.episodes)})")
     table.add_row("95 % interval", f"{low:.1%} to {high:.1%} (Wilson)")
     table.add_row("cycle time", "-" if cycle is None else f"{cycle:.2f} s (mean of successes)")

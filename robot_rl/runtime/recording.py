@@ -60,7 +60,8 @@ class VideoRecorder(Observer):
         if self._last is None:
             return
         text, colour = ("success", _GREEN) if episode.is_success else ("failure", _RED)
-        frame = write_label(self._last, f"episode {self._episode + 1}   {text} after {episode.duration_s:.1f} s", colour)
+        label = f"episode {self._episode + 1}   {text} after {episode.duration_s:.1f} s"
+        frame = write_label(self._last, label, colour)
         for _ in range(max(1, int(self._stream.average_rate or 10) // 2)):
             self._write(frame)
         self._episode += 1
@@ -92,7 +93,9 @@ class ContactSheet(Observer):
         """Remember a picture while rows are wanted."""
         del time_step
         if len(self._rows) < self._max_rows:
-            self._frames.append(cv2.resize(self._capture(), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
+            image = self._capture()
+            half = (image.shape[1] // 2, image.shape[0] // 2)
+            self._frames.append(np.asarray(cv2.resize(image, half, interpolation=cv2.INTER_AREA), np.uint8))
 
     def on_episode_end(self, episode: EpisodeResult) -> None:
         """Make a row of the episode's pictures."""

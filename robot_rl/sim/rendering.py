@@ -23,7 +23,7 @@ def make_renderer(model: mujoco.MjModel, height: int, width: int) -> mujoco.Rend
         )
     try:
         renderer = mujoco.Renderer(model, height, width)
-    except Exception as error:  # noqa: BLE001  MuJoCo's back ends each raise their own kinds
+    except Exception as error:  # MuJoCo's back ends each raise their own kinds
         raise SetupError(
             f"MuJoCo could not make an OpenGL context with MUJOCO_GL={os.environ['MUJOCO_GL']}: {error}. "
             "If mujoco was imported before robot_rl.sim, set MUJOCO_GL=egl (or osmesa) in the environment."

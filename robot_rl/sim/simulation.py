@@ -57,22 +57,34 @@ class Simulation:
         self.law_status = 0
         self._tick_count = 0
         self._moved_bodies: dict[int, None] = {}
-        self._tcp = self.model.site(franka.TCP_SITE_NAME).id
-        self._gripper = self.model.actuator(franka.GRIPPER_ACTUATOR_NAME).id
         self._bind()
         self.place_robot(franka.HOME_JOINTS, franka.MAX_GRIPPER_WIDTH_M)
 
     def _bind(self) -> None:
         """Find mjData's arrays once; the views stay valid for the life of `data`."""
-        data = self.data
-        sensor = self.model.sensor(_CONTACT_SENSOR)
-        self._tcp_position = data.site_xpos[self._tcp]
-        self._tcp_rotation = data.site_xmat[self._tcp]
-        self._contact = data.sensordata[sensor.adr[0] : sensor.adr[0] + 9]
-        self._width_tendon = self.model.tendon(franka.GRIPPER_TENDON_NAME).id
-        self._dt_s = float(self.model.opt.timestep)
-        if franka.joint_dof_addresses(self.model).tolist() != list(range(7)):
+        model, data = self.model, self.data
+        if franka.joint_dof_addresses(model).tolist() != list(range(stepping.ARM_DOFS)):
             raise ValueError("The arm's joints must come first in the scene: add objects after the robot.")
+        tcp = model.site(franka.TCP_SITE_NAME).id
+        sensor = model.sensor(_CONTACT_SENSOR).adr[0]
+        self._gripper = model.actuator(franka.GRIPPER_ACTUATOR_NAME).id
+        self._width_tendon = model.tendon(franka.GRIPPER_TENDON_NAME).id
+        dt_s = float(model.opt.timestep)
+        self._plant = stepping.Plant(
+            model._address,
+            data._address,
+            tcp,
+            data.qpos,
+            data.qvel,
+            data.qfrc_bias,
+            data.qfrc_gravcomp,
+            data.site_xpos[tcp],
+            data.site_xmat[tcp],
+            data.sensordata[sensor : sensor + 9],
+            data.ctrl,
+            dt_s,
+        )
+        self._readings = stepping.Readings(self.torque, self.wrench, self.peak_force, dt_s / (dt_s + WRENCH_FILTER_S))
 
     # --- time ---------------------------------------------------------------------------------------------------
 
@@ -88,29 +100,8 @@ class Simulation:
 
     def advance(self, ticks: int) -> None:
         """Let some milliseconds pass. Physics that left the finite numbers are undone, and the arm stops."""
-        data = self.data
         before = self._physics_state()
-        status = stepping.advance(
-            self.model._address,
-            data._address,
-            ticks,
-            self._tcp,
-            data.qpos,
-            data.qvel,
-            data.qfrc_bias,
-            data.qfrc_gravcomp,
-            self._tcp_position,
-            self._tcp_rotation,
-            self._contact,
-            data.ctrl,
-            self.law.parameters_record,
-            self.law.state_record,
-            self.torque,
-            self.wrench,
-            self._dt_s / (self._dt_s + WRENCH_FILTER_S),
-            self.peak_force,
-            self._dt_s,
-        )
+        status = stepping.advance(ticks, self._plant, self.law.parameters_record, self.law.state_record, self._readings)
         self._tick_count += ticks
         if status < 0:
             self._undo(before)
@@ -138,23 +129,28 @@ class Simulation:
 
     def tcp_pose(self) -> Pose:
         """T_base_tcp; the base is the world."""
-        return Pose.from_matrix(self._tcp_rotation.reshape(3, 3), self._tcp_position)
+        return Pose.from_matrix(self._plant.tcp_rotation.reshape(3, 3), self._plant.tcp_position)
+
+    @property
+    def tcp_position(self) -> Array:
+        """Of the TCP in the base frame [m], shape (3,); a view."""
+        return self._plant.tcp_position
 
     def tcp_jacobian(self) -> Array:
         """Jacobian of the TCP for the arm's joints, (v, omega) in base axes. Shape (6, 7)."""
         jacobian = np.zeros((6, self.model.nv))
-        mujoco.mj_jacSite(self.model, self.data, jacobian[:3], jacobian[3:], self._tcp)
+        mujoco.mj_jacSite(self.model, self.data, jacobian[:3], jacobian[3:], self._plant.tcp_site)
         return jacobian[:, :7]
 
     @property
     def joint_positions(self) -> Array:
         """[rad], shape (7,); a view."""
-        return self.data.qpos[:7]
+        return self._plant.joint_positions[: stepping.ARM_DOFS]
 
     @property
     def joint_velocities(self) -> Array:
         """[rad/s], shape (7,); a view."""
-        return self.data.qvel[:7]
+        return self._plant.joint_velocities[: stepping.ARM_DOFS]
 
     @property
     def width_m(self) -> float:

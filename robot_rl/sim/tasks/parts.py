@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import mujoco
 import numpy as np
+from numpy.typing import ArrayLike
 
 from robot_rl.geometry import Pose
 from robot_rl.sim import franka
@@ -25,8 +24,7 @@ TIP_RGBA: RGBA = (0.98, 0.72, 0.25, 1.0)
 def add_tool(spec: mujoco.MjSpec, name: str) -> mujoco.MjsBody:
     """A body that is rigidly held by the hand: its frame is the TCP's, and `Simulation.set_body_pose` may shift it."""
     hand = spec.body(franka.HAND_BODY_NAME)
-    body = hand.add_body(name=name, pos=[0.0, 0.0, franka.TCP_OFFSET_M], gravcomp=1.0)
-    return body
+    return hand.add_body(name=name, pos=[0.0, 0.0, franka.TCP_OFFSET_M], gravcomp=1.0)
 
 
 def tool_pose_in_hand(error: Pose) -> Pose:
@@ -41,8 +39,8 @@ def add_fixture(spec: mujoco.MjSpec, name: str) -> mujoco.MjsBody:
 
 def add_box(
     body: mujoco.MjsBody,
-    lower: Sequence[float],
-    upper: Sequence[float],
+    lower: ArrayLike,
+    upper: ArrayLike,
     bits: franka.CollisionBits,
     rgba: RGBA,
     mass: float = 0.0,
@@ -66,8 +64,8 @@ def _finish(geom: mujoco.MjsGeom, bits: franka.CollisionBits, rgba: RGBA, mass: 
 
 def add_wall(
     body: mujoco.MjsBody,
-    inner: Sequence[float],
-    direction: Sequence[float],
+    inner: tuple[float, float],
+    direction: tuple[float, float],
     span: tuple[float, float],
     thickness_m: float,
     bottom_m: float,

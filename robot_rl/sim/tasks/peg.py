@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 import mujoco
-import numpy as np
 
 from robot_rl.sim import franka
 from robot_rl.sim.tasks import parts
@@ -41,7 +40,7 @@ class Peg(InsertionTask):
             reach = outer if y == 0 else inner + self.config.chamfer_m
             parts.add_wall(
                 hole,
-                inner=np.array([x, y]) * inner,
+                inner=(x * inner, y * inner),
                 direction=(x, y),
                 span=(-reach, reach),
                 thickness_m=_WALL_M,
