@@ -54,9 +54,10 @@ def load(schema: type[T], name: str, overrides: list[str] | tuple[str, ...] = ()
         with initialize_config_dir(config_dir=str(directory), version_base="1.3"):
             composed = compose(config_name=name, overrides=list(overrides))
         plain = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, ValueError) as error:  # Hydra's own checks raise ValueErrors, too
         _explain(overrides, defaults, directory)
         raise ConfigError(_first_lines(error)) from error
+    _check_keys(plain, defaults)
     try:
         return TypeAdapter(schema).validate_python(plain)
     except ValidationError as error:
@@ -91,6 +92,16 @@ def _listed(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_listed(item) for item in value]
     return value
+
+
+def _check_keys(plain: Any, defaults: Any, where: str = "") -> None:
+    """Raise UnknownNameError for a key that the dataclass does not have, be it from a word or from a file."""
+    if not (isinstance(plain, dict) and isinstance(defaults, dict)):
+        return
+    for key, value in plain.items():
+        if key not in defaults:
+            raise UnknownNameError(f"key of {where!r}" if where else "key", str(key), defaults)
+        _check_keys(value, defaults[key], f"{where}.{key}" if where else str(key))
 
 
 def _explain(overrides: list[str] | tuple[str, ...], defaults: dict[str, Any], directory: Path) -> None:

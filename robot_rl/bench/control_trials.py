@@ -159,9 +159,11 @@ class Rig:
             if abs(speed / IMPACT_SPEED_M_S - 1.0) <= 0.4 * IMPACT_TOLERANCE:
                 return peak, speed, ramp_m_s
             ramp_m_s *= float(np.clip(IMPACT_SPEED_M_S / max(speed, 1e-3), 0.7, 1.4))
-        raise ArithmeticError(f"preset {preset!r} hit with {speed:.4f} m/s at a ramp of {ramp_m_s:.3g} m/s")
+        raise ArithmeticError(f"this preset hit with {speed:.4f} m/s at a ramp of {ramp_m_s:.3g} m/s")
 
-    def _hit(self, preset: str | ImpedanceParameters, position: tuple[float, float, float], ramp_m_s: float) -> tuple[float, float]:
+    def _hit(
+        self, preset: str | ImpedanceParameters, position: tuple[float, float, float], ramp_m_s: float
+    ) -> tuple[float, float]:
         """(Peak force of 50 ms [N], speed before the touch [m/s]) of one ramp; (0, speed) if it misses."""
         simulation = self.simulation
         start = self.place(preset, position)

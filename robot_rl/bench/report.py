@@ -56,12 +56,14 @@ def print_report(
     result: Mapping[str, Any],
 ) -> None:
     """Print table and notes, then the result as the last line: one JSON object without line breaks."""
-    console = Console(soft_wrap=True)
     table = Table(title=title, title_justify="left")
     for index, column in enumerate(columns):
         table.add_column(column, justify="left" if index == 0 else "right", no_wrap=True)
     for row in rows:
         table.add_row(*row)
+    console = Console()
+    width = console.measure(table, options=console.options.update(max_width=200)).maximum
+    console = Console(width=max(console.width, width))  # into a file the table goes whole
     console.print(table)
     for note in notes:
         console.print(note, markup=False, highlight=False)

@@ -21,7 +21,8 @@ class SafetyLimits:
         tool_axis_base: direction in which the tool shall point (its z axis), unit, base axes.
         max_tilt_rad: half angle of the cone around it.
         max_step_m, max_step_rad: distance of a command from the measured pose.
-        max_speed_m_s, max_speed_rad_s: speed of the equilibrium pose from command to command.
+        max_speed_m_s, max_speed_rad_s: speed of the equilibrium pose from command to command. Not above what the
+            impedance presets allow their target: what the law cuts off, nobody would write down as not executed.
         max_force_n, max_torque_nm: measured wrench above which the arm is relaxed (it rests where it is).
         max_command_age_s, max_state_age_s: older ones are stale.
     """
@@ -32,8 +33,8 @@ class SafetyLimits:
     max_tilt_rad: float = 0.52
     max_step_m: float = 0.05
     max_step_rad: float = 0.3
-    max_speed_m_s: float = 0.5
-    max_speed_rad_s: float = 2.0
+    max_speed_m_s: float = 0.25
+    max_speed_rad_s: float = 1.0
     max_force_n: float = 60.0
     max_torque_nm: float = 15.0
     max_command_age_s: float = 0.2
@@ -76,7 +77,7 @@ class SafetyFilter:
         else:
             pose, width_m = command.pose, command.width_m
             pose = self._limit_step(pose, state.tcp_pose, corrections)
-            pose = self._limit_speed(pose, command.stamp_ns, corrections)
+            pose = self._limit_speed(pose, state.tcp_pose, command.stamp_ns, corrections)
             pose = self._limit_tilt(pose, corrections)
             pose = self._limit_box(pose, corrections)
         filtered = RobotCommand(pose, command.stamp_ns, width_m)
@@ -120,14 +121,15 @@ class SafetyFilter:
             pose, measured, self.limits.max_step_m, self.limits.max_step_rad, Reason.STEP, corrections
         )
 
-    def _limit_speed(self, pose: Pose, stamp_ns: int, corrections: list[Correction]) -> Pose:
-        if self._last is None:
-            return pose
-        # A refined command of the same period has the same stamp; it gets the whole period's allowance.
-        elapsed_s = max((stamp_ns - self._last.stamp_ns) / NS_PER_S, self._period_s)
+    def _limit_speed(self, pose: Pose, measured: Pose, stamp_ns: int, corrections: list[Correction]) -> Pose:
+        elapsed_s, origin = self._period_s, measured  # without a command yet, the arm rests where it is
+        if self._last is not None:
+            # A refined command of the same period has the same stamp; it gets the whole period's allowance.
+            elapsed_s = max((stamp_ns - self._last.stamp_ns) / NS_PER_S, self._period_s)
+            origin = self._last.pose
         return _limit_distance(
             pose,
-            self._last.pose,
+            origin,
             self.limits.max_speed_m_s * elapsed_s,
             self.limits.max_speed_rad_s * elapsed_s,
             Reason.SPEED,

@@ -170,25 +170,25 @@ class RobotEnv:
             self._period_start_ns = self.clock.now_ns()  # an overrun delays the schedule, it is not caught up with
         measured = reading.state.tcp_pose
         reference = measured if self.action_map.reference == "measured" else self._rest_pose
-        source, part, part_start = Source.POLICY, action, 0
-        past = np.zeros_like(action)  # sum over the ticks of what earlier parts of this period asked for
-        applied = action
+        source, asked = Source.POLICY, action
+        part, part_start = action, 0  # what is executed since when
+        past = np.zeros_like(action)  # sum over the ticks of what earlier parts of this period executed
+        applied = np.zeros_like(action)
         for tick in range(self._ticks):
             human = self._takeover.read(self.action_map, reference)
             if human is not None:
                 source, wanted = Source.HUMAN, human
             else:  # after a hand-back the policy's old action is outdated: rest until the next step
-                wanted = part if source is Source.POLICY else np.zeros_like(action)
-            if tick == 0:
-                part = wanted
-                applied = self._send(part, reference, reading.state)
-            elif not np.array_equal(wanted, part):
+                wanted = asked if source is Source.POLICY else np.zeros_like(action)
+            if tick == 0 or not np.array_equal(wanted, asked):
                 past += part * np.float32(tick - part_start)
-                part, part_start = wanted, tick
-                whole = ((past + part * (self._ticks - tick)) / self._ticks).astype(np.float32)
-                whole[6:] = part[6:]  # a gripper does not go halfway
+                asked, part_start, rest = wanted, tick, self._ticks - tick
+                whole = wanted if tick == 0 else ((past + wanted * rest) / self._ticks).astype(np.float32)
+                whole[6:] = wanted[6:]  # a gripper does not go halfway
                 told = applied[6:]
-                applied = self._send(whole, reference, self.robot.arm.state())
+                applied = self._send(whole, reference, self.robot.arm.state() if tick else reading.state)
+                is_corrected = not np.array_equal(applied[:6], whole[:6])
+                part = ((applied * self._ticks - past) / rest).astype(np.float32) if is_corrected else wanted
                 # A gripper that was told to move in this period goes on moving when the button is let go.
                 applied[6:] = np.where(applied[6:] == 0.0, told, applied[6:])
             self.clock.sleep_until_ns(self._period_start_ns + (tick + 1) * tick_ns)

@@ -9,6 +9,7 @@ from robot_rl.env.robot_env import RobotEnv
 from robot_rl.robot.protocols import Teleop
 from robot_rl.robot.robot import Robot
 from robot_rl.runtime.config import EnvConfig, TeleopConfig
+from robot_rl.sim import franka
 from robot_rl.sim.devices import SimArm, SimCamera, SimClock, SimGripper
 from robot_rl.sim.expert import Deflection, ScriptedExpert
 from robot_rl.sim.human import ScriptedHuman
@@ -46,6 +47,7 @@ def make_sim_workcell(config: EnvConfig) -> SimWorkcell:
     task.add_to(spec)
     simulation = Simulation(spec, config.task.episode.impedance)
     task.attach(simulation)
+    simulation.place_robot(franka.HOME_JOINTS, task.grasp_width_m)  # the fingers on the part that is in the hand
     size = config.robot.image_size
     robot = Robot(
         SimArm(simulation, 1.0 / config.task.episode.rate_hz),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from robot_rl.env.task import EpisodeConfig
+from robot_rl.errors import ConfigError
 from robot_rl.sim.human import HumanConfig
 from robot_rl.sim.tasks.scene import SceneConfig
 
@@ -27,6 +28,10 @@ class RobotConfig:
     image_size: int = 128
     reset: Literal["teleport", "scripted"] = "teleport"
     has_visual_meshes: bool = False
+
+    def __post_init__(self) -> None:
+        if self.image_size < 1:
+            raise ConfigError(f"image_size must be at least 1 pixel, got {self.image_size}.")
 
 
 @dataclass(frozen=True)

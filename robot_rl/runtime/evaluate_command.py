@@ -23,6 +23,8 @@ from robot_rl.runtime.config import EvalConfig, TeleopConfig
 from robot_rl.runtime.evaluation import EpisodeResult, Evaluation, Observer, evaluate
 from robot_rl.runtime.policies import SCRIPTED, make_policy
 from robot_rl.runtime.recording import ContactSheet, VideoRecorder
+from robot_rl.sim.devices import SimCamera
+from robot_rl.types import TimeStep
 
 _VIEW_HEIGHT, _VIEW_WIDTH = 240, 320
 
@@ -77,26 +79,37 @@ def _pictures(config: EvalConfig, workcell: SimWorkcell) -> Iterator[list[Observ
         yield []
         return
     cameras = [workcell.make_camera(name, _VIEW_HEIGHT, _VIEW_WIDTH) for name in ("side", "wrist")]
-    latest: dict[int, NDArray[np.uint8]] = {}
-
-    def capture() -> NDArray[np.uint8]:
-        """Both views beside each other; video and sheet share one rendering."""
-        now_ns = workcell.simulation.now_ns()
-        if now_ns not in latest:
-            latest.clear()
-            latest[now_ns] = np.hstack([camera.read()[1] for camera in cameras])
-        return latest[now_ns]
-
+    view = _View(cameras)
+    recorders.append(ContactSheet(sheet, view.capture))
     if config.video:
-        recorders.append(VideoRecorder(Path(config.video), capture, config.task.episode.rate_hz))
-    recorders.append(ContactSheet(sheet, capture))
+        recorders.append(VideoRecorder(Path(config.video), view.capture, config.task.episode.rate_hz))
     try:
-        yield list(recorders)
+        yield [view, *recorders]
     finally:
         for recorder in recorders:
             recorder.close()
         for camera in cameras:
             camera.close()
+
+
+class _View(Observer):
+    """Both views beside each other; all recorders of a step share one rendering.
+
+    A step is counted as told, not by its time: a reset may take none.
+    """
+
+    def __init__(self, cameras: list[SimCamera]) -> None:
+        self._cameras = cameras
+        self._latest: NDArray[np.uint8] | None = None
+
+    def on_step(self, time_step: TimeStep) -> None:
+        del time_step
+        self._latest = None
+
+    def capture(self) -> NDArray[np.uint8]:
+        if self._latest is None:
+            self._latest = np.hstack([camera.read()[1] for camera in self._cameras])
+        return self._latest
 
 
 class _Bar(Observer):

@@ -10,7 +10,7 @@ import numpy as np
 from robot_rl.env.robot_env import RobotEnv
 from robot_rl.runtime.policies import Policy
 from robot_rl.runtime.statistics import wilson_interval
-from robot_rl.types import Source, TimeStep
+from robot_rl.types import Reason, Source, TimeStep
 
 
 class Observer:
@@ -85,7 +85,7 @@ def evaluate(
     observers: Sequence[Observer] = (),
     is_interrupted: Callable[[], bool] = lambda: False,
 ) -> Evaluation:
-    """Run `episodes` episodes; the robot is stopped whatever happens.
+    """Run `episodes` episodes; should anything go wrong in one, the robot is stopped.
 
     Args:
         env: ended by nobody but the caller.
@@ -96,23 +96,32 @@ def evaluate(
         is_interrupted: asked after every episode; True ends the evaluation with what there is.
     """
     evaluation = Evaluation()
-    period_s = 1.0 / env.config.rate_hz
-    for index in range(episodes):
-        policy.reset()
-        time_step = env.reset(seed=seed if index == 0 else None)
-        steps = human_steps = 0
+    try:
+        for index in range(episodes):
+            result = _run_episode(env, policy, index, seed if index == 0 else None, observers)
+            evaluation.episodes.append(result)
+            for observer in observers:
+                observer.on_episode_end(result)
+            if is_interrupted():
+                break
+    except BaseException as error:  # also Ctrl-C: nobody will command the robot any more
+        env.robot.stop(Reason.REQUESTED, f"the evaluation was cut short by {error!r}")
+        raise
+    return evaluation
+
+
+def _run_episode(
+    env: RobotEnv, policy: Policy, index: int, seed: int | None, observers: Sequence[Observer]
+) -> EpisodeResult:
+    policy.reset()
+    time_step = env.reset(seed=seed)
+    steps = human_steps = 0
+    for observer in observers:
+        observer.on_step(time_step)
+    while not time_step.is_last:
+        time_step = env.step(policy(time_step.observation))
+        steps += 1
+        human_steps += time_step.source is Source.HUMAN
         for observer in observers:
             observer.on_step(time_step)
-        while not time_step.is_last:
-            time_step = env.step(policy(time_step.observation))
-            steps += 1
-            human_steps += time_step.source is Source.HUMAN
-            for observer in observers:
-                observer.on_step(time_step)
-        result = EpisodeResult(index, env.outcome.is_success, steps, human_steps, steps * period_s)
-        evaluation.episodes.append(result)
-        for observer in observers:
-            observer.on_episode_end(result)
-        if is_interrupted():
-            break
-    return evaluation
+    return EpisodeResult(index, env.outcome.is_success, steps, human_steps, steps / env.config.rate_hz)

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from robot_rl.errors import ConfigError
 from robot_rl.runtime.evaluation import EpisodeResult, Observer
 from robot_rl.types import TimeStep
 
@@ -28,6 +29,16 @@ def write_label(image: Image, text: str, colour: tuple[int, int, int] = _WHITE, 
     return labelled
 
 
+def _check_path(path: Path, kind: str, suffix: str) -> None:
+    """Raise ConfigError unless a file of that name can be written; its folder is made."""
+    if path.suffix != suffix:
+        raise ConfigError(f"Cannot write the {kind} {path}: its name must end in {suffix}.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"Cannot write the {kind} {path}: {error}.") from error
+
+
 class VideoRecorder(Observer):
     """Writes every control step as a frame of an H.264 file that browsers play."""
 
@@ -38,10 +49,16 @@ class VideoRecorder(Observer):
             path: of the MP4; its folder is made.
             capture: takes a picture now, RGB uint8 (H, W, 3), H and W even.
             rate_hz: frames per second.
+
+        Raises:
+            ConfigError: the file cannot be written.
         """
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _check_path(path, "video", ".mp4")
         self._capture = capture
-        self._container = av.open(str(path), "w")
+        try:
+            self._container = av.open(str(path), "w")
+        except OSError as error:
+            raise ConfigError(f"Cannot write the video {path}: {error}.") from error
         self._stream = self._container.add_stream("libx264", rate=Fraction(rate_hz).limit_denominator(1000))
         self._stream.pix_fmt = "yuv420p"
         self._stream.options = {"crf": "23"}
@@ -84,6 +101,12 @@ class ContactSheet(Observer):
     """One row an episode, pictures at half size evenly spread over it."""
 
     def __init__(self, path: Path, capture: Callable[[], Image], rows: int = 6, columns: int = 6) -> None:
+        """Check the path of the PNG; it is written at `close`.
+
+        Raises:
+            ConfigError: the file cannot be written.
+        """
+        _check_path(path, "contact sheet", ".png")
         self._path, self._capture = path, capture
         self._max_rows, self._columns = rows, columns
         self._frames: list[Image] = []
@@ -112,5 +135,4 @@ class ContactSheet(Observer):
     def close(self) -> None:
         """Write the PNG."""
         if self._rows:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
             cv2.imwrite(str(self._path), cv2.cvtColor(np.vstack(self._rows), cv2.COLOR_RGB2BGR))

@@ -13,4 +13,6 @@ def wilson_interval(successes: int, trials: int, z: float = 1.959963984540054) -
     scale = 1.0 / (1.0 + z * z / trials)
     centre = scale * (rate + z * z / (2.0 * trials))
     half = scale * z * math.sqrt(rate * (1.0 - rate) / trials + z * z / (4.0 * trials * trials))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    low = centre - half if successes > 0 else 0.0  # exactly: rounding must not exclude the rate itself
+    high = centre + half if successes < trials else 1.0
+    return low, high

@@ -93,6 +93,9 @@ class SimGripper:
         """Start moving to an opening [m]; refused while the arm is stopped, so that nothing is dropped."""
         if not np.isfinite(width_m):
             raise SpecError(f"gripper width must be finite, got {width_m}.")
+        stop = self._simulation.stop_record
+        if stop is not None:
+            raise StoppedError(f"The arm is stopped ({stop.reason.value}: {stop.detail}); call recover() first.")
         self._simulation.set_width(float(np.clip(width_m, 0.0, franka.MAX_GRIPPER_WIDTH_M)))
 
 

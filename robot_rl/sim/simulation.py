@@ -9,6 +9,7 @@ import numpy as np
 
 from robot_rl.clock import NS_PER_S
 from robot_rl.control.law import ImpedanceLaw
+from robot_rl.control.presets import ImpedanceParameters
 from robot_rl.geometry import Array, Pose
 from robot_rl.sim import franka, stepping
 from robot_rl.types import Reason, StopRecord
@@ -19,6 +20,9 @@ TICK_NS = 1_000_000
 WRENCH_FILTER_S = 0.01
 """Time constant of the wrench's low-pass: the real estimate is about as slow."""
 
+_LARGEST_SPEED = 1e3
+"""What no joint or body of a sound simulation reaches [m/s, rad/s]."""
+
 _CONTACT_SENSOR = "hand_contact"
 
 
@@ -27,7 +31,9 @@ class SimulationState:
     """Everything needed to continue bit for bit: an opaque value of `Simulation.save`."""
 
     physics: Array
-    body_poses: tuple[tuple[int, Array], ...]
+    body_positions: Array
+    body_quaternions: Array
+    parameters: ImpedanceParameters
     law: bytes
     torque: Array
     wrench: Array
@@ -56,7 +62,6 @@ class Simulation:
         self.peak_force = np.zeros(1)
         self.law_status = 0
         self._tick_count = 0
-        self._moved_bodies: dict[int, None] = {}
         self._bind()
         self.place_robot(franka.HOME_JOINTS, franka.MAX_GRIPPER_WIDTH_M)
 
@@ -103,7 +108,8 @@ class Simulation:
         before = self._physics_state()
         status = stepping.advance(ticks, self._plant, self.law.parameters_record, self.law.state_record, self._readings)
         self._tick_count += ticks
-        if status < 0:
+        # A body that flies off is as wrong as one that is nowhere, and would pass for a lifted one.
+        if status < 0 or not np.abs(self.data.qvel).max() < _LARGEST_SPEED:
             self._undo(before)
             return
         self.law_status = status
@@ -117,6 +123,11 @@ class Simulation:
         self.refresh()
         self.restart_law()
         self.stop(Reason.UNSTABLE, "the physics left the finite numbers; the last good state is restored")
+
+    def advance_physics(self, ticks: int) -> None:
+        """Let physics run without the law, and without counting as time: for measuring what it takes."""
+        stepping.advance_physics(ticks, self._plant)
+        self.refresh()
 
     def refresh(self) -> None:
         """Bring kinematics up to the present positions, for readings and pictures."""
@@ -196,7 +207,6 @@ class Simulation:
     def set_body_pose(self, name: str, pose: Pose) -> None:
         """Move a body that has no joint, relative to its parent; part of the saved state."""
         body = self.model.body(name).id
-        self._moved_bodies[body] = None
         self.model.body_pos[body] = pose.position
         self.model.body_quat[body] = pose.quaternion[[3, 0, 1, 2]]
         self.refresh()
@@ -224,10 +234,11 @@ class Simulation:
     def save(self) -> SimulationState:
         """Take a snapshot from which `restore` continues bit for bit."""
         model = self.model
-        poses = tuple((i, np.concatenate([model.body_pos[i], model.body_quat[i]])) for i in sorted(self._moved_bodies))
         return SimulationState(
             self._physics_state(),
-            poses,
+            model.body_pos.copy(),
+            model.body_quat.copy(),
+            self.law.parameters,
             self.law.save(),
             self.torque.copy(),
             self.wrench.copy(),
@@ -236,11 +247,10 @@ class Simulation:
         )
 
     def restore(self, state: SimulationState) -> None:
-        """Return to a snapshot of this simulation."""
+        """Return to a snapshot of this simulation, or of another one of the same scene."""
         mujoco.mj_setState(self.model, self.data, state.physics, mujoco.mjtState.mjSTATE_INTEGRATION)
-        for body, pose in state.body_poses:
-            self._moved_bodies[body] = None
-            self.model.body_pos[body], self.model.body_quat[body] = pose[:3], pose[3:]
+        self.model.body_pos[:], self.model.body_quat[:] = state.body_positions, state.body_quaternions
+        self.law.set_preset(state.parameters)
         self.law.restore(state.law)
         self.torque[:], self.wrench[:] = state.torque, state.wrench
         self._tick_count, self.stop_record = state.tick_count, state.stop

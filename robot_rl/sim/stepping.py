@@ -160,6 +160,14 @@ def _update_readings(plant: Plant, readings: Readings, rotation: Array, sample: 
 
 
 @compiled
+def advance_physics(tick_count: int, plant: Plant) -> None:
+    """Run `tick_count` milliseconds of physics alone, the motors held at their last torques: to be measured."""
+    for _ in range(tick_count):
+        _mj_step1(plant.model_address, plant.data_address)
+        _mj_step2(plant.model_address, plant.data_address)
+
+
+@compiled
 def advance(tick_count: int, plant: Plant, parameters: np.void, law_state: np.void, readings: Readings) -> int:
     """Run `tick_count` milliseconds of law and physics.
 

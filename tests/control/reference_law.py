@@ -39,6 +39,7 @@ class ReferenceLaw:
         self.position, self.rotation = position.copy(), Rotation.from_matrix(rotation)
         self.origin = self.goal = (self.position, self.rotation)
         self.elapsed = self.duration = 0.0
+        self.target_twist = np.zeros(6)
 
     def set_parameters(self, parameters: ImpedanceParameters) -> None:
         self.parameters = parameters
@@ -74,6 +75,8 @@ class ReferenceLaw:
         angle, reach = np.linalg.norm(turn), p.max_angular_speed_rad_s * dt
         if angle > reach * (1 + 1e-9):
             turn, flags = turn * reach / angle, flags | Status.SLEW_LIMITED
+        made = np.concatenate([step, turn]) / dt
+        self.target_twist = self.target_twist + _fraction(p.follow_filter_s, dt) * (made - self.target_twist)
         self.position = self.position + step
         self.rotation = Rotation.from_rotvec(turn) * self.rotation
         return flags
@@ -137,8 +140,19 @@ class ReferenceLaw:
         if self.ramp >= 1.0:
             self.integral = self.integral + np.where(is_free, np.array(p.integral_gain) * error * dt, 0.0)
         self.integral = np.clip(self.integral, -self.gain["integral_limit"], self.gain["integral_limit"])
-        spring = self.ramp * (self.gain["stiffness"] * error + self.gain["feed_forward_wrench"]) + self.integral
-        torque = J.T @ (spring - D @ twist) + self._null(q, qd, J, mass_inverse, inertia) + coriolis
+        pull = self.ramp * self.gain["stiffness"] * error + self.integral
+        budget = self.gain["stiffness"] * self.gain["clip_lower"], self.gain["stiffness"] * self.gain["clip_upper"]
+        spring = np.clip(pull, *budget) + self.ramp * self.gain["feed_forward_wrench"]
+        follow = self.target_twist
+        if p.compliance_axes == "tcp":
+            follow = np.kron(np.eye(2), rotation.T) @ follow
+        same_way = np.sign(twist) == np.sign(follow)
+        shared = np.where(same_way, np.sign(twist) * np.minimum(np.abs(twist), np.abs(follow)), 0.0)
+        torque = (
+            J.T @ (spring - D @ (twist - p.follow_ratio * shared))
+            + self._null(q, qd, J, mass_inverse, inertia)
+            + coriolis
+        )
         torque += self._friction(qd, J.T @ spring, use)
         repulsion, flag = self._repulsion(q)
         return self._limit(torque + repulsion, previous, flags | flag)

@@ -263,6 +263,29 @@ def test_rotation_error_is_smooth_for_tool_down_poses():
 # --- damping and null space --------------------------------------------------------------------------------------
 
 
+def test_motion_that_the_target_makes_too_is_braked_less():
+    """But the target's motion alone pushes nothing: an arm that stands against a wall feels only the spring."""
+    arm = Arm(np.random.default_rng(8))
+    parameters = dataclasses.replace(
+        PLAIN, follow_ratio=0.75, follow_filter_s=0.0, stiffness=(2000.0,) * 3 + (0.0,) * 3
+    )
+    damped = {}
+    for speed in (0.0, 0.05, 0.1, -0.1, 0.15):
+        arm.qd = np.linalg.pinv(arm.jacobian) @ [speed, 0.0, 0.0, 0.0, 0.0, 0.0]
+        for target_speed in (0.0, 0.1):
+            law = arm.law(parameters)
+            law.set_target(shifted(arm.pose, (0.1 * target_speed, 0.0, 0.0)), 0.1)
+            law.torque(*arm.measured())
+            spring = 2000.0 * law.state_record["clipped_error"][0]
+            damped[speed, target_speed] = law.state_record["commanded_wrench"][0] - spring
+    full = {speed: damped[speed, 0.0] for speed in (0.05, 0.1, -0.1)}
+    assert damped[0.0, 0.1] == pytest.approx(0.0, abs=1e-9)
+    assert damped[0.05, 0.1] == pytest.approx(0.25 * full[0.05], rel=1e-9)
+    assert damped[0.1, 0.1] == pytest.approx(0.25 * full[0.1], rel=1e-9)
+    assert damped[-0.1, 0.1] == pytest.approx(full[-0.1], rel=1e-9)
+    assert damped[0.15, 0.1] == pytest.approx(0.25 * full[0.1] + full[0.05], rel=1e-9)
+
+
 @pytest.mark.parametrize("zeta", [0.7, 0.95])
 def test_every_mode_of_the_closed_loop_has_the_damping_ratio(zeta):
     arm = Arm(np.random.default_rng(8))
@@ -392,6 +415,17 @@ def test_integral_is_scaled_by_dt_and_clamped():
     for _ in range(6000):
         law.torque(*arm.measured())
     assert law.state_record["integral_wrench"][0] == 5.0
+
+
+def test_spring_and_integral_share_the_force_budget():
+    arm = Arm(np.random.default_rng(12))
+    parameters = dataclasses.replace(INTEGRAL, clip_lower=(-0.002,) * 6, clip_upper=(0.002,) * 6)
+    law = arm.law(parameters)
+    law.set_target(shifted(arm.pose, (0.0019, 0.0, 0.0)), 0.0)
+    for _ in range(3000):
+        wrench = arm.wrench(law)
+    assert law.state_record["integral_wrench"][0] == 5.0
+    assert wrench[0] == pytest.approx(parameters.force_budget_n()[1, 0], abs=1e-9)
 
 
 def test_integral_of_a_clipped_axis_stands_still():
@@ -606,7 +640,9 @@ def test_without_compensation_friction_holds_it_away():
 def test_critical_damping_does_not_overshoot():
     law = ImpedanceLaw("insertion")
     plant = ArmPlant(law)
-    law.set_preset(dataclasses.replace(preset("insertion"), friction_ratio=0.0, friction_rest_ratio=0.0))
+    law.set_preset(
+        dataclasses.replace(preset("insertion"), damping_ratio=1.0, friction_ratio=0.0, friction_rest_ratio=0.0)
+    )
     plant.step(600)
     goal = shifted(plant.pose, (0.005, 0.0, 0.0))
     law.set_target(goal, 0.0)

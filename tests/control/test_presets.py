@@ -69,6 +69,7 @@ def test_serl_posture_of_joint_1():
         ({"clip_lower": (0.01,) * 6}, "clip_lower"),
         ({"box_lower_m": (1.0, 0.0, 0.0), "box_upper_m": (0.0, 0.0, 0.0)}, "box_lower_m"),
         ({"friction_rest_ratio": 1.0}, "friction_rest_ratio"),
+        ({"follow_ratio": 1.1}, "follow_ratio"),
         ({"friction_velocity_rad_s": 0.0}, "friction_velocity_rad_s"),
         ({"torque_step_nm": 0.0}, "torque_step_nm"),
         ({"torque_step_nm": np.nan}, "torque_step_nm"),

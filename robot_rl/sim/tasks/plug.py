@@ -103,6 +103,7 @@ class Plug(InsertionTask):
             axis=[0.0, 0.0, -1.0],
             range=[0.0, _LATCH_TRAVEL_M + 0.0005],
             limited=True,
+            solref_limit=parts.PART_SOLREF,  # MuJoCo's soft default lets the preload push the plate 1.7 mm out
             stiffness=stiffness,
             springref=-_LATCH_START_N / stiffness,
             damping=10.0,
@@ -112,6 +113,12 @@ class Plug(InsertionTask):
         parts.add_box(
             plate, [-half_x, -half_y, -0.004], [half_x, half_y, 0.0], franka.ENVIRONMENT, parts.BEVEL_RGBA, mass=0.01
         )
+
+    def place(self, generator: np.random.Generator) -> None:
+        """As for every insertion; the latch is out, also when the last episode ended with it pressed."""
+        self.simulation.data.joint("latch").qpos[:] = 0.0
+        self.simulation.data.joint("latch").qvel[:] = 0.0
+        super().place(generator)
 
     def latch_force_n(self) -> float:
         """Force with which the latch pushes the connector out, by its spring [N]."""

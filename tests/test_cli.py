@@ -1,0 +1,213 @@
+"""The command `robot-rl`: help, clear errors, a last line for scripts, and Ctrl-C that loses nothing."""
+
+import importlib.metadata
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+import yaml
+
+from robot_rl import cli
+from robot_rl.config import to_plain
+from robot_rl.runtime.config import EnvConfig, EvalConfig
+
+ROOT = Path(__file__).parents[1]
+FAST = ("task=reach", "episodes=1", "task.episode.step_limit=30")
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    """Commands write where they are told, and nowhere else."""
+    monkeypatch.chdir(tmp_path)
+
+
+def run(capsys, *words):
+    """(exit code, standard output, standard error)."""
+    try:
+        code = cli.main(list(words))
+    except SystemExit as end:
+        code = int(end.code or 0)
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("--help",), ["eval", "bench", "config", "examples:", "policy=expert"]),
+        (("eval", "--help"), ["KEY=VALUE", "JSON", "success_rate", "ci95", "cycle_time_s", "config eval"]),
+        (("config", "--help"), ["NAME", "eval", "env"]),
+        (("bench", "--help"), ["control", "sim"]),
+        (("--version",), ["robot-rl "]),
+    ],
+)
+def test_help_says_what_can_be_said(capsys, words, expected):
+    code, out, _ = run(capsys, *words)
+    assert code == 0
+    for word in expected:
+        assert word in out
+
+
+def test_without_an_installation_there_is_no_version_and_no_crash(capsys, monkeypatch):
+    def missing(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(cli, "version", missing)
+    assert run(capsys, "--version")[:2] == (0, "robot-rl (not installed)\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("eval", "task=pegg"), "peg, peg_hard, pick_cube, plug, reach"),
+        (("eval", "tsak=peg"), "Did you mean 'task'?"),
+        (("eval", "policy=dance", *FAST), "blind, expert, random, zero"),
+        (("eval", "episodes=0"), "at least 1"),
+        (("eval", "task.name=welding"), "peg, pick_cube, plug, reach"),
+        (("eval", "robot.cameras=[top]"), "side, wrist"),
+        (("eval", "task.episode.impedance=feather"), "compliant"),
+        (("eval", "task.episode.rate_hz=0"), "rate_hz must be positive"),
+        (("eval", "task.scene.start_height_range_m=[5,6]", "episodes=1"), "cannot reach"),
+        (("eval", "video=film.xyz", *FAST), "film.xyz"),
+        (("eval", "sheet=sheet.xyz", *FAST), "sheet.xyz"),
+        (("eval", "video=/proc/nowhere/a.mp4", *FAST), "/proc/nowhere"),
+        (("eval", "video=.", *FAST), ".mp4"),
+        (("eval", "robot.cameras=[wrist]", "robot.image_size=2000", *FAST), "image_size"),
+        (("bench", "nothing"), "control"),
+        (("config", "eval", "episodes=many"), "valid integer"),
+    ],
+)
+def test_an_error_is_one_clear_line_and_exit_code_2(capsys, words, expected):
+    code, _, error = run(capsys, *words)
+    assert code == 2
+    lines = [line for line in error.splitlines() if line.strip()]
+    assert len(lines) == 1, error
+    assert lines[0].startswith("robot-rl: ")
+    assert expected in lines[0]
+    assert "Traceback" not in error
+
+
+@pytest.mark.parametrize("words", [(), ("dance",), ("config", "nothing"), ("eval", "--fast")])
+def test_a_wrong_command_is_answered_with_the_usage(capsys, words):
+    code, _, error = run(capsys, *words)
+    assert code == 2
+    assert "usage: robot-rl" in error
+
+
+@pytest.mark.parametrize(("name", "schema"), [("eval", EvalConfig), ("env", EnvConfig)])
+def test_config_prints_every_key_and_every_choice(capsys, name, schema):
+    code, out, _ = run(capsys, "config", name)
+    assert code == 0
+    assert yaml.safe_load(out) == to_plain(schema())
+    assert "# task: peg, peg_hard, pick_cube, plug, reach" in out
+    assert "# teleop: blind, expert, human, none" in out
+
+
+def test_config_prints_what_would_be_used(capsys):
+    _, out, _ = run(capsys, "config", "eval", "task=pick_cube", "episodes=3")
+    printed = yaml.safe_load(out)
+    assert (printed["episodes"], printed["task"]["name"], printed["task"]["episode"]["has_gripper"]) == (3, "pick_cube", True)
+
+
+def test_the_last_line_of_an_evaluation_is_json(capsys):
+    code, out, _ = run(capsys, "eval", "policy=expert", *FAST, "seed=3")
+    assert code == 0
+    result = json.loads(out.splitlines()[-1])
+    assert result["success_rate"] == 1.0
+    assert result["episodes"] == 1
+    assert result["ci95"] == [0.2065, 1.0]
+    assert 0.0 < result["cycle_time_s"] < 3.0
+    assert (result["policy"], result["task"], result["seed"]) == ("expert", "reach", 3)
+
+
+def test_an_evaluation_is_reproducible(capsys):
+    results = [run(capsys, "eval", "policy=random", *FAST, "seed=5")[1].splitlines()[-1] for _ in range(2)]
+    assert results[0] == results[1]
+    assert json.loads(results[0])["success_rate"] == 0.0
+    assert json.loads(results[0])["cycle_time_s"] is None
+
+
+def frames(path):
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+
+
+def test_a_video_brings_its_contact_sheet(capsys, tmp_path):
+    code, out, _ = run(capsys, "eval", "policy=expert", *FAST, "video=films/a.mp4")
+    assert code == 0
+    result = json.loads(out.splitlines()[-1])
+    pictures = frames(tmp_path / "films" / "a.mp4")
+    steps = round(result["cycle_time_s"] * 10)
+    assert len(pictures) == steps + 1 + 5  # the start, every step, and half a second of result
+    assert pictures[0].shape == (240, 640, 3)
+    assert cv2.imread(str(tmp_path / "films" / "a.png")).shape == (120, 6 * 320, 3)
+    assert "films/a.mp4" in out
+    assert "films/a.png" in out
+
+
+def test_the_first_picture_of_an_episode_shows_its_own_scene(capsys, tmp_path):
+    """Teleporting takes no simulated time: a picture kept by time would show the end of the episode before."""
+    run(capsys, "eval", "policy=zero", "task=reach", "episodes=2", "task.episode.step_limit=2", "video=a.mp4")
+    pictures = [picture[20:].astype(int) for picture in frames(tmp_path / "a.mp4")]
+    assert len(pictures) == 2 * (1 + 2 + 5)
+    end_of_one, start_of_two, second_of_two = pictures[7], pictures[8], pictures[9]
+    assert np.abs(start_of_two - end_of_one).mean() > 4 * np.abs(second_of_two - start_of_two).mean()
+
+
+def start(tmp_path, *words):
+    return subprocess.Popen(
+        [sys.executable, "-m", "robot_rl.cli", "eval", *words],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_for(path, size, process):
+    deadline = time.monotonic() + 90
+    while not (path.is_file() and path.stat().st_size > size):
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_ctrl_c_finishes_the_episode_the_video_and_the_result(tmp_path):
+    video = tmp_path / "a.mp4"
+    process = start(tmp_path, "policy=zero", "task=reach", "episodes=500", "task.episode.step_limit=8", "video=a.mp4")
+    wait_for(video, 40, process)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    out, error = process.communicate(timeout=60)
+    assert process.returncode == 130, error
+    assert "Traceback" not in error
+    result = json.loads(out.splitlines()[-1])
+    assert 1 <= result["episodes"] < 500
+    assert result["success_rate"] == 0.0
+    assert "Interrupted after" in out
+    assert len(frames(video)) == result["episodes"] * (1 + 8 + 5)
+    assert (tmp_path / "a.png").is_file()
+
+
+def test_ctrl_c_twice_ends_at_once_and_still_closes_the_video(tmp_path):
+    video = tmp_path / "a.mp4"
+    process = start(tmp_path, "policy=zero", "task=reach", "episodes=1", "task.episode.step_limit=100000", "video=a.mp4")
+    wait_for(video, 40, process)
+    time.sleep(0.5)
+    for _ in range(2):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in error
+    assert "interrupted" in error
+    assert len(frames(video)) > 1

@@ -1,0 +1,146 @@
+"""Configuration: every file loads, a wrong word is answered with the right ones, and nothing is swallowed."""
+
+import dataclasses
+
+import pytest
+import yaml
+from pydantic import TypeAdapter
+
+from robot_rl import config as configuration
+from robot_rl.errors import ConfigError, RobotRLError, UnknownNameError
+from robot_rl.runtime.config import EnvConfig, EvalConfig
+
+FILES = sorted((path.parent.name, path.stem) for path in configuration.config_directory().glob("*/*.yaml"))
+
+
+def load(*words):
+    return configuration.load(EvalConfig, "eval", words)
+
+
+def test_without_words_the_defaults_of_the_dataclasses_hold():
+    assert load() == EvalConfig()
+    assert configuration.load(EnvConfig, "env") == EnvConfig()
+
+
+@pytest.mark.parametrize(("group", "name"), FILES)
+def test_every_file_loads(group, name):
+    config = load(f"{group}={name}")
+    assert isinstance(config, EvalConfig)
+    assert name in configuration.choices(group)
+    text = (configuration.config_directory() / group / f"{name}.yaml").read_text()
+    for key, value in (yaml.safe_load(text) or {}).items():
+        part = getattr(config, group)
+        if not isinstance(value, dict):
+            assert configuration.to_plain(part)[key] == value, "the file's value is in force"
+
+
+def test_files_were_found():
+    assert {group for group, _ in FILES} == set(configuration.groups()) >= {"robot", "task", "teleop"}
+
+
+@pytest.mark.parametrize(
+    ("words", "path", "value"),
+    [
+        (["episodes=7"], "episodes", 7),
+        (["task=plug"], "task.name", "plug"),
+        (["task.scene.clearance_m=0.0003"], "task.scene.clearance_m", 0.0003),
+        (["task.scene.clearance_m=3e-4"], "task.scene.clearance_m", 0.0003),
+        (["task.scene.start_height_range_m=[0.01,0.02]"], "task.scene.start_height_range_m", (0.01, 0.02)),
+        (["robot.cameras=[wrist]"], "robot.cameras", ("wrist",)),
+        (["task=peg_hard", "task.scene.clearance_m=0.5"], "task.scene.clearance_m", 0.5),
+        (["task.scene.clearance_m=0.5", "task=peg_hard"], "task.scene.clearance_m", 0.5),
+        (["video=null"], "video", None),
+        (["video=a.mp4"], "video", "a.mp4"),
+        (["teleop.human.budget_s=inf"], "teleop.human.budget_s", float("inf")),
+        (["task.episode.has_gripper=true"], "task.episode.has_gripper", True),
+    ],
+)
+def test_words_override_files_whatever_their_order(words, path, value):
+    node = load(*words)
+    for name in path.split("."):
+        node = getattr(node, name)
+    assert node == value
+    assert type(node) is type(value)
+
+
+def test_the_config_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        load().episodes = 3
+
+
+@pytest.mark.parametrize(
+    ("word", "valid"),
+    [
+        ("tsak=peg", "task"),
+        ("task=pegg", "peg, peg_hard, pick_cube, plug, reach"),
+        ("robot=real", "sim, sim_pixels"),
+        ("teleop=joystick", "blind, expert, human, none"),
+        ("task.scene.clearence_m=1", "clearance_m"),
+        ("task.scen.clearance_m=1", "scene"),
+        ("+task.scene.clearence_m=1", "clearance_m"),
+        ("+episode=3", "episodes"),
+        ("++task.episode.ratehz=5", "rate_hz"),
+        ("task=", "peg, peg_hard"),
+        ("~task.scene.clearence_m", "clearance_m"),
+    ],
+)
+def test_an_unknown_name_is_answered_with_the_known_ones(word, valid):
+    with pytest.raises(RobotRLError) as raised:
+        load(word)
+    assert valid in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("word", "words_of_the_message"),
+    [
+        ("episodes=many", ["episodes", "many", "integer"]),
+        ("episodes=2.5", ["episodes", "2.5", "integer"]),
+        ("task.scene.clearance_m=abc", ["task.scene.clearance_m", "abc", "number"]),
+        ("task.episode.action_frame=world", ["action_frame", "world", "tcp", "base"]),
+        ("robot.kind=real", ["robot.kind", "real", "sim"]),
+        ("robot.reset=magic", ["teleport", "scripted"]),
+        ("robot.cameras=wrist", ["robot.cameras", "wrist"]),
+        ("task.scene.start_height_range_m=[1,2,3]", ["start_height_range_m"]),
+        ("task.episode=3", ["task.episode", "3"]),
+        ("task.scene=null", ["task.scene"]),
+        ("task.episode.rate_hz=0", ["rate_hz", "positive"]),
+        ("robot.image_size=0", ["image_size"]),
+        ("robot=null", ["robot"]),
+        ("task", ["task", "key=value"]),
+        ("task.scene.start_height_range_m=[0.1", ["[0.1"]),
+        ("=peg", ["key"]),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_is_right(word, words_of_the_message):
+    with pytest.raises(RobotRLError) as raised:
+        load(word)
+    for expected in words_of_the_message:
+        assert expected in str(raised.value)
+
+
+def test_a_wrong_key_in_a_file_is_no_smaller_mistake(tmp_path, monkeypatch):
+    for name in ("eval.yaml", "env.yaml"):
+        (tmp_path / name).write_text((configuration.config_directory() / name).read_text())
+    for group in configuration.groups():
+        (tmp_path / group).mkdir()
+        for path in (configuration.config_directory() / group).glob("*.yaml"):
+            (tmp_path / group / path.name).write_text(path.read_text())
+    (tmp_path / "task" / "peg.yaml").write_text("name: peg\nscene:\n  clearence_m: 0.001\n")
+    monkeypatch.setattr(configuration, "config_directory", lambda: tmp_path)
+    with pytest.raises(UnknownNameError, match="clearance_m"):
+        load()
+
+
+def test_an_error_does_not_spoil_the_next_load():
+    with pytest.raises(ConfigError):
+        load("episodes=many")
+    assert load("episodes=3").episodes == 3
+
+
+@pytest.mark.parametrize("words", [(), ("task=pick_cube", "robot=sim_pixels", "teleop=human"), ("video=x.mp4",)])
+def test_yaml_and_back_is_the_same(words):
+    config = load(*words)
+    plain = yaml.safe_load(configuration.to_yaml(config))
+    assert TypeAdapter(EvalConfig).validate_python(plain) == config
+    assert plain == configuration.to_plain(config)
