@@ -114,9 +114,11 @@ def _explain(overrides: list[str] | tuple[str, ...], defaults: dict[str, Any], d
         except HydraException as error:
             raise ConfigError(f"Cannot read {word!r}: {_first_lines(error)}") from error
         key = override.key_or_group
-        if key in groups() and isinstance(override.value(), str):
-            if override.value() not in choices(key):
-                raise UnknownNameError(key, str(override.value()), choices(key))
+        if key in groups():
+            value = override.value()
+            for name in value if isinstance(value, list) else [value]:
+                if name not in choices(key):
+                    raise UnknownNameError(key, str(name), choices(key))
             continue
         node: Any = defaults
         for depth, part in enumerate(key.split(".")):

@@ -13,6 +13,7 @@ same exam. Class attributes say how exact and how fast a device has to be.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -91,7 +92,7 @@ class ArmContract:
         for _ in range(3):
             advance(0.1)
             stamps.append(arm.state().stamp_ns)
-        assert all(50_000_000 < b - a < 200_000_000 for a, b in zip(stamps, stamps[1:], strict=False)), stamps
+        assert all(50_000_000 < b - a < 200_000_000 for a, b in pairwise(stamps)), stamps
 
     def test_a_state_is_a_snapshot(self, arm, advance):
         state = arm.state()
@@ -287,7 +288,7 @@ class CameraContract:
         for _ in range(3):
             advance(0.1)
             stamps.append(camera.read()[0])
-        assert all(b > a for a, b in zip(stamps, stamps[1:], strict=False)), stamps
+        assert all(b > a for a, b in pairwise(stamps)), stamps
 
     def test_a_picture_is_not_overwritten_by_the_next(self, camera, advance):
         _, image = camera.read()
@@ -484,7 +485,9 @@ class EnvContract:
 
     def test_an_old_time_step_does_not_change(self, env, generator):
         old = env.reset(seed=0)
-        copies = {name: value.copy() for name, value in (*old.observation.proprio.items(), *old.observation.images.items())}
+        copies = {
+            name: value.copy() for name, value in (*old.observation.proprio.items(), *old.observation.images.items())
+        }
         for _ in range(3):
             env.step(self.draw(env, generator))
         for name, value in (*old.observation.proprio.items(), *old.observation.images.items()):

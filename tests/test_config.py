@@ -81,7 +81,8 @@ def test_the_config_cannot_be_changed():
         ("+episode=3", "episodes"),
         ("++task.episode.ratehz=5", "rate_hz"),
         ("task=", "peg, peg_hard"),
-        ("~task.scene.clearence_m", "clearance_m"),
+        ("task=[peg,pegg]", "peg, peg_hard"),
+        ("robot=null", "sim, sim_pixels"),
     ],
 )
 def test_an_unknown_name_is_answered_with_the_known_ones(word, valid):
@@ -106,7 +107,7 @@ def test_an_unknown_name_is_answered_with_the_known_ones(word, valid):
         ("task.scene=null", ["task.scene"]),
         ("task.episode.rate_hz=0", ["rate_hz", "positive"]),
         ("robot.image_size=0", ["image_size"]),
-        ("robot=null", ["robot"]),
+        ("~task.scene.clearence_m", ["~task.scene.clearence_m"]),
         ("task", ["task", "key=value"]),
         ("task.scene.start_height_range_m=[0.1", ["[0.1"]),
         ("=peg", ["key"]),

@@ -8,6 +8,8 @@ corrections: what the robot executed.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -15,8 +17,8 @@ from robot_rl.clock import Clock, to_ns
 from robot_rl.control.action_map import ActionMap
 from robot_rl.control.safety import SafetyFilter, SafetyLimits
 from robot_rl.env.observation import make_observation, make_observation_spec
-from robot_rl.env.takeover import Takeover
 from robot_rl.env.resets import Reset
+from robot_rl.env.takeover import Takeover
 from robot_rl.env.task import EpisodeConfig, Task
 from robot_rl.errors import EpisodeError, StoppedError
 from robot_rl.geometry import Pose
@@ -200,15 +202,24 @@ class RobotEnv:
         command = RobotCommand(
             self.action_map.to_pose(action, reference), self._period_start_ns, self.action_map.to_width(action)
         )
-        filtered = self._safety.filter(command, state, self.clock.now_ns())
-        self._corrections.extend(filtered.corrections)
+        now_ns = self.clock.now_ns()
+        filtered = self._safety.filter(command, state, now_ns)
+        applied = action
+        if filtered.corrections:
+            self._corrections.extend(filtered.corrections)
+            # The nearest safe pose may be a little more than an action can say, and what cannot be said cannot be
+            # stored: go only as far as an action does, if that is safe too.
+            applied = self.action_map.to_action(filtered.command.pose, reference)
+            said = self.action_map.to_pose(applied, reference)
+            filtered = self._safety.filter(replace(filtered.command, pose=said), state, now_ns)
+            if filtered.corrections:
+                applied = self.action_map.to_action(filtered.command.pose, reference)
         try:
             self.robot.apply(filtered.command)
         except StoppedError as error:
             self._corrections.append(Correction(Reason.STOPPED, 1.0, str(error)))
             return np.zeros_like(action)
         self._rest_pose = filtered.command.pose
-        applied = action if not filtered.corrections else self.action_map.to_action(self._rest_pose, reference)
         if self.config.has_gripper:
             # What the gripper did is one of three things; anything between is not what was executed.
             width_m = filtered.command.width_m

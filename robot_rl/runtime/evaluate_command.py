@@ -67,7 +67,7 @@ def _paths(config: EvalConfig) -> list[Path]:
 def _sheet_path(config: EvalConfig) -> Path | None:
     if config.sheet:
         return Path(config.sheet)
-    return Path(config.video).with_suffix(".png") if config.video else None
+    return Path(config.video).parent / f"{Path(config.video).stem}.png" if config.video else None
 
 
 @contextmanager

@@ -159,7 +159,15 @@ def test_translation_and_rotation_of_a_deflection_do_not_mix():
 
 @pytest.mark.parametrize(
     ("element", "width"),
-    [(1.0, 0.08), (0.51, 0.08), (GRIPPER_THRESHOLD, None), (0.0, None), (-GRIPPER_THRESHOLD, None), (-0.51, 0.0), (-1.0, 0.0)],
+    [
+        (1.0, 0.08),
+        (0.51, 0.08),
+        (GRIPPER_THRESHOLD, None),
+        (0.0, None),
+        (-GRIPPER_THRESHOLD, None),
+        (-0.51, 0.0),
+        (-1.0, 0.0),
+    ],
 )
 def test_the_gripper_opens_stays_or_closes(element, width):
     action = np.zeros(7)
@@ -194,10 +202,14 @@ def test_validate_copies_to_float32():
 
 
 def test_validate_leaves_values_alone():
-    np.testing.assert_array_equal(TCP.validate([9.0, np.nan, np.inf, 0, 0, -2]), np.array([9, np.nan, np.inf, 0, 0, -2]))
+    np.testing.assert_array_equal(
+        TCP.validate([9.0, np.nan, np.inf, 0, 0, -2]), np.array([9, np.nan, np.inf, 0, 0, -2])
+    )
 
 
-@pytest.mark.parametrize("wrong", [np.zeros(5), np.zeros(7), np.zeros((6, 1)), 1.0, None, "x", [None] * 6, [[1], [2, 3]]])
+@pytest.mark.parametrize(
+    "wrong", [np.zeros(5), np.zeros(7), np.zeros((6, 1)), 1.0, None, "x", [None] * 6, [[1], [2, 3]]]
+)
 def test_validate_says_what_an_action_is(wrong):
     with pytest.raises(ActionError, match="6"):
         TCP.validate(wrong)

@@ -162,7 +162,9 @@ def test_too_much_wrench_makes_the_arm_rest_where_it_is(wrench, value, limit):
     safety = make_filter()
     run(safety, DOWN)
     here = Pose(DOWN.position + [0.0, 0.0, 0.003], DOWN.quaternion)
-    filtered = run(safety, Pose(DOWN.position + [0.0, 0.0, -0.01], DOWN.quaternion), make_state(here, wrench), width_m=0.0)
+    filtered = run(
+        safety, Pose(DOWN.position + [0.0, 0.0, -0.01], DOWN.quaternion), make_state(here, wrench), width_m=0.0
+    )
     assert reasons(filtered) == [Reason.WRENCH]
     assert filtered.corrections[0].amount == pytest.approx(value - limit, abs=0.01)
     assert f"{limit:g}" in filtered.corrections[0].detail

@@ -89,9 +89,7 @@ def test_the_way_from_observation_to_motion_does_not_know_where_the_base_stands(
     if np.abs(seen_there - seen).max() > 1e-3:
         return  # half a turn: two names for one rotation
     answer_there = np.clip(action + 0.1 * seen_there, -1.0, 1.0)
-    assert_near(
-        action_map.to_pose(answer_there, base @ tcp), base @ action_map.to_pose(answer, tcp), 1e-6, 1e-5
-    )
+    assert_near(action_map.to_pose(answer_there, base @ tcp), base @ action_map.to_pose(answer, tcp), 1e-6, 1e-5)
 
 
 def test_an_observation_fits_its_spec():

@@ -1,5 +1,7 @@
 """The scripted reset: clear of the scene first, in straight lines, at a known speed."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -79,7 +81,7 @@ def test_it_keeps_its_speed(robot, arm, clock, goal):
     poses = [TOOL_DOWN, *(pose for pose, _ in arm.commands)]
     times_s = np.array(arm.sent_at_ns) / 1e9
     assert np.allclose(np.diff(times_s), 0.1)
-    for a, b in zip(poses, poses[1:], strict=False):
+    for a, b in pairwise(poses):
         metres, radians = distance(a, b)
         assert metres <= 0.02 + 1e-9
         assert radians <= 0.1 + 1e-9

@@ -1,5 +1,7 @@
 """The environment with fakes: what is stored is what was executed, whoever asked for it."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -41,7 +43,9 @@ class TestFakeEnvWithLaggingArmInCommandReference(EnvContract):
 class TestFakeEnvAtThirtyHertz(EnvContract):
     @pytest.fixture
     def make_env(self):
-        return lambda: make_cell([], rate_hz=30.0, translation_scale_m=0.003, rotation_scale_rad=0.02, step_limit=12).env
+        return lambda: (
+            make_cell([], rate_hz=30.0, translation_scale_m=0.003, rotation_scale_rad=0.02, step_limit=12).env
+        )
 
 
 class TestFakeEnvAtTwoHertz(EnvContract):
@@ -331,7 +335,9 @@ def test_a_broken_action_does_not_keep_a_person_from_helping():
 
 def test_a_deflection_moves_the_tool_that_way_also_where_the_arm_lags_behind_its_command():
     """In command reference the delta is added to the commanded orientation: the deflection must be turned into it."""
-    cell = make_cell([Act(0.2, 9.0, (0.5, 0, 0, 0, 0, 0))], action_reference="command", share=0.0, translation_scale_m=0.01)
+    cell = make_cell(
+        [Act(0.2, 9.0, (0.5, 0, 0, 0, 0, 0))], action_reference="command", share=0.0, translation_scale_m=0.01
+    )
     cell.env.reset(seed=0)
     for _ in range(2):  # the commanded pose turns, the arm does not follow
         cell.env.step([0, 0, 0, 0, 0, 1.0])
@@ -491,7 +497,7 @@ def test_the_equilibrium_pose_never_jumps_more_than_the_speed_limit_in_an_episod
     for _ in range(15):
         cell.env.step(generator.uniform(-1, 1, 6))
     poses = [pose for pose, _ in cell.arm.commands]
-    for a, b in zip(poses, poses[1:], strict=False):
+    for a, b in pairwise(poses):
         metres, radians = distance(a, b)
         assert metres <= 0.025 + 1e-9
         assert radians <= 0.1 + 1e-3

@@ -1,5 +1,7 @@
 """The scripted human: patient, short, trembling, and only through the device."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -43,7 +45,7 @@ def test_help_comes_after_patience_and_reaction_and_is_short(cell):
     found = phases(commands)
     assert found[0][0] == pytest.approx(2.0 + 0.3, abs=0.05)
     assert len(found) >= 5
-    for (start, length), (later, _) in zip(found, found[1:], strict=False):
+    for (start, length), (later, _) in pairwise(found):
         assert 0.59 <= length <= 1.21
         # between corrections: pause, patience and reaction again, since nothing moves
         assert later - start - length == pytest.approx(1.0 + 2.0 + 0.3, abs=0.1)
@@ -78,10 +80,10 @@ def test_a_correction_in_progress_ends_with_the_episode(cell):
 
 def test_the_tremor_has_its_standard_deviation_and_correlation(cell):
     quiet = {"patience_s": 0.01, "reaction_s": 0.01, "pause_s": 0.0, "correction_s": (400.0, 400.0), "bias": 0.0}
-    still, _ = watch(cell, 45.0, **quiet, noise=0.0, gain=0.05)
-    shaky, _ = watch(cell, 45.0, **quiet, noise=0.1, gain=0.05)
+    still, _ = watch(cell, 30.0, **quiet, noise=0.0, gain=0.05)
+    shaky, _ = watch(cell, 30.0, **quiet, noise=0.1, gain=0.05)
     tremor = np.array([b.twist_base - a.twist_base for a, b in zip(still, shaky, strict=True) if a and b])
-    assert len(tremor) > 4400
+    assert len(tremor) > 2900
     np.testing.assert_allclose(tremor[50:].std(axis=0), 0.1, rtol=0.2)
     np.testing.assert_allclose(tremor[50:].mean(axis=0), 0.0, atol=0.03)
     for axis in range(6):
