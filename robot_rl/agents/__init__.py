@@ -1,0 +1,1 @@
+"""Learning algorithms: one file an algorithm, reading like its paper."""

@@ -1,0 +1,177 @@
+"""Time steps in memory, each observation stored once, and the windows that are cut from them at read time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robot_rl.errors import SpecError
+from robot_rl.specs import EnvironmentSpec
+from robot_rl.types import Source, StepType, TimeStep
+
+Floats = NDArray[np.float32]
+Rows = NDArray[np.int64]
+
+NOBODY = -1
+"""No row: the successor of an episode's last time step, or of one whose successor never came."""
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows of up to n steps; B of them.
+
+    Attributes:
+        proprio: observation at the start, shape (B, P).
+        actions: executed actions, shape (B, n, A); zeros where the mask is False.
+        mask: which steps belong to the window, shape (B, n).
+        reward: sum over the window of gamma^k r_k, shape (B,).
+        discount: gamma^m times the product of the environment's discounts, m the window's length: multiplies the
+            value of `next_proprio`, shape (B,).
+        next_proprio: observation at the end, shape (B, P).
+        source: who chose the first action, shape (B,).
+        rows: numbers of the starts, shape (B,).
+        next_rows: numbers of the ends, shape (B,).
+    """
+
+    proprio: Floats
+    actions: Floats
+    mask: NDArray[np.bool_]
+    reward: Floats
+    discount: Floats
+    next_proprio: Floats
+    source: NDArray[np.int8]
+    rows: Rows
+    next_rows: Rows
+
+
+class StepRing:
+    """The newest `capacity` time steps, numbered from 0 in the order of arrival.
+
+    A row holds what `RobotEnv` returned: the observation, and the action, reward and discount that led to it. A
+    transition is a row and its successor; they are linked, not neighbours, so that several actors may interleave.
+    A step that got lost leaves its predecessor without a successor: no window reaches across a gap.
+    """
+
+    def __init__(self, spec: EnvironmentSpec, capacity: int) -> None:
+        """Reserve memory for `capacity` rows."""
+        if capacity < 2:
+            raise SpecError(f"a ring needs room for at least 2 time steps, got {capacity}.")
+        self.spec, self.capacity = spec, capacity
+        self.proprio = np.zeros((capacity, spec.observation.proprio_size), np.float32)
+        self.action = np.zeros((capacity, spec.action_size), np.float32)
+        self.reward = np.zeros(capacity, np.float32)
+        self.discount = np.zeros(capacity, np.float32)
+        self.source = np.zeros(capacity, np.int8)
+        self._number = np.full(capacity, NOBODY, np.int64)
+        self._successor = np.full(capacity, NOBODY, np.int64)
+        self._predecessor = np.full(capacity, NOBODY, np.int64)
+        self._open: dict[int, tuple[int, int]] = {}  # episode -> (number, step) of its newest row
+        self.count = 0
+        """Time steps that ever arrived."""
+
+    def __len__(self) -> int:
+        """Number of rows held."""
+        return min(self.count, self.capacity)
+
+    def append(self, time_step: TimeStep, episode: int, step: int) -> int:
+        """Add a time step and return its number.
+
+        Args:
+            time_step: as the environment returned it.
+            episode: unique number of the episode.
+            step: index of the time step in its episode, 0 for the first.
+        """
+        number = self.count
+        slot = number % self.capacity
+        observation = time_step.observation
+        self.proprio[slot] = np.concatenate([observation.proprio[name] for name in self.spec.observation.proprio])
+        self.action[slot] = time_step.applied_action
+        self.reward[slot] = time_step.reward
+        self.discount[slot] = time_step.discount
+        self.source[slot] = time_step.source
+        self._number[slot] = number
+        self._successor[slot] = self._predecessor[slot] = NOBODY
+        before = self._open.pop(episode, None)
+        is_next = before is not None and time_step.step_type is not StepType.FIRST and before[1] == step - 1
+        if before is not None and is_next and self._number[before[0] % self.capacity] == before[0]:
+            self._successor[before[0] % self.capacity] = number
+            self._predecessor[slot] = before[0]
+        if not time_step.is_last:
+            self._open[episode] = (number, step)
+        self.count += 1
+        return number
+
+    def has_successor(self, rows: Rows) -> NDArray[np.bool_]:
+        """Which rows are still held and begin a transition."""
+        slots = rows % self.capacity
+        return np.asarray((self._number[slots] == rows) & (self._successor[slots] != NOBODY))
+
+    def sample_starts(self, generator: np.random.Generator, count: int) -> Rows:
+        """Numbers of `count` rows that begin a transition, uniformly with replacement.
+
+        Raises:
+            SpecError: the ring holds no transition.
+        """
+        first = self.count - len(self)
+        chosen = np.empty(0, np.int64)
+        for _ in range(1000):
+            drawn = generator.integers(first, self.count, 2 * count) if self.count else chosen
+            chosen = np.concatenate([chosen, drawn[self.has_successor(drawn)]])
+            if len(chosen) >= count:
+                return chosen[:count]
+        raise SpecError("the ring holds no transition to sample.")
+
+    def windows(self, starts: Rows, length: int, gamma: float) -> Windows:
+        """Cut windows of up to `length` steps that begin at rows which begin a transition.
+
+        A window ends at the end of its episode, at a gap, and where the robot changes hands: a person's return says
+        nothing about the policy's action before it.
+        """
+        rows = starts.copy()
+        count = len(starts)
+        actions = np.zeros((count, length, self.action.shape[1]), np.float32)
+        mask = np.zeros((count, length), np.bool_)
+        reward = np.zeros(count, np.float32)
+        discount = np.ones(count, np.float32)
+        is_open = np.ones(count, np.bool_)
+        source = np.zeros(count, np.int8)
+        for k in range(length):
+            following = self._successor[rows % self.capacity]
+            slots = following % self.capacity
+            if k == 0:
+                source = self.source[slots]
+            is_open &= (following != NOBODY) & (self.source[slots] == source)
+            reward += np.where(is_open, discount * self.reward[slots], 0.0)
+            discount *= np.where(is_open, np.float32(gamma) * self.discount[slots], 1.0)
+            actions[is_open, k] = self.action[slots[is_open]]
+            mask[:, k] = is_open
+            rows = np.where(is_open, following, rows)
+        return Windows(
+            self.proprio[starts % self.capacity],
+            actions,
+            mask,
+            reward,
+            discount,
+            self.proprio[rows % self.capacity],
+            source,
+            starts,
+            rows,
+        )
+
+    def stacked(self, rows: Rows, frames: int) -> Floats:
+        """The observations at `rows` and before, oldest first, shape (B, frames, P); the first one is repeated."""
+        out = np.empty((len(rows), frames, self.proprio.shape[1]), np.float32)
+        current = rows.copy()
+        for k in reversed(range(frames)):
+            out[:, k] = self.proprio[current % self.capacity]
+            before = self._predecessor[current % self.capacity]
+            is_held = (before != NOBODY) & (self._number[before % self.capacity] == before)
+            current = np.where(is_held, before, current)
+        return out
+
+
+def is_human(windows_source: NDArray[np.int8]) -> NDArray[np.bool_]:
+    """Which sources are a person, in the run or in a demonstration."""
+    return np.isin(windows_source, (Source.HUMAN, Source.DEMO))
