@@ -12,6 +12,7 @@ _gl = Path(__file__).parents[1] / ".venv" / "mujoco_gl"
 if _gl.is_file():
     os.environ.setdefault("MUJOCO_GL", _gl.read_text().strip())
 
+
 from hypothesis import settings  # noqa: E402  hypothesis may import numpy
 
 # The same examples in every run, so that CI cannot fail by chance; a slow, shared machine is no failure either.

@@ -80,10 +80,10 @@ class PlaceReset:
     def __init__(self) -> None:
         self.calls: list[str] = []
 
-    def retreat(self, robot: Robot, clock: Clock) -> None:
+    def retreat(self, robot: Robot, clock: Clock, safety: object) -> None:
         self.calls.append("retreat")
 
-    def approach(self, robot: Robot, clock: Clock, start_pose: Pose) -> None:
+    def approach(self, robot: Robot, clock: Clock, safety: object, start_pose: Pose) -> None:
         self.calls.append("approach")
         robot.arm.place(start_pose)
 
@@ -108,7 +108,7 @@ class TimedTeleop:
         self._start_ns = 0
         self.read_at_ns: list[int] = []
 
-    def reset(self) -> None:
+    def reset(self, seed: int | None = None) -> None:
         self._start_ns = self._clock.now_ns()
 
     def read(self) -> Command | None:

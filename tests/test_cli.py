@@ -17,7 +17,9 @@ import yaml
 
 from robot_rl import cli
 from robot_rl.config import to_plain
+from robot_rl.env.robot_env import RobotEnv
 from robot_rl.runtime.config import EnvConfig, EvalConfig
+from robot_rl.types import Reason
 
 ROOT = Path(__file__).parents[1]
 FAST = ("task=reach", "episodes=1", "task.episode.step_limit=30")
@@ -217,3 +219,21 @@ def test_ctrl_c_twice_ends_at_once_and_still_closes_the_video(tmp_path):
     assert "Traceback" not in error
     assert "interrupted" in error
     assert len(frames(video)) > 1
+
+
+def test_a_robot_that_stops_ends_the_evaluation_but_not_its_result(capsys, monkeypatch):
+    resets = []
+    real = RobotEnv.reset
+
+    def reset(env, seed=None):
+        resets.append(seed)
+        if len(resets) == 3:
+            env.robot.stop(Reason.WRENCH, "hit the table")
+        return real(env, seed)
+
+    monkeypatch.setattr(RobotEnv, "reset", reset)
+    code, out, _ = run(capsys, "eval", "policy=zero", "task=reach", "episodes=9", "task.episode.step_limit=3")
+    assert code == 2
+    assert "Stopped after 2 of 9 episodes" in out
+    assert "hit the table" in out
+    assert json.loads(out.splitlines()[-1])["episodes"] == 2

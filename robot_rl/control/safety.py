@@ -92,10 +92,10 @@ class SafetyFilter:
         if not np.isfinite(state.tcp_pose.to_vector()).all():
             return Correction(Reason.NOT_FINITE, float("nan"), f"measured pose {state.tcp_pose} is not finite")
         command_age_s = (now_ns - command.stamp_ns) / NS_PER_S
-        if command_age_s > limits.max_command_age_s:
+        if abs(command_age_s) > limits.max_command_age_s:  # a stamp of the future: the clocks disagree
             return _exceeded(Reason.STALE_COMMAND, "command age", command_age_s, limits.max_command_age_s, "s")
         state_age_s = (now_ns - state.stamp_ns) / NS_PER_S
-        if state_age_s > limits.max_state_age_s:
+        if abs(state_age_s) > limits.max_state_age_s:
             return _exceeded(Reason.STALE_STATE, "state age", state_age_s, limits.max_state_age_s, "s")
         force_n = float(np.linalg.norm(state.tcp_wrench[:3]))
         if not force_n <= limits.max_force_n:

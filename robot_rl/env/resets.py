@@ -8,19 +8,21 @@ from typing import Protocol
 import numpy as np
 
 from robot_rl.clock import Clock, to_ns
+from robot_rl.control.safety import SafetyFilter
 from robot_rl.geometry import Pose, quaternion_exp, quaternion_multiply
 from robot_rl.robot.protocols import Arm
 from robot_rl.robot.robot import Robot
+from robot_rl.types import RobotCommand
 
 
 class Reset(Protocol):
-    """Two moves, between which the scene is arranged anew."""
+    """Two moves, between which the scene is arranged anew. Every command passes through the safety filter."""
 
-    def retreat(self, robot: Robot, clock: Clock) -> None:
+    def retreat(self, robot: Robot, clock: Clock, safety: SafetyFilter) -> None:
         """Get clear of the scene."""
         ...
 
-    def approach(self, robot: Robot, clock: Clock, start_pose: Pose) -> None:
+    def approach(self, robot: Robot, clock: Clock, safety: SafetyFilter, start_pose: Pose) -> None:
         """Stand still at `start_pose` (T_base_tcp)."""
         ...
 
@@ -46,24 +48,25 @@ class ScriptedReset:
     start_width_m: float | None = None
     period_s: float = 0.1
 
-    def retreat(self, robot: Robot, clock: Clock) -> None:
+    def retreat(self, robot: Robot, clock: Clock, safety: SafetyFilter) -> None:
         """Pull back by `lift_m`, opening the gripper first when the task starts with it open."""
         robot.arm.set_impedance(self.preset)
         if self.start_width_m is not None and robot.gripper is not None:
             robot.gripper.set_width(self.start_width_m)
             clock.sleep_until_ns(clock.now_ns() + to_ns(self.settle_s))
         pose = robot.arm.state().tcp_pose
-        self._move(robot.arm, clock, pose @ Pose(np.array([0.0, 0.0, -self.lift_m])))
+        self._move(robot.arm, clock, safety, pose @ Pose(np.array([0.0, 0.0, -self.lift_m])))
 
-    def approach(self, robot: Robot, clock: Clock, start_pose: Pose) -> None:
+    def approach(self, robot: Robot, clock: Clock, safety: SafetyFilter, start_pose: Pose) -> None:
         """Move above the start, then onto it, and settle."""
         above = start_pose @ Pose(np.array([0.0, 0.0, -0.5 * self.lift_m]))
-        self._move(robot.arm, clock, above)
-        self._move(robot.arm, clock, start_pose)
+        self._move(robot.arm, clock, safety, above)
+        self._move(robot.arm, clock, safety, start_pose)
         clock.sleep_until_ns(clock.now_ns() + to_ns(self.settle_s))
 
-    def _move(self, arm: Arm, clock: Clock, goal: Pose) -> None:
+    def _move(self, arm: Arm, clock: Clock, safety: SafetyFilter, goal: Pose) -> None:
         """Straight line at constant speed, one waypoint a period."""
+        safety.reset()  # a new motion from where the arm is
         start = arm.state().tcp_pose
         rotation_vector = (start.inverse() @ goal).rotation_vector
         duration_s = max(
@@ -78,5 +81,6 @@ class ScriptedReset:
                 quaternion_multiply(start.quaternion, quaternion_exp(share * rotation_vector)),
             )
             now_ns = clock.now_ns()
-            arm.set_equilibrium_pose(waypoint, now_ns)
+            command = safety.filter(RobotCommand(waypoint, now_ns), arm.state(), now_ns).command
+            arm.set_equilibrium_pose(command.pose, now_ns)
             clock.sleep_until_ns(now_ns + to_ns(self.period_s))

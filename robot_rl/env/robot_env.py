@@ -108,10 +108,11 @@ class RobotEnv:
             self._generator = np.random.default_rng(seed)
         self._reading = None  # should the reset fail, there is no episode
         self._check_not_stopped(self.robot.arm.state())
-        self._reset_procedure.retreat(self.robot, self.clock)
-        self._reset_procedure.approach(self.robot, self.clock, self.task.arrange(self._generator))
+        self._reset_procedure.retreat(self.robot, self.clock, self._safety)
+        start_pose = self.task.arrange(self._generator)
+        self._reset_procedure.approach(self.robot, self.clock, self._safety, start_pose)
         self.robot.arm.set_impedance(self.config.impedance)
-        self._takeover.reset()
+        self._takeover.reset(int(self._generator.integers(2**31)))
         self._safety.reset()
         self._step_count = 0
         self._corrections.clear()

@@ -24,12 +24,12 @@ class Takeover:
         self._until_ns = -1
         self.buttons: frozenset[Button] = frozenset()
 
-    def reset(self) -> None:
+    def reset(self, seed: int | None = None) -> None:
         """An episode starts: nobody has taken over."""
         self._until_ns = -1
         self.buttons = frozenset()
         if self._teleop is not None:
-            self._teleop.reset()
+            self._teleop.reset(seed)
 
     def read(self, action_map: ActionMap, reference: Pose) -> NDArray[np.float32] | None:
         """The person's action now, or None while the policy has the robot. Collects buttons on the way.

@@ -103,8 +103,9 @@ class FakeTeleop:
         self._script = list(commands or [])
         self._queue: deque[Command | None] = deque(self._script)
 
-    def reset(self) -> None:
+    def reset(self, seed: int | None = None) -> None:
         """Start the list again."""
+        del seed
         self._queue = deque(self._script)
 
     def read(self) -> Command | None:

@@ -77,8 +77,8 @@ class Camera(Protocol):
 class Teleop(Protocol):
     """A device, or a scripted person, that may correct the robot."""
 
-    def reset(self) -> None:
-        """An episode starts."""
+    def reset(self, seed: int | None = None) -> None:
+        """An episode starts; a simulated person draws what they do in it from `seed`."""
         ...
 
     def read(self) -> Command | None:

@@ -77,5 +77,5 @@ def _make_teleop(teleop: TeleopConfig, task: SimTask, config: EnvConfig) -> Tele
     if teleop.kind == "blind":
         return ScriptedExpert(task, deflection, View.ESTIMATE)
     if teleop.kind == "human":
-        return ScriptedHuman(task, deflection, teleop.human)
+        return ScriptedHuman(task, deflection, teleop.human, episode.teleop_rate_hz)
     return None

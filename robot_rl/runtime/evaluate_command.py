@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from robot_rl import config as configuration
-from robot_rl.errors import ConfigError
+from robot_rl.errors import ConfigError, StoppedError
 from robot_rl.runtime.assembly import SimWorkcell, make_sim_workcell
 from robot_rl.runtime.config import EvalConfig, TeleopConfig
 from robot_rl.runtime.evaluation import EpisodeResult, Evaluation, Observer, evaluate
@@ -44,18 +44,22 @@ def run(overrides: list[str]) -> int:
         workcell = make_sim_workcell(config)
         workcell.simulation.advance(0)
     policy = make_policy(config.policy, workcell.env.spec, config.seed)
+    stopped: StoppedError | None = None
     with _pictures(config, workcell) as observers, _progress(config, console) as bar, _interruptible() as interrupted:
-        evaluation = evaluate(
-            workcell.env, policy, config.episodes, config.seed, [*observers, bar], lambda: bool(interrupted)
-        )
-    if interrupted:
-        console.print(f"Interrupted after {len(evaluation.episodes)} of {config.episodes} episodes.")
+        try:
+            evaluate(workcell.env, policy, config.episodes, config.seed, [*observers, bar], lambda: bool(interrupted))
+        except StoppedError as error:
+            stopped = error  # the episodes before it are still a result
+    evaluation = bar.evaluation
+    if interrupted or stopped:
+        count = f"after {len(evaluation.episodes)} of {config.episodes} episodes"
+        console.print(f"Stopped {count}: {stopped}" if stopped else f"Interrupted {count}.")
     console.print(_table(config, evaluation))
     for path in _paths(config):
         console.print(f"wrote {path}")
     names = {"policy": config.policy, "task": config.task.name, "level": config.task.level, "seed": config.seed}
     print(json.dumps({**evaluation.to_json(), **names}))
-    return 130 if interrupted else 0
+    return 130 if interrupted else 2 if stopped else 0
 
 
 def _paths(config: EvalConfig) -> list[Path]:
@@ -116,11 +120,11 @@ class _Bar(Observer):
     def __init__(self, progress: Progress, total: int) -> None:
         self._progress = progress
         self._task = progress.add_task("success -", total=total)
-        self._evaluation = Evaluation()
+        self.evaluation = Evaluation()
 
     def on_episode_end(self, episode: EpisodeResult) -> None:
-        self._evaluation.episodes.append(episode)
-        text = f"success {self._evaluation.successes}/{len(self._evaluation.episodes)}"
+        self.evaluation.episodes.append(episode)
+        text = f"success {self.evaluation.successes}/{len(self.evaluation.episodes)}"
         self._progress.update(self._task, advance=1, description=text)
 
 

@@ -46,8 +46,8 @@ class ScriptedExpert:
         """What it looks at."""
         return self._task.simulation
 
-    def reset(self) -> None:
-        """Nothing is remembered between episodes."""
+    def reset(self, seed: int | None = None) -> None:
+        """Nothing is remembered between episodes, and nothing is random."""
 
     def read(self) -> Command:
         """Deflection towards the script's next goal."""

@@ -27,8 +27,7 @@ class HumanConfig:
         noise_correlation_s: how fast the tremor changes.
         bias: standard deviation of a constant error of direction in each correction, in deflections.
         budget_s: seconds of help in a whole run, after which the person is tired and leaves; infinite by default.
-        sample_rate_hz: of the device.
-        seed: of everything random about the person.
+        seed: which person; what they do in an episode depends on the episode's seed too.
     """
 
     patience_s: float = 2.0
@@ -41,7 +40,6 @@ class HumanConfig:
     noise_correlation_s: float = 0.1
     bias: float = 0.08
     budget_s: float = float("inf")
-    sample_rate_hz: float = 100.0
     seed: int = 0
 
 
@@ -51,11 +49,14 @@ class ScriptedHuman:
     States: watching -> (no progress for `patience_s`) -> reacting -> correcting -> pausing -> watching.
     """
 
-    def __init__(self, task: SimTask, deflection: Deflection, config: HumanConfig) -> None:
+    def __init__(
+        self, task: SimTask, deflection: Deflection, config: HumanConfig, sample_rate_hz: float = 100.0
+    ) -> None:
+        """A person; their time passes with the samples of their device, `sample_rate_hz` a second."""
         self._task, self._deflection, self._config = task, deflection, config
         self._generator = np.random.default_rng(config.seed)
         self.helped_s = 0.0
-        self._dt_s = 1.0 / config.sample_rate_hz
+        self._dt_s = 1.0 / sample_rate_hz
         self._start_watching()
 
     def _start_watching(self) -> None:
@@ -72,8 +73,10 @@ class ScriptedHuman:
         """Whether the budget is spent."""
         return self.helped_s >= self._config.budget_s
 
-    def reset(self) -> None:
+    def reset(self, seed: int | None = None) -> None:
         """A new episode: watch from the beginning."""
+        if seed is not None:
+            self._generator = np.random.default_rng([self._config.seed, seed])
         self._start_watching()
 
     def read(self) -> Command | None:

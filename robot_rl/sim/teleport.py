@@ -16,12 +16,12 @@ class TeleportReset:
         self._simulation = simulation
         self._start_width_m = start_width_m
 
-    def retreat(self, robot: Robot, clock: Clock) -> None:
+    def retreat(self, robot: Robot, clock: Clock, safety: object) -> None:
         """Nothing to do: objects do not mind where the robot was."""
-        del robot, clock
+        del robot, clock, safety
 
-    def approach(self, robot: Robot, clock: Clock, start_pose: Pose) -> None:
+    def approach(self, robot: Robot, clock: Clock, safety: object, start_pose: Pose) -> None:
         """Stand at `start_pose` (T_base_tcp)."""
-        del robot, clock
+        del robot, clock, safety
         joints = solve_joints(self._simulation.model, start_pose)
         self._simulation.place_robot(joints, self._start_width_m)

@@ -302,3 +302,12 @@ def test_filtering_twice_changes_nothing_more():
     twice = run(safety, once)
     assert twice.corrections == ()
     assert_near(twice.command.pose, once, 0.0, 1e-9)
+
+
+def test_a_stamp_of_the_future_is_no_fresher_than_one_of_the_past():
+    """Clocks of two machines that disagree would otherwise turn the check off."""
+    safety = make_filter()
+    early = run(safety, DOWN, stamp_ns=NOW_NS + 1_000_000_000, now_ns=NOW_NS)
+    assert reasons(early) == [Reason.STALE_COMMAND]
+    later = run(safety, DOWN, make_state(stamp_ns=NOW_NS + 1_000_000_000))
+    assert reasons(later) == [Reason.STALE_STATE]

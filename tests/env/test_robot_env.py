@@ -423,7 +423,7 @@ def test_a_reset_that_fails_leaves_no_episode_behind():
     cell = make_cell()
     cell.env.reset(seed=0)
 
-    def fail(robot, clock, start_pose):
+    def fail(robot, clock, safety, start_pose):
         robot.stop(Reason.WRENCH, "stuck")
         raise StoppedError("stuck")
 
@@ -436,7 +436,7 @@ def test_a_reset_that_fails_leaves_no_episode_behind():
 
 def test_an_arm_that_stops_during_the_reset_starts_no_episode():
     cell = make_cell()
-    cell.reset.approach = lambda robot, clock, start_pose: robot.stop(Reason.WRENCH, "bumped into the box")
+    cell.reset.approach = lambda robot, clock, safety, start_pose: robot.stop(Reason.WRENCH, "bumped into the box")
     with pytest.raises(StoppedError, match="bumped into the box"):
         cell.env.reset(seed=0)
     with pytest.raises(EpisodeError):

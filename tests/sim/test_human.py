@@ -158,3 +158,18 @@ def test_the_environment_is_the_only_one_to_listen():
     cell = simcells.make("task=reach", "teleop=human")
     assert isinstance(cell.env, RobotEnv)
     assert sum(isinstance(value, ScriptedHuman) for value in vars(cell.env).values()) == 0
+
+
+def test_the_environments_seed_decides_what_a_person_does():
+    def record(cell, seed):
+        time_step, out = cell.env.reset(seed=seed), []
+        while not time_step.is_last:
+            time_step = cell.env.step(np.zeros(6))
+            out.append(time_step.applied_action.tobytes())
+        return out
+
+    cell = simcells.make("task=reach", "teleop=human", "task.episode.step_limit=40")
+    first = record(cell, 5)
+    record(cell, 6)
+    assert record(cell, 5) == first
+    assert len(set(first)) > 5, "the person did something"
