@@ -118,10 +118,13 @@ class SimCamera:
 
     def read(self) -> tuple[int, NDArray[np.uint8]]:
         """(simulated time, RGB image) now."""
+        simulation = self._simulation
+        view = simulation.view
         if self._renderer is None:
-            self._renderer = make_renderer(self._simulation.model, self._height, self._width)
-        self._renderer.update_scene(self._simulation.data, self._name)
-        return self._simulation.now_ns(), self._renderer.render()
+            self._renderer = make_renderer(view.model, self._height, self._width)
+        view.follow(simulation.model, simulation.data)
+        self._renderer.update_scene(view.data, self._name)
+        return simulation.now_ns(), self._renderer.render()
 
     def close(self) -> None:
         """Free the renderer's memory."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import mujoco
 import numpy as np
@@ -12,6 +13,7 @@ from robot_rl.control.law import ImpedanceLaw
 from robot_rl.control.presets import ImpedanceParameters
 from robot_rl.geometry import Array, Pose
 from robot_rl.sim import franka, stepping
+from robot_rl.sim.view import SceneView, without_visuals
 from robot_rl.types import Reason, StopRecord
 
 TICK_NS = 1_000_000
@@ -51,7 +53,8 @@ class Simulation:
 
     def __init__(self, spec: mujoco.MjSpec, preset: str = "insertion") -> None:
         _add_contact_sensor(spec)
-        self.model = spec.compile()
+        self._spec = spec
+        self.model = without_visuals(spec).compile()
         # On an error MuJoCo would silently start again from the initial state; here it becomes a stop.
         self.model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
         self.data = mujoco.MjData(self.model)
@@ -129,11 +132,15 @@ class Simulation:
         stepping.advance_physics(ticks, self._plant)
         self.refresh()
 
+    @cached_property
+    def view(self) -> SceneView:
+        """The scene as a camera sees it, where it was when `follow` was called last."""
+        return SceneView(self._spec)
+
     def refresh(self) -> None:
-        """Bring kinematics up to the present positions, for readings and pictures."""
+        """Bring kinematics up to the present positions, for readings."""
         mujoco.mj_kinematics(self.model, self.data)
         mujoco.mj_comPos(self.model, self.data)
-        mujoco.mj_camlight(self.model, self.data)
         mujoco.mj_tendon(self.model, self.data)
 
     # --- the arm ------------------------------------------------------------------------------------------------
