@@ -137,6 +137,7 @@ def _first_lines(error: BaseException) -> str:
 def _describe(error: ValidationError) -> str:
     parts = []
     for item in error.errors():
-        where = ".".join(str(x) for x in item["loc"])
-        parts.append(f"{where}={item['input']!r}: {item['msg']}")
+        where = ".".join(str(part) for part in item["loc"])
+        value = "" if isinstance(item["input"], dict) else f"={item['input']!r}"  # a whole node says nothing
+        parts.append(f"{where}{value}: {item['msg'].removeprefix('Value error, ')}")
     return "; ".join(parts)

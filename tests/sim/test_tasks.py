@@ -4,7 +4,7 @@ import mujoco
 import numpy as np
 import pytest
 
-from robot_rl.errors import UnknownNameError
+from robot_rl.errors import ConfigError, UnknownNameError
 from robot_rl.geometry import Pose
 from robot_rl.sim import franka
 from robot_rl.sim.kinematics import UnreachableError, solve_joints
@@ -312,3 +312,17 @@ def test_the_clearance_is_what_was_asked_for(clearance_m):
     assert deepest(0.9 * clearance_m) == 0.0
     assert deepest(-0.9 * clearance_m) == 0.0
     assert deepest(clearance_m + 0.0001) == pytest.approx(-0.0001, abs=2e-5)
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("task.scene.clearance_m=-0.001", "clearance_m must be positive, got -0.001"),
+        ("task.scene.clearance_m=0", "clearance_m must be positive"),
+        ("task.scene.estimate_position_error_m=-1", "estimate_position_error_m must not be negative"),
+        ("task.scene.start_height_range_m=[0.06,0.03]", "lowest, highest"),
+    ],
+)
+def test_an_impossible_scene_is_a_clear_error(word, expected):
+    with pytest.raises(ConfigError, match=expected):
+        simcells.make("task=peg", word)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+
+from robot_rl.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -34,3 +36,14 @@ class SceneConfig:
     start_lateral_range_m: float = 0.03
     start_height_range_m: tuple[float, float] = (0.03, 0.06)
     start_tilt_range_rad: float = 0.08
+
+    def __post_init__(self) -> None:
+        if not self.clearance_m > 0.0:
+            raise ConfigError(f"clearance_m must be positive, got {self.clearance_m}.")
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name != "start_height_range_m" and not value >= 0.0:
+                raise ConfigError(f"{field.name} must not be negative, got {value}.")
+        low_m, high_m = self.start_height_range_m
+        if not low_m <= high_m:
+            raise ConfigError(f"start_height_range_m must be (lowest, highest), got {self.start_height_range_m}.")
