@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Literal
 
 from robot_rl import config as configuration
 from robot_rl.bench.cloning import ClonedPolicy, collect
@@ -54,7 +55,8 @@ def run(options: list[str]) -> int:
 
 
 def _measure(setting: tuple[float, ...], episodes: int, demonstrations: int, seed: int) -> dict[str, object]:
-    expert_env, blind_env, bare_env = (_make_env(setting, kind) for kind in ("expert", "blind", "none"))
+    expert_env, blind_env = _make_env(setting, "expert"), _make_env(setting, "blind")
+    bare_env = _make_env(setting, "none")
     expert = evaluate(expert_env, ZeroPolicy(expert_env.spec), episodes, seed)
     blind = evaluate(blind_env, ZeroPolicy(blind_env.spec), episodes, seed)
     # The demonstrations' scenes are others than those of the evaluation.
@@ -69,7 +71,7 @@ def _measure(setting: tuple[float, ...], episodes: int, demonstrations: int, see
     }
 
 
-def _make_env(setting: tuple[float, ...], teleop: str) -> RobotEnv:
+def _make_env(setting: tuple[float, ...], teleop: Literal["none", "expert", "blind"]) -> RobotEnv:
     clearance_mm, estimate_mm, estimate_deg, hand_mm, hand_deg = setting
     config = configuration.load(EnvConfig, "env", ["task=peg"])
     scene: SceneConfig = replace(
@@ -80,8 +82,7 @@ def _make_env(setting: tuple[float, ...], teleop: str) -> RobotEnv:
         in_hand_position_error_m=1e-3 * hand_mm,
         in_hand_rotation_error_rad=math.radians(hand_deg),
     )
-    task = replace(config.task, scene=scene, episode=replace(config.task.episode, teleop_rate_hz=20.0))
-    return make_env(replace(config, task=task, teleop=TeleopConfig(kind=teleop)))  # type: ignore[arg-type]
+    return make_env(replace(config, task=replace(config.task, scene=scene), teleop=TeleopConfig(kind=teleop)))
 
 
 def _rate(evaluation: Evaluation) -> dict[str, object]:
