@@ -18,7 +18,9 @@ import yaml
 from robot_rl import cli
 from robot_rl.config import to_plain
 from robot_rl.env.robot_env import RobotEnv
+from robot_rl.errors import SetupError
 from robot_rl.runtime.config import EnvConfig, EvalConfig
+from robot_rl.sim import gl
 from robot_rl.types import Reason
 
 ROOT = Path(__file__).parents[1]
@@ -237,3 +239,17 @@ def test_a_robot_that_stops_ends_the_evaluation_but_not_its_result(capsys, monke
     assert "Stopped after 2 of 9 episodes" in out
     assert "hit the table" in out
     assert json.loads(out.splitlines()[-1])["episodes"] == 2
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    words = f"{sys.executable} -m robot_rl.cli config env | head -1"
+    result = subprocess.run(["bash", "-c", words], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert result.stdout == "robot:\n"
+    assert result.stderr == ""
+
+
+def test_a_way_of_drawing_that_is_not_installed_is_a_clear_error(monkeypatch):
+    monkeypatch.setenv("MUJOCO_GL", "osmesa")
+    monkeypatch.setattr(gl.ctypes.util, "find_library", lambda name: None)
+    with pytest.raises(SetupError, match="MUJOCO_GL=osmesa is set, but the library OSMesa"):
+        gl.choose_backend()
