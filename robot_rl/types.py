@@ -160,6 +160,25 @@ def truncation(
     return TimeStep(StepType.LAST, observation, reward, 1.0, applied_action, source)
 
 
+@dataclass(frozen=True, eq=False)
+class StepRecord:
+    """A time step with its place in a run: what an actor sends, and what is stored.
+
+    Attributes:
+        episode: number of the episode, unique in the run: the actor's number in the upper 32 bits, its count of
+            episodes in the lower.
+        step: index of the time step in its episode, 0 for the first.
+        policy_version: version of the weights that were acting, -1 where none were.
+        is_success: whether the task was solved here; only on the last time step.
+    """
+
+    time_step: TimeStep
+    episode: int
+    step: int
+    policy_version: int = -1
+    is_success: bool = False
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What a task says of the present situation.

@@ -51,7 +51,7 @@ LIBRARIES: dict[str, set[str]] = {
     "sim": {"numpy", "scipy", "numba", "llvmlite", "mujoco", "mujoco_menagerie", "cv2"},
     "env": {"numpy", "scipy"},
     "policies": {"numpy", "torch", "scipy"},
-    "agents": {"numpy", "torch"},
+    "agents": {"numpy", "torch", "safetensors"},
     "runtime": {
         "numpy",
         "yaml",
@@ -65,6 +65,8 @@ LIBRARIES: dict[str, set[str]] = {
         "av",
         "cv2",
         "zmq",
+        "safetensors",
+        "tensorboard",
     },
     "bench": {"numpy", "scipy", "torch", "rich"},
     "cli": {"numpy", "hydra", "omegaconf", "rich"},
