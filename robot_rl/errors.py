@@ -52,3 +52,23 @@ class DeviceError(RobotRLError, RuntimeError):
 
 class SetupError(RobotRLError, RuntimeError):
     """Something that the machine must provide (a library, a file) is missing."""
+
+
+class ChannelError(RobotRLError, RuntimeError):
+    """The channel between actor and learner cannot do what was asked: full, closed, or refused by the other side."""
+
+
+class WireError(RobotRLError, ValueError):
+    """A message does not follow the wire format."""
+
+
+class ExchangeError(RobotRLError, ValueError):
+    """A data set cannot be exported or imported; the message names the file and the field."""
+
+
+class StoreError(RobotRLError, RuntimeError):
+    """A stored run cannot be written or read; the message names the file or array and says what to do."""
+
+
+class CheckpointError(RobotRLError, RuntimeError):
+    """A checkpoint cannot be read, or does not fit."""

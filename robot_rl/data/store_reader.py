@@ -1,0 +1,128 @@
+"""Reading a stored run, also while it is being written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from robot_rl.data.episode import Episode, to_episode
+from robot_rl.data.store_columns import Columns, column_specs, to_records
+from robot_rl.data.store_layout import list_segments, load_attributes, read_spec
+from robot_rl.data.store_segment import read_columns
+from robot_rl.errors import StoreError
+from robot_rl.types import StepRecord
+
+
+class StoreReader:
+    """The rows that were on the disk when it was opened; they are read as they are asked for.
+
+    Attributes:
+        path: the store's folder.
+        spec: of the environment that the run was made in.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        """Look at what is there.
+
+        Raises:
+            StoreError: the folder is no store, or a part of it is missing.
+        """
+        self.path = Path(path)
+        self.spec = read_spec(self.path)
+        self._specs = column_specs(self.spec)
+        segments = list_segments(self.path)
+        self._rows = segments[-1].stop if segments else 0
+        self._attributes = load_attributes(self.path)
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return self._rows
+
+    @property
+    def attributes(self) -> Mapping[str, Any]:
+        """What the newest writer said about its config, code, weights and person."""
+        return self._attributes[max(self._attributes)] if self._attributes else {}
+
+    def attributes_at(self, row: int) -> Mapping[str, Any]:
+        """What the writer of a row said; a run that was resumed has several writers.
+
+        Raises:
+            StoreError: there is no such row, or nothing is known about it.
+        """
+        if not 0 <= row < self._rows:
+            raise StoreError(f"{self.path} has rows 0 to {self._rows - 1}, got {row}.")
+        known = [first for first in self._attributes if first <= row]
+        if not known:
+            raise StoreError(f"{self.path} has no attributes of row {row}; restore the missing file from a copy.")
+        return self._attributes[max(known)]
+
+    def records(self, first: int = 0) -> Iterator[StepRecord]:
+        """The rows from number `first` on, in the order of their arrival.
+
+        Raises:
+            StoreError: a file is damaged or missing.
+        """
+        for columns in self._blocks(tuple(self._specs), first):
+            yield from to_records(columns, self.spec)
+
+    def episodes(self) -> Iterator[tuple[int, Episode]]:
+        """(number, episode) in the order of their first rows.
+
+        A gap ends an episode early, as a killed actor does. What holds less than a step is left out.
+
+        Raises:
+            StoreError: a file is damaged or missing.
+        """
+        lengths, last_rows = self._scan_episodes()
+        begun: dict[int, list[StepRecord]] = {}
+        for row, record in enumerate(self.records()):
+            if record.step < lengths[record.episode]:
+                begun.setdefault(record.episode, []).append(record)
+            while begun and last_rows[oldest := next(iter(begun))] <= row:
+                records = begun.pop(oldest)
+                if len(records) > 1:
+                    yield oldest, to_episode(records)
+
+    def newest_steps(self) -> dict[int, int]:
+        """Episode -> its newest step.
+
+        Raises:
+            StoreError: a file is damaged or missing.
+        """
+        out: dict[int, int] = {}
+        for columns in self._blocks(("episode", "step"), 0):
+            out.update(zip(columns["episode"].tolist(), columns["step"].tolist(), strict=True))
+        return out
+
+    def _scan_episodes(self) -> tuple[dict[int, int], dict[int, int]]:
+        """Episode -> time steps before its first gap, and -> the row of the last of those."""
+        lengths: dict[int, int] = {}
+        last_rows: dict[int, int] = {}
+        row = 0
+        for columns in self._blocks(("episode", "step"), 0):
+            for episode, step in zip(columns["episode"].tolist(), columns["step"].tolist(), strict=True):
+                if lengths.setdefault(episode, 0) == step:
+                    lengths[episode] += 1
+                    last_rows[episode] = row
+                row += 1
+        return lengths, last_rows
+
+    def _blocks(self, names: tuple[str, ...], first: int) -> Iterator[Columns]:
+        """These columns of the rows from `first` on, segment by segment."""
+        specs = {name: self._specs[name] for name in names}
+        row = first
+        while row < self._rows:
+            for segment in list_segments(self.path):
+                if not segment.first <= row < min(segment.stop, self._rows):
+                    continue
+                try:
+                    columns = read_columns(segment.file(self.path), len(segment), specs)
+                except FileNotFoundError:
+                    break  # the writer replaced small segments by a big one: look again
+                stop = min(segment.stop, self._rows)
+                yield {name: values[row - segment.first : stop - segment.first] for name, values in columns.items()}
+                row = stop
+            else:
+                if row < self._rows:
+                    raise StoreError(f"{self.path} has lost row {row} since it was opened; restore it from a copy.")
