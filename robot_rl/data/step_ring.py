@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from robot_rl.data.frames import FrameKind, Images, make_frame_store
 from robot_rl.errors import SpecError
 from robot_rl.specs import EnvironmentSpec
 from robot_rl.types import Source, StepType, TimeStep
@@ -54,8 +57,10 @@ class StepRing:
     A step that got lost leaves its predecessor without a successor: no window reaches across a gap.
     """
 
-    def __init__(self, spec: EnvironmentSpec, capacity: int) -> None:
-        """Reserve memory for `capacity` rows."""
+    def __init__(
+        self, spec: EnvironmentSpec, capacity: int, frames: FrameKind = "raw", directory: Path | None = None
+    ) -> None:
+        """Reserve memory for `capacity` rows; their images are kept as `make_frame_store` says."""
         if capacity < 2:
             raise SpecError(f"a ring needs room for at least 2 time steps, got {capacity}.")
         self.spec, self.capacity = spec, capacity
@@ -64,12 +69,18 @@ class StepRing:
         self.reward = np.zeros(capacity, np.float32)
         self.discount = np.zeros(capacity, np.float32)
         self.source = np.zeros(capacity, np.int8)
+        self._frames = {
+            name: make_frame_store(frames, capacity, image.shape[0], image.shape[1], directory)
+            for name, image in spec.observation.images.items()
+        }
         self._number = np.full(capacity, NOBODY, np.int64)
         self._successor = np.full(capacity, NOBODY, np.int64)
         self._predecessor = np.full(capacity, NOBODY, np.int64)
         self._open: dict[int, tuple[int, int]] = {}  # episode -> (number, step) of its newest row
         self.count = 0
         """Time steps that ever arrived."""
+        self.has_transition = False
+        """Whether two successive time steps ever arrived: from then on there is something to sample."""
 
     def __len__(self) -> int:
         """Number of rows held."""
@@ -87,6 +98,8 @@ class StepRing:
         slot = number % self.capacity
         observation = time_step.observation
         self.proprio[slot] = np.concatenate([observation.proprio[name] for name in self.spec.observation.proprio])
+        for name, store in self._frames.items():
+            store.put(slot, observation.images[name])
         self.action[slot] = time_step.applied_action
         self.reward[slot] = time_step.reward
         self.discount[slot] = time_step.discount
@@ -98,10 +111,16 @@ class StepRing:
         if before is not None and is_next and self._number[before[0] % self.capacity] == before[0]:
             self._successor[before[0] % self.capacity] = number
             self._predecessor[slot] = before[0]
+            self.has_transition = True
         if not time_step.is_last:
             self._open[episode] = (number, step)
         self.count += 1
         return number
+
+    def predecessor(self, row: int) -> int:
+        """Number of the time step before `row` in its episode, or NOBODY."""
+        before = int(self._predecessor[row % self.capacity])
+        return before if before != NOBODY and self._number[before % self.capacity] == before else NOBODY
 
     def has_successor(self, rows: Rows) -> NDArray[np.bool_]:
         """Which rows are still held and begin a transition."""
@@ -160,6 +179,22 @@ class StepRing:
             rows,
         )
 
+    @property
+    def frame_bytes(self) -> int:
+        """Bytes that the images take, in memory or on disk."""
+        return sum(store.nbytes for store in self._frames.values())
+
+    def images(self, rows: Rows) -> dict[str, Images]:
+        """The images at `rows` by camera, uint8 (B, H, W, 3): those of `Windows.rows` and of `Windows.next_rows`.
+
+        Raises:
+            SpecError: a row is not held, or not any more.
+        """
+        is_held = (rows >= 0) & (self._number[rows % self.capacity] == rows)
+        if not is_held.all():
+            raise SpecError(f"the ring does not hold the rows {rows[~is_held][:20].tolist()}.")
+        return {name: store.get(rows % self.capacity) for name, store in self._frames.items()}
+
     def stacked(self, rows: Rows, frames: int) -> Floats:
         """The observations at `rows` and before, oldest first, shape (B, frames, P); the first one is repeated."""
         out = np.empty((len(rows), frames, self.proprio.shape[1]), np.float32)
@@ -170,6 +205,12 @@ class StepRing:
             is_held = (before != NOBODY) & (self._number[before % self.capacity] == before)
             current = np.where(is_held, before, current)
         return out
+
+
+def concatenate(parts: Sequence[Windows]) -> Windows:
+    """Windows of several rings as one batch; their rows keep the numbers of their own rings."""
+    columns = ([getattr(part, field.name) for part in parts] for field in fields(Windows))
+    return Windows(*(np.concatenate(column) for column in columns))
 
 
 def is_human(windows_source: NDArray[np.int8]) -> NDArray[np.bool_]:

@@ -4,10 +4,12 @@ Pinned from the peers: a ring that never reports its last slot; a time limit who
 episode's first; a wrong pair where the ring wraps; a wrong first frame where an intervention begins.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from robot_rl.data.step_ring import StepRing
+from robot_rl.data.step_ring import NOBODY, StepRing
 from robot_rl.errors import SpecError
 from robot_rl.specs import ArraySpec, EnvironmentSpec, ObservationSpec
 from robot_rl.types import Observation, Source, restart, running, termination, truncation
@@ -157,3 +159,109 @@ def test_frame_stacks_repeat_the_first_frame_and_stay_in_their_episode():
 def test_a_ring_needs_room_for_a_transition():
     with pytest.raises(SpecError, match="at least 2"):
         StepRing(SPEC, 1)
+
+
+# ---- images
+
+CAMERAS = {"wrist": (2, 3, 3), "side": (4, 5, 3)}
+PIXEL_SPEC = EnvironmentSpec(
+    ObservationSpec(
+        SPEC.observation.proprio, {name: ArraySpec(name, shape, np.uint8) for name, shape in CAMERAS.items()}
+    ),
+    action_size=6,
+    step_limit=100,
+    rate_hz=10.0,
+)
+STORES = ["raw", "compressed", "disk"]
+
+
+def picture_of(values, camera):
+    """An image that says which proprio value it belongs to, in two bytes, and which camera took it."""
+    values = np.asarray(values).astype(int)[..., None, None, None]
+    picture = np.broadcast_to(values % 256, (*values.shape[:-3], *CAMERAS[camera])).astype(np.uint8)
+    picture[..., 1] = (values // 256)[..., 0]
+    picture[..., 2] = list(CAMERAS).index(camera) + 1
+    return picture
+
+
+def with_pictures(steps):
+    pictured = []
+    for step in steps:
+        value = step.observation.proprio["here"][0]
+        images = {camera: picture_of(value, camera) for camera in CAMERAS}
+        pictured.append(replace(step, observation=replace(step.observation, images=images)))
+    return pictured
+
+
+def make_pixel_ring(frames, capacity, tmp_path):
+    return StepRing(PIXEL_SPEC, capacity, frames, tmp_path if frames == "disk" else None)
+
+
+def assert_images_belong_to_their_rows(ring, length):
+    """Start and end of every window show what their proprio says."""
+    windows = ring.windows(all_starts(ring), length, GAMMA)
+    assert len(windows.rows)
+    for rows, proprio in ((windows.rows, windows.proprio), (windows.next_rows, windows.next_proprio)):
+        images = ring.images(rows)
+        assert list(images) == list(CAMERAS)
+        for camera, got in images.items():
+            assert np.array_equal(got, picture_of(proprio[:, 0], camera)), camera
+
+
+@pytest.mark.parametrize("frames", STORES)
+@pytest.mark.parametrize("length", [1, 3])
+def test_images_of_interleaved_episodes_with_interventions_are_right_wherever_the_ring_wraps(frames, length, tmp_path):
+    ring = make_pixel_ring(frames, 13, tmp_path)
+    sources = [Source.POLICY, Source.HUMAN, Source.HUMAN, Source.POLICY, Source.HUMAN]
+    for pair in range(6):
+        one = with_pictures(make_steps(200 * pair, 5, truncation, sources))
+        other = with_pictures(make_steps(200 * pair + 100, 5, termination, sources[::-1]))
+        for k, steps in enumerate(zip(one, other, strict=True)):
+            for which, step in enumerate(steps):
+                ring.append(step, 2 * pair + which, k)
+                if ring.has_transition and len(all_starts(ring)):
+                    assert_images_belong_to_their_rows(ring, length)
+    assert ring.count == 6 * 12
+
+
+@pytest.mark.parametrize("frames", STORES)
+def test_the_first_transition_of_an_intervention_begins_with_what_the_person_saw(frames, tmp_path):
+    ring = make_pixel_ring(frames, 100, tmp_path)
+    sources = [Source.POLICY, Source.POLICY, Source.HUMAN, Source.HUMAN, Source.POLICY]
+    fill(ring, with_pictures(make_steps(0, 5, truncation, sources)), 0)
+    windows = ring.windows(all_starts(ring), 1, GAMMA)
+    of_person = windows.source == Source.HUMAN
+    # the person acted in steps 3 and 4, which lead from observation 2 to 3 and from 3 to 4
+    assert ring.images(windows.rows[of_person])["wrist"][:, 0, 0, 0].tolist() == [2, 3]
+    assert ring.images(windows.next_rows[of_person])["wrist"][:, 0, 0, 0].tolist() == [3, 4]
+
+
+def test_each_image_is_kept_once():
+    ring = StepRing(PIXEL_SPEC, 50)
+    fill(ring, with_pictures(make_steps(0, 30)), 0)
+    assert ring.frame_bytes == 50 * (2 * 3 * 3 + 4 * 5 * 3)
+
+
+def test_images_of_rows_that_the_ring_does_not_hold_are_an_error():
+    ring = StepRing(PIXEL_SPEC, 4)
+    fill(ring, with_pictures(make_steps(0, 5)), 0)  # rows 0 and 1 are overwritten
+    assert ring.images(np.array([2, 5]))["side"][:, 0, 0, 0].tolist() == [2, 5]
+    for row in (-1, 1, 6):
+        with pytest.raises(SpecError, match=rf"\[{row}\]"):
+            ring.images(np.array([2, row]))
+    with pytest.raises(SpecError, match=r"\[-1\]"):
+        StepRing(PIXEL_SPEC, 4).images(np.array([NOBODY]))  # whose last slot is still nobody's
+
+
+def test_a_ring_whose_observations_have_no_images_gives_none():
+    ring = StepRing(SPEC, 4)
+    assert ring.images(np.array(fill(ring, make_steps(0, 2), 0))) == {}
+
+
+def test_an_image_of_another_size_is_refused_before_anything_is_counted():
+    ring = StepRing(PIXEL_SPEC, 4)
+    step = with_pictures(make_steps(0, 1))[0]
+    images = {**step.observation.images, "side": np.zeros((4, 4, 3), np.uint8)}
+    with pytest.raises(SpecError, match=r"\(4, 5, 3\), got uint8 \(4, 4, 3\)"):
+        ring.append(replace(step, observation=replace(step.observation, images=images)), 0, 0)
+    assert len(ring) == 0
