@@ -12,6 +12,7 @@ same exam. Class attributes say how exact and how fast a device has to be.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -19,10 +20,30 @@ from typing import Any
 import numpy as np
 import pytest
 
-from robot_rl.errors import ActionError, EpisodeError, SpecError, StoppedError, UnknownNameError
+from robot_rl.errors import (
+    ActionError,
+    ChannelError,
+    EpisodeError,
+    SpecError,
+    StoppedError,
+    UnknownNameError,
+    WireError,
+)
 from robot_rl.geometry import Array, Pose
 from robot_rl.robot.protocols import Arm, Camera, Gripper, Teleop
-from robot_rl.types import ArmState, Command, Reason, Source, StepType, StopRecord, TimeStep
+from robot_rl.runtime.channel import ActorChannel, LearnerChannel, Weights
+from robot_rl.specs import ArraySpec, EnvironmentSpec, ObservationSpec
+from robot_rl.types import (
+    ArmState,
+    Command,
+    Observation,
+    Reason,
+    Source,
+    StepRecord,
+    StepType,
+    StopRecord,
+    TimeStep,
+)
 
 Advance = Callable[[float], None]
 
@@ -556,3 +577,214 @@ class EnvContract:
         env.reset(seed=0)
         for action in ([0.25] * 6 + [0.0] * (env.spec.action_size - 6), np.full(env.spec.action_size, 0.0, np.float64)):
             assert env.step(action).applied_action.dtype == np.float32
+
+
+CHANNEL_SPEC = EnvironmentSpec(
+    ObservationSpec(
+        {"tool": ArraySpec("tool", (3,), np.float32), "force": ArraySpec("force", (2,), np.float32)},
+        {"wrist": ArraySpec("wrist", (4, 5, 3), np.uint8)},
+    ),
+    action_size=7,
+    step_limit=100,
+    rate_hz=10.0,
+)
+
+
+def until(condition: Callable[[], Any], timeout_s: float = 5.0) -> Any:
+    """Wait until `condition()` is true and return it; fail after the time."""
+    end_s = time.monotonic() + timeout_s
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < end_s, "it did not happen in time"
+        time.sleep(0.002)
+
+
+def make_record(episode: int, step: int, has_base: bool = False) -> StepRecord:
+    """A record that fits CHANNEL_SPEC, with other values in every step."""
+    draw = np.random.default_rng([episode, step])
+    observation = Observation(
+        {
+            name: draw.normal(size=spec.shape).astype(np.float32)
+            for name, spec in CHANNEL_SPEC.observation.proprio.items()
+        },
+        {"wrist": draw.integers(0, 256, (4, 5, 3), np.uint8)},
+        10**15 + step,
+        draw.uniform(-1, 1, 7).astype(np.float32) if has_base else None,
+    )
+    action = draw.uniform(-1, 1, 7).astype(np.float32)
+    kind = StepType.FIRST if step == 0 else StepType.LAST if step == 7 else StepType.MID
+    time_step = TimeStep(kind, observation, float(draw.normal()), float(step != 7), action, Source(step % 4))
+    return StepRecord(time_step, episode, step, step - 1, step == 7)
+
+
+def assert_same_record(a: StepRecord, b: StepRecord) -> None:
+    names = ("episode", "step", "policy_version", "is_success")
+    assert [getattr(a, name) for name in names] == [getattr(b, name) for name in names]
+    x, y = a.time_step, b.time_step
+    assert (x.step_type, x.reward, x.discount, x.source) == (y.step_type, y.reward, y.discount, y.source)
+    assert (type(y.step_type), type(y.source), type(b.is_success)) == (StepType, Source, bool)
+    assert x.observation.stamp_ns == y.observation.stamp_ns
+    assert list(x.observation.proprio) == list(y.observation.proprio)
+    assert list(x.observation.images) == list(y.observation.images)
+    assert (x.observation.base_action is None) == (y.observation.base_action is None)
+    pairs = [(x.applied_action, y.applied_action), (x.observation.base_action, y.observation.base_action)]
+    pairs += [(value, y.observation.proprio[name]) for name, value in x.observation.proprio.items()]
+    pairs += [(value, y.observation.images[name]) for name, value in x.observation.images.items()]
+    for one, other in pairs:
+        if one is not None:
+            assert (one.dtype, one.shape, one.tobytes()) == (other.dtype, other.shape, other.tobytes())
+
+
+class ChannelContract:
+    """Fixture: `make_channels`, a function (capacity) -> (actor's end, learner's end) for CHANNEL_SPEC, connected."""
+
+    @pytest.fixture
+    def make_channels(self) -> Callable[[int], tuple[ActorChannel, LearnerChannel]]:
+        raise NotImplementedError("a subclass gives a function that builds both ends")
+
+    @pytest.fixture
+    def ends(self, make_channels) -> tuple[ActorChannel, LearnerChannel]:
+        return make_channels(100)
+
+    def collect(self, learner: LearnerChannel, count: int) -> list[StepRecord]:
+        records: list[StepRecord] = []
+
+        def has_all() -> bool:
+            records.extend(learner.drain())
+            return len(records) >= count
+
+        until(has_all)
+        return records
+
+    def test_both_ends_implement_the_protocols(self, ends):
+        actor, learner = ends
+        assert isinstance(actor, ActorChannel)
+        assert isinstance(learner, LearnerChannel)
+
+    def test_records_arrive_in_order_bit_for_bit(self, ends):
+        actor, learner = ends
+        sent = [make_record(2**32 + 5, step, has_base=step % 2 == 1) for step in range(8)]
+        for record in sent:
+            actor.send(record)
+        arrived = self.collect(learner, 8)
+        for one, other in zip(sent, arrived, strict=True):
+            assert_same_record(one, other)
+        assert learner.drain() == []
+
+    def test_only_what_was_drained_before_it_is_acknowledged(self, ends):
+        actor, learner = ends
+        for step in range(3):
+            actor.send(make_record(0, step))
+        self.collect(learner, 3)
+        assert not actor.flush(0.1)
+        assert (actor.acknowledged, actor.unacknowledged) == (0, 3)
+        actor.send(make_record(0, 3))
+        learner.acknowledge()
+        until(lambda: actor.acknowledged == 3)
+        assert not actor.flush(0.05)
+        self.collect(learner, 1)
+        learner.acknowledge()
+        assert actor.flush(5.0)
+        assert (actor.acknowledged, actor.unacknowledged) == (4, 0)
+
+    def test_a_part_of_what_was_drained_can_be_acknowledged(self, ends):
+        actor, learner = ends
+        for step in range(6):
+            actor.send(make_record(0, step))
+        self.collect(learner, 6)
+        learner.acknowledge(4)
+        until(lambda: actor.acknowledged == 4)
+        learner.acknowledge(2)
+        with pytest.raises(ChannelError, match="7 records: 6 were drained"):
+            learner.acknowledge(7)
+        assert not actor.flush(0.05)
+        assert actor.acknowledged == 4
+        learner.acknowledge(6)
+        assert actor.flush(5.0)
+
+    def test_nothing_sent_needs_no_flush(self, ends):
+        assert ends[0].flush(0.0)
+
+    def test_a_full_queue_is_an_error_and_costs_nothing_that_was_taken(self, make_channels):
+        actor, learner = make_channels(5)
+        for step in range(5):
+            actor.send(make_record(0, step))
+        with pytest.raises(ChannelError, match="5 records"):
+            actor.send(make_record(0, 5))
+        assert actor.unacknowledged == 5
+        assert [record.step for record in self.collect(learner, 5)] == [0, 1, 2, 3, 4]
+        learner.acknowledge()
+        assert actor.flush(5.0)
+        actor.send(make_record(0, 5))
+        assert [record.step for record in self.collect(learner, 1)] == [5]
+
+    def test_a_record_that_does_not_fit_is_refused_before_it_travels(self, ends):
+        actor, learner = ends
+        wrong = make_record(0, 1)
+        wrong.time_step.observation.proprio["force"] = np.zeros(3, np.float32)
+        with pytest.raises(SpecError, match="force"):
+            actor.send(wrong)
+        actor.send(make_record(0, 2))
+        assert [record.step for record in self.collect(learner, 1)] == [2]
+
+    def test_the_newest_weights_come_once(self, ends):
+        actor, learner = ends
+        assert actor.latest() is None
+        assert actor.learner_version == -1
+        for version in range(4):
+            learner.publish(Weights(version, {"a": np.full((2, 3), version, np.float32)}))
+        newest = until(lambda: (w := actor.latest()) is not None and w.version == 3 and w)
+        assert newest.tensors["a"].tolist() == [[3.0] * 3] * 2
+        assert actor.learner_version == 3
+        time.sleep(0.05)
+        assert actor.latest() is None
+
+    def test_weights_are_copies_and_may_be_written(self, ends):
+        actor, learner = ends
+        tensor = np.arange(6, dtype=np.float32).reshape(2, 3)
+        learner.publish(Weights(0, {"a": tensor, "b": tensor.T}))
+        tensor[:] = -1.0
+        arrived = until(actor.latest).tensors
+        assert arrived["a"].tolist() == [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]
+        assert arrived["b"].tolist() == [[0.0, 3.0], [1.0, 4.0], [2.0, 5.0]]
+        arrived["a"][:] = 7.0
+
+    def test_weights_that_cannot_travel_are_refused(self, ends):
+        learner = ends[1]
+        learner.publish(Weights(4, {}))
+        for version in (4, 3):
+            with pytest.raises(ChannelError, match=f"greater than 4, got {version}"):
+                learner.publish(Weights(version, {}))
+        with pytest.raises(WireError, match="phase"):
+            learner.publish(Weights(5, {"phase": np.zeros(2, np.complex64)}))
+        learner.publish(Weights(5, {}))
+
+    def test_the_actor_sees_when_the_learner_is_gone(self, ends):
+        actor, learner = ends
+        assert actor.is_connected
+        learner.close()
+        until(lambda: not actor.is_connected, 2.2)
+        actor.send(make_record(0, 0))
+        assert actor.unacknowledged == 1
+
+    def test_a_closed_end_says_so(self, ends):
+        actor, learner = ends
+        for end in (actor, learner):
+            end.close()
+            end.close()
+        assert not actor.is_connected
+        for verb in (lambda: actor.send(make_record(0, 0)), actor.latest, lambda: actor.flush(0.1)):
+            with pytest.raises(ChannelError, match="closed"):
+                verb()
+        for verb in (learner.drain, learner.acknowledge, lambda: learner.publish(Weights(0, {}))):
+            with pytest.raises(ChannelError, match="closed"):
+                verb()
+
+    def test_closing_with_records_at_risk_is_logged(self, ends, caplog):
+        actor = ends[0]
+        actor.send(make_record(0, 0))
+        actor.send(make_record(0, 1))
+        actor.close()
+        assert "2 records" in caplog.text
