@@ -8,10 +8,17 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TypeAlias
 
 from robot_rl.errors import RobotRLError, UnknownNameError
 
 _EPILOG = """examples:
+  robot-rl train task=peg                                             records demonstrations, trains, evaluates
+  robot-rl train task=peg agent=rlpd seed=1 run_dir=runs/peg-1
+  robot-rl resume runs/peg-1                                          goes on after a crash or Ctrl-C
+  robot-rl eval policy=runs/peg-1 task=peg episodes=100 video=peg.mp4
+  robot-rl record task=plug episodes=20 store=plug_demonstrations
   robot-rl eval policy=expert task=peg episodes=50 seed=0
   robot-rl eval policy=expert task=plug episodes=5 video=plug.mp4     also writes the contact sheet plug.png
   robot-rl eval policy=blind task=peg_hard task.scene.clearance_m=0.0005
@@ -22,8 +29,10 @@ _EPILOG = """examples:
 Every key of the configuration can be set as KEY=VALUE; a wrong one is answered with the right ones.
 """
 
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
 BENCHES = ("control", "sim", "peg_grid")
-_CONFIGS = {"eval": "EvalConfig", "env": "EnvConfig"}
+_CONFIGS = {"env": "EnvConfig", "eval": "EvalConfig", "record": "RecordConfig", "train": "TrainConfig"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -66,6 +75,8 @@ def _make_parser() -> argparse.ArgumentParser:
     evaluation.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="for example task=peg episodes=50")
     evaluation.set_defaults(run=_run_eval)
 
+    _add_training(commands)
+
     bench = commands.add_parser("bench", help="measure; prints a table and one JSON object")
     bench.add_argument("name", metavar="NAME", help=", ".join(BENCHES))
     bench.add_argument("options", nargs="*", metavar="KEY=VALUE")
@@ -76,6 +87,52 @@ def _make_parser() -> argparse.ArgumentParser:
     config.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
     config.set_defaults(run=_run_config)
     return parser
+
+
+def _add_training(commands: Commands) -> None:
+    """The commands that make and continue runs."""
+    raw = argparse.RawDescriptionHelpFormatter
+    train = commands.add_parser(
+        "train",
+        help="train a policy: demonstrations, imitation, then reinforcement learning with a person's help",
+        description="Train a policy in this process. Everything about the run goes into its folder: configuration, "
+        "demonstrations, everything that happened, checkpoints, metrics (also for TensorBoard) and the learning "
+        "curve. The last line printed is a JSON object with the success rate of the final evaluation.",
+        epilog="`robot-rl config train` prints every key with its default.\n\n" + _EPILOG,
+        formatter_class=raw,
+    )
+    train.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="for example task=peg agent=rlpd seed=0")
+    train.set_defaults(run=_run_train)
+
+    resume = commands.add_parser(
+        "resume",
+        help="continue a run that was cut off",
+        description="Continue a run from its newest checkpoint, with all the experience that was stored, also after "
+        "that checkpoint.",
+    )
+    resume.add_argument("folder", metavar="RUN", help="folder of the run")
+    resume.set_defaults(run=_run_resume)
+
+    record = commands.add_parser(
+        "record",
+        help="record demonstrations by the scripted expert or a person",
+        description="Record demonstrations into a store; train with demonstrations_from=STORE. A store that exists is "
+        "continued.",
+        epilog="`robot-rl config record` prints every key with its default.",
+        formatter_class=raw,
+    )
+    record.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="for example task=peg teleop=expert")
+    record.set_defaults(run=_run_record)
+
+    convert = commands.add_parser(
+        "convert-encoder",
+        help="convert published weights of the image encoder",
+        description="Convert SERL's resnet10_params.pkl, or the hub's .safetensors, to the file that "
+        "agent.encoder.weights=pretrained looks for. No code in the source is run.",
+    )
+    convert.add_argument("source", metavar="SOURCE", help="the downloaded file")
+    convert.add_argument("target", metavar="TARGET", nargs="?", help="where to write; by default the user's cache")
+    convert.set_defaults(run=_run_convert_encoder)
 
 
 def _find_version() -> str:
@@ -90,6 +147,32 @@ def _run_eval(parsed: argparse.Namespace) -> int:
     from robot_rl.runtime import evaluate_command
 
     return evaluate_command.run(parsed.overrides)
+
+
+def _run_train(parsed: argparse.Namespace) -> int:
+    from robot_rl.runtime import train_command
+
+    return train_command.train(parsed.overrides)
+
+
+def _run_resume(parsed: argparse.Namespace) -> int:
+    from robot_rl.runtime import train_command
+
+    return train_command.resume(Path(parsed.folder))
+
+
+def _run_record(parsed: argparse.Namespace) -> int:
+    from robot_rl.runtime import record_command
+
+    return record_command.run(parsed.overrides)
+
+
+def _run_convert_encoder(parsed: argparse.Namespace) -> int:
+    from robot_rl.agents.encoders import pretrained
+
+    target = None if parsed.target is None else Path(parsed.target)
+    print(f"wrote {pretrained.convert(Path(parsed.source), target)}")
+    return 0
 
 
 def _run_bench(parsed: argparse.Namespace) -> int:

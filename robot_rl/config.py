@@ -75,6 +75,21 @@ def to_yaml(config: Any) -> str:
     return yaml.safe_dump(to_plain(config), sort_keys=False)
 
 
+def from_yaml(schema: type[T], text: str) -> T:
+    """The inverse of `to_yaml`.
+
+    Raises:
+        ConfigError: a value of the wrong type.
+        UnknownNameError: a key that the dataclass does not have.
+    """
+    plain = yaml.safe_load(text)
+    _check_keys(plain, to_plain(schema()))
+    try:
+        return TypeAdapter(schema).validate_python(plain)
+    except ValidationError as error:
+        raise ConfigError(_describe(error)) from error
+
+
 def choices(group: str) -> list[str]:
     """Names of the YAML files of a group, as in `task=NAME`."""
     return sorted(path.stem for path in (config_directory() / group).glob("*.yaml"))

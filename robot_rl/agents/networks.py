@@ -1,6 +1,6 @@
-"""Networks for proprioceptive input: a batched ensemble of critics, and a tanh-Gaussian actor.
+"""A batched ensemble of critics, and a tanh-Gaussian actor.
 
-Suffixes of tensors: B batch, E ensemble members, H hidden, P proprioception, A action.
+Suffixes of tensors: B batch, E ensemble members, H hidden, L latent, A action.
 """
 
 from __future__ import annotations
@@ -60,10 +60,10 @@ class CriticEnsemble(nn.Module):
         self.norms = nn.ModuleList(EnsembleNorm(members, size) for size in hidden)
         self.head = EnsembleLinear(members, hidden[-1], 1)
 
-    def forward(self, proprio_BP: Tensor, action_BA: Tensor, members: Tensor | None = None) -> Tensor:
+    def forward(self, latent_BL: Tensor, action_BA: Tensor, members: Tensor | None = None) -> Tensor:
         """Q values, shape (E, B); only the given members, if any are given."""
         count = self.members if members is None else len(members)
-        x = torch.cat([proprio_BP, action_BA], dim=-1).expand(count, -1, -1)
+        x = torch.cat([latent_BL, action_BA], dim=-1).expand(count, -1, -1)
         for layer, norm in zip(self.layers, self.norms, strict=True):
             x = torch.tanh(norm(layer(x, members), members))
         q: Tensor = self.head(x, members).squeeze(-1)
@@ -73,7 +73,8 @@ class CriticEnsemble(nn.Module):
 class Actor(nn.Module):
     """Tanh-squashed diagonal Gaussian."""
 
-    def __init__(self, inputs: int, actions: int, hidden: tuple[int, ...] = (256, 256)) -> None:
+    def __init__(self, inputs: int, actions: int, hidden: tuple[int, ...] = (256, 256), std: float = 1.0) -> None:
+        """Make layers; at first the standard deviation before the tanh is about `std`."""
         super().__init__()
         layers: list[nn.Module] = []
         size = inputs
@@ -86,17 +87,26 @@ class Actor(nn.Module):
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
                 nn.init.zeros_(module.bias)
+        with torch.no_grad():
+            self.head.bias[actions:] = math.log(std)
 
-    def forward(self, proprio_BP: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, latent_BL: Tensor) -> tuple[Tensor, Tensor]:
         """(mean, standard deviation) before the tanh, each (B, A)."""
-        mean, log_std = self.head(self.trunk(proprio_BP)).chunk(2, dim=-1)
+        mean, log_std = self.head(self.trunk(latent_BL)).chunk(2, dim=-1)
         return mean, log_std.clamp(LOG_STD_MIN, LOG_STD_MAX).exp()
 
-    def sample(self, proprio_BP: Tensor, noise_BA: Tensor) -> tuple[Tensor, Tensor]:
+    def sample(self, latent_BL: Tensor, noise_BA: Tensor) -> tuple[Tensor, Tensor]:
         """(action in (-1, 1), its log probability (B,)), reparametrised by standard normal noise."""
-        mean, std = self(proprio_BP)
-        raw = mean + std * noise_BA
-        # log N(raw) - log |d tanh(raw) / d raw|, the latter in a form that does not lose digits far out
-        log_normal = -0.5 * noise_BA.square() - std.log() - 0.5 * math.log(2.0 * math.pi)
-        log_slope = 2.0 * (math.log(2.0) - raw - F.softplus(-2.0 * raw))
-        return torch.tanh(raw), (log_normal - log_slope).sum(dim=-1)
+        mean, std = self(latent_BL)
+        return squash(mean, std, noise_BA)
+
+
+def squash(mean: Tensor, std: Tensor, noise_BA: Tensor) -> tuple[Tensor, Tensor]:
+    """(tanh of a draw from a diagonal Gaussian, its log probability (B,)).
+
+    log N(raw) - log |d tanh(raw) / d raw|, the latter in a form that does not lose digits far out.
+    """
+    raw = mean + std * noise_BA
+    log_normal = -0.5 * noise_BA.square() - std.log() - 0.5 * math.log(2.0 * math.pi)
+    log_slope = 2.0 * (math.log(2.0) - raw - F.softplus(-2.0 * raw))
+    return torch.tanh(raw), (log_normal - log_slope).sum(dim=-1)

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from robot_rl.env.robot_env import RobotEnv
-from robot_rl.runtime.evaluation import EpisodeResult, Observer, evaluate
+from robot_rl.runtime.evaluation import EpisodeResult, evaluate
+from robot_rl.runtime.observers import Observer
 from robot_rl.runtime.policies import ZeroPolicy
 from robot_rl.types import Observation, TimeStep
 

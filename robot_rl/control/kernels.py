@@ -27,9 +27,10 @@ _ORTHONORMAL = 1e-2
 def compiled(function: _Function) -> _Function:
     """Compile a function of the law: cached on disk, IEEE arithmetic, no division that raises.
 
+    It lets other Python threads run meanwhile: a learner beside a simulated robot, for example.
     The cache does not see changes in called functions of other modules: after an edit, delete `__pycache__`.
     """
-    return cast("_Function", njit(cache=True, fastmath=False, error_model="numpy")(function))
+    return cast("_Function", njit(cache=True, fastmath=False, error_model="numpy", nogil=True)(function))
 
 
 @compiled

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from robot_rl.agents.agent import AgentConfig
+from robot_rl.data.replay import ReplayConfig
 from robot_rl.env.task import EpisodeConfig
 from robot_rl.errors import ConfigError
 from robot_rl.sim.human import HumanConfig
@@ -79,7 +81,7 @@ class EvalConfig(EnvConfig):
     """An evaluation.
 
     Attributes:
-        policy: expert, blind, zero or random.
+        policy: expert, blind, zero, random, or the folder of a training run.
         episodes: how many.
         seed: of the first episode's scene; the others follow from it.
         video: MP4 file to write, or None.
@@ -91,3 +93,70 @@ class EvalConfig(EnvConfig):
     seed: int = 0
     video: str | None = None
     sheet: str | None = None
+
+
+@dataclass(frozen=True)
+class RecordConfig(EnvConfig):
+    """A recording of demonstrations.
+
+    Attributes:
+        store: folder of the recording; made, or continued.
+        episodes: how many to keep.
+        seed: of the first episode's scene; the others follow from it.
+        is_success_only: whether failed episodes are left out.
+        teleop: who demonstrates: the scripted expert, or a person's device.
+    """
+
+    store: str = "demonstrations"
+    episodes: int = 20
+    seed: int = 0
+    is_success_only: bool = True
+    teleop: TeleopConfig = field(default_factory=lambda: TeleopConfig(kind="expert"))
+
+
+@dataclass(frozen=True)
+class TrainConfig(EnvConfig):
+    """A training run.
+
+    Attributes:
+        agent: what learns, and how.
+        replay: the learner's memory.
+        seed: of everything.
+        steps: environment steps of the run.
+        run_dir: folder of the run; None is runs/TASK-AGENT-SEED, with a number where that exists.
+        demonstrations: how many the scripted expert records for the run, where `demonstrations_from` is None.
+        demonstrations_from: folder of a recording whose episodes are taken.
+        publish_every_steps: environment steps between two versions of the actor's weights.
+        checkpoint_every_steps: environment steps between two checkpoints.
+        log_every_steps: environment steps between two lines of metrics.
+        evaluate_every_steps: environment steps between two evaluations; 0 for none.
+        evaluation_episodes: of each of them.
+        final_episodes: of the evaluation at the end.
+        device: "cpu", "cuda", or "auto", a GPU where there is one.
+        threads: that one update may use; more than one makes its duration less even.
+    """
+
+    agent: AgentConfig = field(default_factory=AgentConfig)
+    replay: ReplayConfig = field(default_factory=ReplayConfig)
+    teleop: TeleopConfig = field(default_factory=lambda: TeleopConfig(kind="human"))
+    seed: int = 0
+    steps: int = 10_000
+    run_dir: str | None = None
+    demonstrations: int = 20
+    demonstrations_from: str | None = None
+    publish_every_steps: int = 10
+    checkpoint_every_steps: int = 1000
+    log_every_steps: int = 100
+    evaluate_every_steps: int = 1000
+    evaluation_episodes: int = 20
+    final_episodes: int = 100
+    device: str = "auto"
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("publish_every_steps", "checkpoint_every_steps", "log_every_steps", "threads"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        for name in ("steps", "demonstrations", "evaluate_every_steps", "evaluation_episodes", "final_episodes"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} must not be negative, got {getattr(self, name)}.")

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +18,13 @@ from robot_rl import config as configuration
 from robot_rl.errors import ConfigError, StoppedError
 from robot_rl.runtime.assembly import SimWorkcell, make_sim_workcell
 from robot_rl.runtime.config import EvalConfig, TeleopConfig
-from robot_rl.runtime.evaluation import EpisodeResult, Evaluation, Observer, evaluate
-from robot_rl.runtime.policies import SCRIPTED, make_policy
+from robot_rl.runtime.evaluation import EpisodeResult, Evaluation, evaluate
+from robot_rl.runtime.interruption import interruptible
+from robot_rl.runtime.observers import Observer
+from robot_rl.runtime.policies import SCRIPTED, Policy, make_policy
 from robot_rl.runtime.recording import ContactSheet, VideoRecorder
+from robot_rl.runtime.run_folder import RunFolder
+from robot_rl.runtime.trained_policy import load_policy
 from robot_rl.sim.devices import SimCamera
 from robot_rl.types import TimeStep
 
@@ -39,13 +41,20 @@ def run(overrides: list[str]) -> int:
         config = dataclasses.replace(
             config, teleop=TeleopConfig(kind="expert" if config.policy == "expert" else "blind")
         )
+    run = RunFolder(Path(config.policy)) if Path(config.policy).is_dir() else None
+    if run is not None:
+        config = dataclasses.replace(config, robot=run.load_config().robot)  # it sees what it saw in training
     console = Console()
     with console.status("preparing (the first run compiles the 1 kHz loop, about a minute)"):
         workcell = make_sim_workcell(config)
         workcell.simulation.advance(0)
-    policy = make_policy(config.policy, workcell.env.spec, config.seed)
+    policy: Policy
+    if run is None:
+        policy = make_policy(config.policy, workcell.env.spec, config.seed)
+    else:
+        policy = load_policy(run, workcell.env.spec)
     stopped: StoppedError | None = None
-    with _pictures(config, workcell) as observers, _progress(config, console) as bar, _interruptible() as interrupted:
+    with _pictures(config, workcell) as observers, _progress(config, console) as bar, interruptible() as interrupted:
         try:
             evaluate(workcell.env, policy, config.episodes, config.seed, [*observers, bar], lambda: bool(interrupted))
         except StoppedError as error:
@@ -139,24 +148,6 @@ def _progress(config: EvalConfig, console: Console) -> Iterator[_Bar]:
     )
     with Progress(*columns, console=console) as progress:
         yield _Bar(progress, config.episodes)
-
-
-@contextmanager
-def _interruptible() -> Iterator[list[int]]:
-    """Ctrl-C ends after the running episode, a second one at once; the list is empty until the first."""
-    received: list[int] = []
-
-    def note(number: int, frame: FrameType | None) -> None:
-        del frame
-        if received:
-            raise KeyboardInterrupt
-        received.append(number)
-
-    previous = signal.signal(signal.SIGINT, note)
-    try:
-        yield received
-    finally:
-        signal.signal(signal.SIGINT, previous)
 
 
 def _table(config: EvalConfig, evaluation: Evaluation) -> Table:

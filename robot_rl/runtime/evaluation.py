@@ -8,19 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from robot_rl.env.robot_env import RobotEnv
+from robot_rl.runtime.observers import Observer
 from robot_rl.runtime.policies import Policy
 from robot_rl.runtime.statistics import wilson_interval
-from robot_rl.types import Reason, Source, TimeStep
-
-
-class Observer:
-    """Watches an evaluation; override what is of interest."""
-
-    def on_step(self, time_step: TimeStep) -> None:
-        """A time step, the first of an episode included."""
-
-    def on_episode_end(self, episode: EpisodeResult) -> None:
-        """An episode has ended."""
+from robot_rl.types import Reason, Source
 
 
 @dataclass(frozen=True)

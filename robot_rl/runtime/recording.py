@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robot_rl.errors import ConfigError
-from robot_rl.runtime.evaluation import EpisodeResult, Observer
+from robot_rl.runtime.evaluation import EpisodeResult
+from robot_rl.runtime.observers import Observer
 from robot_rl.types import TimeStep
 
 Image = NDArray[np.uint8]

@@ -1,0 +1,158 @@
+"""What every agent can do, how one is configured, and how it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from torch import Tensor
+
+from robot_rl.agents.batch import Batch
+from robot_rl.agents.cloning import Cloning
+from robot_rl.agents.encoders.pretrained import load_pretrained
+from robot_rl.agents.policy import Policy, PolicySpec
+from robot_rl.agents.rlpd import Rlpd, RlpdConfig
+from robot_rl.errors import ConfigError
+from robot_rl.specs import EnvironmentSpec
+
+AgentName = Literal["rlpd", "bc", "hg_dagger"]
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """How images become inputs; without cameras nothing of it is used.
+
+    Attributes:
+        backbone: "resnet10", "small_cnn" or "vit".
+        is_frozen: whether the backbone keeps its weights; then its features are computed once per image.
+        weights: "random", "pretrained" (from the cache folder), or a .safetensors file.
+        copies: augmented copies of each image whose features are kept, where the backbone is frozen.
+        crop_pad_px: random shift of images that a trained backbone sees.
+    """
+
+    backbone: str = "resnet10"
+    is_frozen: bool = True
+    weights: str = "random"
+    copies: int = 2
+    crop_pad_px: int = 4
+
+
+@dataclass(frozen=True)
+class AgentConfig:
+    """An agent, and how it is trained.
+
+    Attributes:
+        name: "rlpd"; "bc", which imitates the demonstrations and nothing else; "hg_dagger", which imitates them and
+            the interventions of the run (Kelly et al. 2019, arXiv 1810.02890).
+        hidden: widths of the hidden layers of every network.
+        std: standard deviation of a new policy's actions.
+        stack: time steps that make one observation.
+        batch_size: transitions of an update.
+        utd: updates per environment step, of the critics; the actor has one per environment step.
+        n_step: steps of a return before it bootstraps.
+        pretrain_updates: of imitation, on the demonstrations, before the first step.
+        warmup_steps: environment steps before the first update.
+        grasp_penalty: for telling a gripper to change over.
+        grasp_open_from: opening from which it counts as open, 0 closed to 1 open.
+        rlpd: of the agent of that name.
+        encoder: of images.
+    """
+
+    name: AgentName = "rlpd"
+    hidden: tuple[int, ...] = (256, 256)
+    std: float = 0.15
+    stack: int = 1
+    batch_size: int = 256
+    utd: int = 2
+    n_step: int = 3
+    pretrain_updates: int = 2000
+    warmup_steps: int = 100
+    grasp_penalty: float = -0.02
+    grasp_open_from: float = 0.9
+    rlpd: RlpdConfig = field(default_factory=RlpdConfig)
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+
+    def __post_init__(self) -> None:
+        for name in ("stack", "batch_size", "utd", "n_step"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        if not self.hidden:
+            raise ConfigError("hidden must name at least one layer, for example [256, 256].")
+
+
+class Agent(Protocol):
+    """Learns a policy from batches."""
+
+    @property
+    def policy(self) -> Policy:
+        """What explores."""
+        ...
+
+    @property
+    def average_policy(self) -> Policy:
+        """What is evaluated: a slow average of the policy's weights."""
+        ...
+
+    def pretrain(self, batch: Batch) -> dict[str, Tensor]:
+        """One step of imitation on a batch of demonstrations."""
+        ...
+
+    def update(self, batch: Batch, *, is_actor_due: bool) -> dict[str, Tensor]:
+        """One update; metrics are tensors that wait for nobody."""
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """Everything that is needed to go on bit for bit."""
+        ...
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take over what `state` returned."""
+        ...
+
+
+def make_policy_spec(config: AgentConfig, spec: EnvironmentSpec) -> PolicySpec:
+    """The policy of an agent in an environment.
+
+    Raises:
+        ConfigError: cameras of different sizes, or images that are not square.
+    """
+    shapes = {image.shape for image in spec.observation.images.values()}
+    if len(shapes) > 1 or any(height != width for height, width, _ in shapes):
+        raise ConfigError(f"the cameras' images must be square and of one size, got {sorted(shapes)}.")
+    if shapes and config.stack > 1:
+        raise ConfigError(f"stacks of time steps are for proprioception only: stack must be 1, got {config.stack}.")
+    return PolicySpec(
+        proprio_size=config.stack * spec.observation.proprio_size,
+        action_size=spec.action_size,
+        grippers=int(spec.has_gripper),
+        hidden=config.hidden,
+        cameras=tuple(spec.observation.images),
+        image_size_px=next(iter(shapes))[0] if shapes else 128,
+        backbone=config.encoder.backbone,
+        is_backbone_frozen=config.encoder.is_frozen,
+        std=config.std,
+    )
+
+
+def make_agent(config: AgentConfig, spec: EnvironmentSpec, seed: int, device: str = "cpu") -> Agent:
+    """The agent of a configuration for an environment.
+
+    Raises:
+        ConfigError: the environment's images do not fit.
+        SetupError: the backbone's weights are not there.
+    """
+    policy_spec = make_policy_spec(config, spec)
+    agent: Agent
+    if config.name == "rlpd":
+        agent = Rlpd(policy_spec, config.rlpd, seed, device)
+    else:
+        agent = Cloning(policy_spec, config.rlpd.learning_rate, config.rlpd.average_decay, seed, device)
+    weights = config.encoder.weights
+    if policy_spec.cameras and weights != "random":
+        state = load_pretrained(None if weights == "pretrained" else Path(weights))
+        for policy in (agent.policy, agent.average_policy):
+            assert policy.encoder is not None
+            policy.encoder.backbone.load_state_dict(state)
+    return agent

@@ -1,0 +1,46 @@
+"""What an agent is trained on and asked with, as tensors.
+
+Suffixes of tensors, here and in the agents: B batch, E ensemble members, P proprioception, A action, L latent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class Observations(NamedTuple):
+    """A batch of observations.
+
+    Attributes:
+        proprio: all proprioceptive values in the order of their spec, float32 (B, P).
+        visual: camera -> images, uint8 (B, H, W, 3), or their cached features, float16 (B, tokens, channels); empty
+            without cameras.
+    """
+
+    proprio: Tensor
+    visual: Mapping[str, Tensor]
+
+
+class Batch(NamedTuple):
+    """A batch of windows of one or more steps.
+
+    Attributes:
+        observations: at the start.
+        action: first executed action, (B, A), the gripper's element included.
+        reward: sum over the window of gamma^k r_k, (B,).
+        discount: gamma^m times the product of the environment's discounts, (B,).
+        following: observations at the end.
+        is_human: whether a person chose the action, (B,), bool.
+        penalty: of the gripper's part of the action, (B,): not part of the reward, only the gripper's critic sees it.
+    """
+
+    observations: Observations
+    action: Tensor
+    reward: Tensor
+    discount: Tensor
+    following: Observations
+    is_human: Tensor
+    penalty: Tensor

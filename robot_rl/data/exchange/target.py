@@ -1,0 +1,33 @@
+"""A place to write to that becomes the target only when everything is written."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from robot_rl.errors import ExchangeError
+
+
+@contextmanager
+def new_target(path: Path) -> Iterator[Path]:
+    """A path beside `path`, of the same name, that is moved to `path` when the block ends well.
+
+    After an error nothing is left; a killed process leaves a hidden folder `.<name>.*.partial`, never a target.
+
+    Raises:
+        ExchangeError: something exists at `path` already; it is not touched.
+    """
+    _refuse_existing(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", suffix=".partial", dir=path.parent) as folder:
+        unfinished = Path(folder) / path.name
+        yield unfinished
+        _refuse_existing(path)
+        unfinished.rename(path)
+
+
+def _refuse_existing(path: Path) -> None:
+    if path.exists() or path.is_symlink():
+        raise ExchangeError(f"{path} exists already and is not overwritten: choose a new path, or remove it first.")

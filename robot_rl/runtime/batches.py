@@ -1,0 +1,95 @@
+"""From the replay memory to the agent: batches as tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from robot_rl.agents.agent import AgentConfig
+from robot_rl.agents.batch import Batch, Observations
+from robot_rl.agents.encoders.augmentation import random_crop
+from robot_rl.agents.gripper import grasp_penalty
+from robot_rl.data.replay import Replay, Sample
+from robot_rl.data.step_ring import is_human
+from robot_rl.specs import EnvironmentSpec
+
+
+class BatchMaker:
+    """Draws batches; everything random about them comes from its two generators."""
+
+    def __init__(self, replay: Replay, config: AgentConfig, gamma: float, seed: int, device: str = "cpu") -> None:
+        self._replay, self._config, self._gamma, self._device = replay, config, gamma, device
+        self.generator = np.random.default_rng(seed)
+        self.crop_generator = torch.Generator().manual_seed(seed)
+        self._openings = _find_openings(replay.spec)
+        self._is_pinned = torch.device(device).type == "cuda"
+
+    def draw(self) -> Batch:
+        """A batch of the configured size, on the device.
+
+        Raises:
+            SpecError: there is nothing to draw yet.
+        """
+        config = self._config
+        sample = self._replay.sample(self.generator, config.batch_size, config.n_step, self._gamma)
+        windows = sample.windows
+        action = self._to_device(windows.actions[:, 0])
+        return Batch(
+            observations=Observations(self._to_device(sample.proprio), self._to_visual(sample.visual)),
+            action=action,
+            reward=self._to_device(windows.reward),
+            discount=self._to_device(windows.discount),
+            following=Observations(self._to_device(sample.next_proprio), self._to_visual(sample.next_visual)),
+            is_human=self._to_device(is_human(windows.source)),
+            penalty=self._penalty(sample, action),
+        )
+
+    def _penalty(self, sample: Sample, action: Tensor) -> Tensor:
+        if not self._replay.spec.has_gripper:
+            return torch.zeros(len(action), device=self._device)
+        openings = self._to_device(sample.windows.proprio[:, self._openings])
+        return grasp_penalty(openings, action, self._config.grasp_penalty, self._config.grasp_open_from)
+
+    def _to_visual(self, visual: Mapping[str, NDArray[Any]]) -> dict[str, Tensor]:
+        """Images, each camera's shifted by itself, or features as they are."""
+        tensors = {}
+        for camera, values in visual.items():
+            tensor = torch.from_numpy(values)
+            if tensor.dtype == torch.uint8:
+                tensor = random_crop(tensor, self.crop_generator, self._config.encoder.crop_pad_px)
+            tensors[camera] = self._move(tensor)
+        return tensors
+
+    def _to_device(self, values: NDArray[Any]) -> Tensor:
+        return self._move(torch.from_numpy(values))
+
+    def _move(self, tensor: Tensor) -> Tensor:
+        """On the device; from pinned memory the copy does not wait."""
+        if self._is_pinned:
+            return tensor.pin_memory().to(self._device, non_blocking=True)
+        return tensor
+
+    def state(self) -> dict[str, Any]:
+        """Where the generators stand."""
+        return {"batches": self.generator.bit_generator.state, "crops": self.crop_generator.get_state()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from there."""
+        self.generator.bit_generator.state = state["batches"]
+        self.crop_generator.set_state(state["crops"])
+
+
+def _find_openings(spec: EnvironmentSpec) -> slice:
+    """Which proprioceptive values are the grippers' openings."""
+    start = 0
+    for name, part in spec.observation.proprio.items():
+        size = int(np.prod(part.shape))
+        if name == "gripper":
+            return slice(start, start + size)
+        start += size
+    return slice(0, 0)

@@ -1,0 +1,62 @@
+"""Checkpoints that are whole or not there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from robot_rl.errors import CheckpointError
+
+_PREFIX = "step_"
+
+
+def save(folder: Path, step: int, state: Mapping[str, Any], keep: int = 3) -> Path:
+    """Write a checkpoint and return its path; of older ones the newest `keep` - 1 stay.
+
+    It is written beside its place, forced to the disk and renamed: a kill at any moment leaves the one before.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{_PREFIX}{step:09d}.pt"
+    draft = path.with_suffix(".draft")
+    with draft.open("wb") as file:
+        torch.save(dict(state), file)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+    _sync(folder)
+    for old in find(folder)[:-keep]:
+        old.unlink()
+    return path
+
+
+def find(folder: Path) -> list[Path]:
+    """The checkpoints of a folder, oldest first."""
+    return sorted(folder.glob(f"{_PREFIX}*.pt"))
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Read a checkpoint; no code in it is run.
+
+    Raises:
+        CheckpointError: it cannot be read.
+    """
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises whatever its parts raise
+        raise CheckpointError(
+            f"{path} cannot be read as a checkpoint ({type(error).__name__}). Remove it to go on from the one before."
+        ) from error
+    return state
+
+
+def _sync(folder: Path) -> None:
+    """Force a rename to the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

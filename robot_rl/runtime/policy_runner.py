@@ -1,0 +1,57 @@
+"""A learned policy as an environment's partner: observations in, actions out, weights swapped between steps."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from robot_rl.agents.batch import Observations
+from robot_rl.agents.policy import Policy
+from robot_rl.types import Observation
+
+
+class PolicyRunner:
+    """Asks a policy network; with a seed for each episode it explores, without it takes the mode."""
+
+    def __init__(self, policy: Policy, stack: int) -> None:
+        """Use `policy`, whose observations are the newest `stack` time steps."""
+        self._policy = policy
+        self._past: deque[NDArray[np.float32]] = deque(maxlen=stack)
+        self._generator: torch.Generator | None = None
+        self.version = -1
+        """Of the weights."""
+
+    def reset(self, exploration_seed: int | None = None) -> None:
+        """Start an episode; explore if there is a seed."""
+        self._past.clear()
+        self._generator = None if exploration_seed is None else torch.Generator().manual_seed(exploration_seed)
+
+    def load(self, version: int, tensors: Mapping[str, NDArray[Any]]) -> None:
+        """Take over published weights, all at once."""
+        self._policy.load_published({name: torch.from_numpy(array) for name, array in tensors.items()})
+        self.version = version
+
+    def __call__(self, observation: Observation) -> NDArray[np.float32]:
+        """Action for an observation, shape (A,)."""
+        proprio = np.concatenate(list(observation.proprio.values()))
+        while len(self._past) < (self._past.maxlen or 1) - 1:
+            self._past.append(proprio)  # an episode begins as if it had stood still before
+        self._past.append(proprio)
+        device = self._policy.features.mean.device
+        visual = {
+            name: torch.from_numpy(image.copy())[None].to(device)
+            for name, image in observation.images.items()
+            if name in self._policy.spec.cameras
+        }
+        inputs = Observations(torch.from_numpy(np.concatenate(self._past))[None].to(device), visual)
+        noise = None
+        if self._generator is not None:
+            size = self._policy.spec.action_size - self._policy.spec.grippers
+            noise = torch.randn(1, size, generator=self._generator).to(device)
+        action: NDArray[np.float32] = self._policy.act(inputs, noise)[0].cpu().numpy()
+        return action

@@ -1,0 +1,77 @@
+"""Demonstrations: episodes by a person or a script, kept in a store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robot_rl.data.store_reader import StoreReader
+from robot_rl.data.store_writer import StoreWriter
+from robot_rl.env.robot_env import RobotEnv
+from robot_rl.runtime.actor import to_episode_seed
+from robot_rl.types import Reason, Source, StepRecord
+
+_FLUSH_TIMEOUT_S = 60.0
+
+
+def record_demonstrations(
+    env: RobotEnv,
+    path: Path,
+    attributes: Mapping[str, object],
+    episodes: int,
+    seed: int,
+    *,
+    is_success_only: bool,
+    on_episode: Callable[[int, bool], bool],
+) -> int:
+    """Record until `episodes` episodes were kept, or `on_episode` says so; return how many that were.
+
+    Args:
+        env: with someone at its teleop; nobody else commands it.
+        path: of the store, made or continued.
+        attributes: of the store: configuration and code.
+        episodes: how many to keep.
+        seed: of the scenes.
+        is_success_only: whether failures are left out.
+        on_episode: called with the number kept so far and whether the last one succeeded; False ends the recording.
+    """
+    nothing = np.zeros(env.action_map.action_size, np.float32)
+    kept = 0
+    reason = "the recording has ended"
+    try:
+        with StoreWriter(path, env.spec, attributes) as store:
+            episode = max(StoreReader(path).newest_steps(), default=-1) + 1
+            while kept < episodes:
+                records = _run_episode(env, nothing, episode, to_episode_seed(seed, episode))
+                is_success = records[-1].is_success
+                if is_success or not is_success_only:
+                    for record in records:
+                        store.append(record)
+                    store.flush(_FLUSH_TIMEOUT_S)
+                    kept += 1
+                episode += 1
+                if not on_episode(kept, is_success):
+                    break
+    except BaseException as error:
+        reason = f"the recording was cut short by {error!r}"
+        raise
+    finally:
+        env.robot.stop(Reason.REQUESTED, reason)
+    return kept
+
+
+def _run_episode(env: RobotEnv, nothing: NDArray[np.float32], episode: int, seed: int) -> list[StepRecord]:
+    """One episode in which the policy asks for nothing; what a person did in it is a demonstration."""
+    time_step = env.reset(seed)
+    records = [StepRecord(time_step, episode, 0)]
+    while not time_step.is_last:
+        time_step = env.step(nothing)
+        is_success = time_step.is_last and env.outcome.is_success
+        if time_step.source is Source.HUMAN:
+            time_step = replace(time_step, source=Source.DEMO)
+        records.append(StepRecord(time_step, episode, len(records), is_success=is_success))
+    return records

@@ -1,0 +1,100 @@
+"""Where the parts of a training run lie."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from robot_rl import config as configuration
+from robot_rl.errors import ConfigError
+from robot_rl.runtime.config import EnvConfig, TrainConfig
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of one run."""
+
+    path: Path
+
+    @property
+    def config_file(self) -> Path:
+        """The resolved configuration."""
+        return self.path / "config.yaml"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def experience(self) -> Path:
+        """Store of everything that happened."""
+        return self.path / "experience"
+
+    @property
+    def demonstrations(self) -> Path:
+        """Store of the demonstrations that were recorded for the run."""
+        return self.path / "demonstrations"
+
+    @property
+    def frames(self) -> Path:
+        """Folder of the images' files, where the memory keeps them on disk."""
+        return self.path / "frames"
+
+    def create(self, config: TrainConfig) -> None:
+        """Make the folder, with the configuration in it.
+
+        Raises:
+            ConfigError: there is a run in it already.
+        """
+        if self.config_file.exists():
+            raise ConfigError(
+                f"{self.path} holds a run already: continue it with `robot-rl resume {self.path}`, or choose another "
+                "run_dir."
+            )
+        self.path.mkdir(parents=True, exist_ok=True)
+        self.config_file.write_text(configuration.to_yaml(config))
+
+    def load_config(self) -> TrainConfig:
+        """The run's configuration.
+
+        Raises:
+            ConfigError: the folder holds no run.
+        """
+        if not self.config_file.exists():
+            raise ConfigError(f"{self.path} holds no training run: there is no {self.config_file.name} in it.")
+        return configuration.from_yaml(TrainConfig, self.config_file.read_text())
+
+
+def choose_folder(config: TrainConfig) -> RunFolder:
+    """The run's folder: as configured, or the first free name in runs/."""
+    if config.run_dir is not None:
+        return RunFolder(Path(config.run_dir))
+    name = f"{config.task.name}-{config.agent.name}-{config.seed}"
+    path, number = Path("runs") / name, 1
+    while path.exists():
+        number += 1
+        path = Path("runs") / f"{name}-{number}"
+    return RunFolder(path)
+
+
+def describe(config: EnvConfig) -> dict[str, Any]:
+    """What every row of the run's store must be traceable to: configuration and code."""
+    return {"config_yaml": configuration.to_yaml(config), "revision": find_revision()}  # YAML can say infinity
+
+
+def find_revision() -> str:
+    """The commit of the code, with "+" where it was changed since; "unknown" outside a repository."""
+    here = Path(__file__).resolve().parent
+    try:
+        revision = _git(here, "rev-parse", "--short=12", "HEAD")
+        return revision + ("+" if _git(here, "status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()

@@ -1,0 +1,61 @@
+"""`robot-rl train` and `robot-rl resume`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from rich.console import Console
+
+from robot_rl import config as configuration
+from robot_rl.runtime.config import TrainConfig
+from robot_rl.runtime.evaluation import Evaluation
+from robot_rl.runtime.interruption import interruptible
+from robot_rl.runtime.learning_curve import plot_runs
+from robot_rl.runtime.metrics_writer import MetricsWriter
+from robot_rl.runtime.run_folder import RunFolder, choose_folder
+from robot_rl.runtime.training import Training
+from robot_rl.runtime.training_progress import TrainingProgress
+
+
+def train(overrides: list[str]) -> int:
+    """Start a run as the overrides say; the last line printed is a JSON object."""
+    config = configuration.load(TrainConfig, "train", overrides)
+    folder = choose_folder(config)
+    folder.create(config)
+    return _run(config, folder)
+
+
+def resume(path: Path) -> int:
+    """Continue a run from its newest checkpoint."""
+    folder = RunFolder(path)
+    return _run(folder.load_config(), folder)
+
+
+def _run(config: TrainConfig, folder: RunFolder) -> int:
+    console = Console()
+    console.print(f"run {folder.path}: {config.agent.name} on {config.task.name}, seed {config.seed}")
+    with interruptible() as interrupted, TrainingProgress(config.steps, console) as progress:
+        training = Training(config, folder, [MetricsWriter(folder.path), progress])
+        evaluation = training.run(lambda: bool(interrupted), progress.on_pretrain)
+    if evaluation is None:
+        console.print(f"Interrupted; go on with: robot-rl resume {folder.path}")
+        return 130
+    curve = folder.path / "learning_curve.png"
+    plot_runs({config.agent.name: [folder.path]}, curve, f"{config.task.name}, seed {config.seed}")
+    console.print(f"wrote {curve}\nevaluate it again with: robot-rl eval policy={folder.path} task={config.task.name}")
+    print(json.dumps(_to_json(config, folder, training, evaluation)))
+    return 0
+
+
+def _to_json(config: TrainConfig, folder: RunFolder, training: Training, evaluation: Evaluation) -> dict[str, object]:
+    return {
+        **evaluation.to_json(),
+        "run": str(folder.path),
+        "task": config.task.name,
+        "agent": config.agent.name,
+        "seed": config.seed,
+        "env_steps": training.learner.budget.steps,
+        "updates": training.learner.budget.updates,
+        "training_minutes": round(training.training_s / 60.0, 2),
+    }

@@ -1,0 +1,39 @@
+"""The contract between experience and learning: so many updates per environment step, no more and no fewer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass
+class UpdateBudget:
+    """Counts both sides.
+
+    What a learner learns from a run would otherwise depend on how fast its machine happens to be.
+
+    Attributes:
+        utd: updates per environment step.
+        warmup_steps: environment steps that bring none, at the start of a run.
+        steps: environment steps that arrived.
+        updates: made so far.
+    """
+
+    utd: int
+    warmup_steps: int
+    steps: int = 0
+    updates: int = 0
+
+    @property
+    def owed(self) -> int:
+        """Updates that the experience so far asks for and that were not made yet."""
+        return max(0, self.steps - self.warmup_steps) * self.utd - self.updates
+
+    @property
+    def behind_steps(self) -> float:
+        """How many environment steps the learner lags behind."""
+        return self.owed / self.utd
+
+    @property
+    def is_actor_due(self) -> bool:
+        """Whether the next update includes the actor's: the last of those that a step brings."""
+        return (self.updates + 1) % self.utd == 0
