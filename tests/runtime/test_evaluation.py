@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from robot_rl.errors import StoppedError, UnknownNameError
-from robot_rl.runtime.evaluation import EpisodeResult, Evaluation, Observer, evaluate
+from robot_rl.runtime.evaluation import EpisodeResult, Evaluation, evaluate
+from robot_rl.runtime.observers import Observer
 from robot_rl.runtime.policies import RandomPolicy, ZeroPolicy, make_policy
 from robot_rl.types import Button, Reason
 from tests.fakes import Act, make_cell
