@@ -76,6 +76,7 @@ def _make_parser() -> argparse.ArgumentParser:
     evaluation.set_defaults(run=_run_eval)
 
     _add_training(commands)
+    _add_exchange(commands)
 
     bench = commands.add_parser("bench", help="measure; prints a table and one JSON object")
     bench.add_argument("name", metavar="NAME", help=", ".join(BENCHES))
@@ -135,6 +136,32 @@ def _add_training(commands: Commands) -> None:
     convert.set_defaults(run=_run_convert_encoder)
 
 
+def _add_exchange(commands: Commands) -> None:
+    """The commands that speak other people's layouts."""
+    export = commands.add_parser(
+        "export",
+        help="write a run or a recording as lerobot, robomimic or diffusion_policy",
+        description="Write the complete episodes of a run, or of a recording, in the layout of LeRobotDataset v3, "
+        "robomimic's HDF5 or diffusion_policy's zarr. Nothing is lost: `robot-rl import` reads back the same bits.",
+    )
+    export.add_argument("source", metavar="RUN", help="folder of a run, or of a recording")
+    export.add_argument("layout", metavar="LAYOUT", help="lerobot, robomimic or diffusion_policy")
+    export.add_argument("target", metavar="TARGET", help="what to write; must not exist")
+    export.set_defaults(run=_run_export)
+
+    taking = commands.add_parser(
+        "import",
+        help="read demonstrations in one of these layouts",
+        description="Read episodes into a recording, for `robot-rl train demonstrations_from=TARGET`. They must have "
+        "the observations and actions of the environment that KEY=VALUE words such as task=peg describe.",
+    )
+    taking.add_argument("source", metavar="SOURCE", help="file or folder")
+    taking.add_argument("layout", metavar="LAYOUT", help="lerobot, robomimic or diffusion_policy")
+    taking.add_argument("target", metavar="TARGET", help="folder of the recording; made, or continued")
+    taking.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="for example task=peg")
+    taking.set_defaults(run=_run_import)
+
+
 def _find_version() -> str:
     """The installed version; a source tree that is not installed has none."""
     try:
@@ -173,6 +200,18 @@ def _run_convert_encoder(parsed: argparse.Namespace) -> int:
     target = None if parsed.target is None else Path(parsed.target)
     print(f"wrote {pretrained.convert(Path(parsed.source), target)}")
     return 0
+
+
+def _run_export(parsed: argparse.Namespace) -> int:
+    from robot_rl.runtime import exchange_command
+
+    return exchange_command.export(Path(parsed.source), parsed.layout, Path(parsed.target))
+
+
+def _run_import(parsed: argparse.Namespace) -> int:
+    from robot_rl.runtime import exchange_command
+
+    return exchange_command.import_(Path(parsed.source), parsed.layout, Path(parsed.target), parsed.overrides)
 
 
 def _run_bench(parsed: argparse.Namespace) -> int:

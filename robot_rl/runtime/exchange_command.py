@@ -1,0 +1,81 @@
+"""`robot-rl export` and `robot-rl import`: recordings to and from the layouts that others use."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+from rich.console import Console
+from rich.progress import track
+
+from robot_rl import config as configuration
+from robot_rl.data.episode import Episode
+from robot_rl.data.exchange import FORMATS
+from robot_rl.data.store_reader import StoreReader
+from robot_rl.data.store_writer import StoreWriter
+from robot_rl.errors import ExchangeError, UnknownNameError
+from robot_rl.runtime.assembly import make_env
+from robot_rl.runtime.config import EnvConfig
+from robot_rl.runtime.run_folder import RunFolder, describe
+
+_FLUSH_TIMEOUT_S = 60.0
+
+
+def export(source: Path, name: str, target: Path) -> int:
+    """Write the complete episodes of a run, or of a recording, in a layout.
+
+    Raises:
+        UnknownNameError: no such layout.
+        StoreError: the source is no store, or damaged.
+        ExchangeError: the target exists, or the episodes do not fit the layout.
+    """
+    layout = _find(name)
+    folder = RunFolder(source)
+    reader = StoreReader(folder.experience if folder.experience.is_dir() else source)
+    count = len(reader.newest_steps())
+
+    def episodes() -> Iterator[Episode]:
+        for _, episode in track(reader.episodes(), f"{source} to {name}", total=count, console=Console()):
+            if episode.is_complete:
+                yield episode
+
+    layout.export_episodes(episodes(), target, rate_hz=reader.spec.rate_hz, task=source.resolve().name)
+    print(f"wrote {target}")
+    return 0
+
+
+def import_(source: Path, name: str, target: Path, overrides: list[str]) -> int:
+    """Read episodes in a layout into a store that `demonstrations_from` of a training takes.
+
+    Raises:
+        UnknownNameError: no such layout.
+        ExchangeError: the source is not of it, or its episodes do not fit the environment.
+    """
+    layout = _find(name)
+    config = configuration.load(EnvConfig, "env", ["robot=state", *overrides])
+    spec = make_env(config).spec
+    count = 0
+    with StoreWriter(target, spec, {**describe(config), "imported_from": f"{source} ({name})"}) as store:
+        first = max(StoreReader(target).newest_steps(), default=-1) + 1
+        for count, episode in enumerate(track(layout.import_episodes(source), f"{name} to {target}"), start=1):
+            have = {part: values.shape[1:] for part, values in episode.proprio.items()}
+            want = {part: array.shape for part, array in spec.observation.proprio.items()}
+            if have != want or episode.actions.shape[1] != spec.action_size:
+                raise ExchangeError(
+                    f"{source}: episode {count - 1} has proprioception {have} and actions of size "
+                    f"{episode.actions.shape[1]}; the environment of task={config.task.name} has {want} and "
+                    f"{spec.action_size}."
+                )
+            for record in episode.records(first + count - 1):
+                store.append(record)
+            store.flush(_FLUSH_TIMEOUT_S)
+    print(f"wrote {count} episodes to {target}; use them with: robot-rl train demonstrations_from={target}")
+    return 0
+
+
+def _find(name: str) -> ModuleType:
+    if name not in FORMATS:
+        raise UnknownNameError("layout", name, FORMATS)
+    return importlib.import_module(FORMATS[name])
