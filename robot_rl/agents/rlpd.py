@@ -66,7 +66,7 @@ class RlpdConfig:
     has_entropy_backup: bool = False
     return_range: tuple[float, float] | None = (0.0, 1.0)
     reward_bias: float = 0.0
-    imitation_weight: float = 0.5
+    imitation_weight: float = 0.3
     average_decay: float = 0.999
     is_compiled: bool = False
 
