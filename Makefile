@@ -27,8 +27,8 @@ help: ## print this list
 setup: ## make .venv, or bring it up to date
 	@bash .ci/setup
 
-train: setup ## set up, then train; ARGS are passed on. Until the learner exists: watch the scripted expert
-	$(BIN)/robot-rl eval policy=expert task=peg episodes=20 $(ARGS)
+train: setup ## set up, then train a policy for the peg; ARGS are passed on, for example ARGS="task=plug seed=1"
+	$(BIN)/robot-rl train $(ARGS)
 
 test: setup lint typecheck ## set up, then lint, check types and run the tests
 	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) $(ARGS)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
-from numcodecs import Zstd  # type: ignore[import-untyped]
+from numcodecs import Zstd
 from numpy.typing import NDArray
 
 from robot_rl.data.slot_array import SlotArray, Slots, make_slot_array

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import zarr
-from numcodecs.zstd import Zstd  # type: ignore[import-untyped]
+from numcodecs.zstd import Zstd
 from numpy.typing import NDArray
 from zarr.codecs import ZstdCodec
 from zarr.core.buffer import Buffer

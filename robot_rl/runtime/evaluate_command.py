@@ -43,7 +43,10 @@ def run(overrides: list[str]) -> int:
         )
     run = RunFolder(Path(config.policy)) if Path(config.policy).is_dir() else None
     if run is not None:
-        config = dataclasses.replace(config, robot=run.load_config().robot)  # it sees what it saw in training
+        trained = run.load_config()
+        config = dataclasses.replace(config, robot=trained.robot)  # it sees what it saw in training
+        if not any(word.startswith(("task=", "task.")) for word in overrides):
+            config = dataclasses.replace(config, task=trained.task)
     console = Console()
     with console.status("preparing (the first run compiles the 1 kHz loop, about a minute)"):
         workcell = make_sim_workcell(config)

@@ -43,7 +43,7 @@ def _run(config: TrainConfig, folder: RunFolder) -> int:
         return 130
     curve = folder.path / "learning_curve.png"
     plot_runs({config.agent.name: [folder.path]}, curve, f"{config.task.name}, seed {config.seed}")
-    console.print(f"wrote {curve}\nevaluate it again with: robot-rl eval policy={folder.path} task={config.task.name}")
+    console.print(f"wrote {curve}\nevaluate it again with: robot-rl eval policy={folder.path}")
     print(json.dumps(_to_json(config, folder, training, evaluation)))
     return 0
 

@@ -82,7 +82,6 @@ class Training:
             learner.pretrain(on_pretrain)
             self._save()
         runner = PolicyRunner(make_agent(config.agent, self.spec, config.seed).policy, config.agent.stack)
-        learner.publish(is_forced=True)
         started = time.monotonic()
         with LockStep(learner, self._log_if_due) as lock_step:
 
@@ -133,6 +132,8 @@ class Training:
         newest = reader.newest_steps()
         self.learner.budget.steps = sum(newest.values())
         self._first_episode = max(newest, default=-1) + 1
+        self._saved_at_step = self._evaluated_at_step = self._logged_at_step = self.learner.budget.steps
+        self.learner.publish(is_forced=True)
 
     def _between_episodes(self) -> None:
         """What is due: a checkpoint, an evaluation."""
@@ -148,6 +149,7 @@ class Training:
         self._store.flush(_FLUSH_TIMEOUT_S)
         self._saved_at_step = self.learner.budget.steps
         checkpoint.save(self.folder.checkpoints, self._saved_at_step, self.learner.state())
+        self.learner.publish(is_forced=True)  # as a run does that is resumed from here
 
     def evaluate(self, episodes: int) -> Evaluation:
         """Evaluate the slow average of the policy, without a person."""
@@ -167,15 +169,16 @@ class Training:
 
 
 def record_expert(config: TrainConfig, path: Path) -> None:
-    """Let the scripted expert record the demonstrations of a run."""
-    env = make_env(replace(config, teleop=TeleopConfig(kind="expert")))
-    seed = config.seed + 1  # other scenes than those of the run
+    """Let the scripted expert record the demonstrations of a run; a recording that was cut off is completed."""
+    recorded = sum(episode.is_complete for _, episode in StoreReader(path).episodes()) if path.exists() else 0
+    if recorded >= config.demonstrations:
+        return
     record_demonstrations(
-        env,
+        make_env(replace(config, teleop=TeleopConfig(kind="expert"))),
         path,
         describe(config),
-        config.demonstrations,
-        seed,
+        config.demonstrations - recorded,
+        config.seed + 1,  # other scenes than those of the run
         is_success_only=True,
         on_episode=lambda kept, is_success: True,  # noqa: ARG005
     )

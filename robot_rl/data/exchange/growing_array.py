@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import zarr
-from numcodecs import Blosc  # type: ignore[import-untyped]
+from numcodecs import Blosc
 
 CHUNK_BYTES = 2_000_000
 CHUNK_ROWS = 4096

@@ -12,7 +12,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow as pa
 
 from robot_rl.data.episode import Episode
 from robot_rl.data.exchange.schema import Schema
