@@ -31,7 +31,7 @@ Every key of the configuration can be set as KEY=VALUE; a wrong one is answered 
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
-BENCHES = ("control", "sim", "peg_grid")
+BENCHES = ("control", "learner", "peg_grid", "sim")
 _CONFIGS = {"env": "EnvConfig", "eval": "EvalConfig", "record": "RecordConfig", "train": "TrainConfig"}
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from robot_rl.agents.batch import Batch
 from robot_rl.agents.cloning import Cloning
 from robot_rl.agents.encoders.pretrained import load_pretrained
+from robot_rl.agents.gripper import ARM_ELEMENTS
 from robot_rl.agents.policy import Policy, PolicySpec
 from robot_rl.agents.rlpd import Rlpd, RlpdConfig
 from robot_rl.errors import ConfigError
@@ -37,6 +38,13 @@ class EncoderConfig:
     weights: str = "random"
     copies: int = 2
     crop_pad_px: int = 4
+
+    def __post_init__(self) -> None:
+        for name in ("copies", "crop_pad_px"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        if self.weights != "random" and self.backbone != "resnet10":
+            raise ConfigError(f"weights={self.weights} are those of a resnet10, not of backbone={self.backbone}.")
 
 
 @dataclass(frozen=True)
@@ -126,7 +134,7 @@ def make_policy_spec(config: AgentConfig, spec: EnvironmentSpec) -> PolicySpec:
     return PolicySpec(
         proprio_size=config.stack * spec.observation.proprio_size,
         action_size=spec.action_size,
-        grippers=int(spec.has_gripper),
+        grippers=spec.action_size // ARM_ELEMENTS if spec.action_size % ARM_ELEMENTS == 0 else 0,
         hidden=config.hidden,
         cameras=tuple(spec.observation.images),
         image_size_px=next(iter(shapes))[0] if shapes else 128,

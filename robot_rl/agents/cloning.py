@@ -38,8 +38,10 @@ class Cloning:
         self._optimiser = torch.optim.Adam(trained, lr=learning_rate, fused=True)
 
     def pretrain(self, batch: Batch) -> dict[str, Tensor]:
-        """As `update`."""
-        return self.update(batch, is_actor_due=True)
+        """As `update`, but the average follows at once: it would lag behind for a thousand updates."""
+        metrics = self.update(batch, is_actor_due=True)
+        self.average_policy.load_state_dict(self.policy.state_dict())
+        return metrics
 
     def update(self, batch: Batch, *, is_actor_due: bool) -> dict[str, Tensor]:
         """One step towards the actions of the batch's people, each time that the actor is due."""
@@ -77,4 +79,4 @@ class Cloning:
         """Take over what `state` of an agent of the same spec returned."""
         self.policy.load_state_dict(state["policy"])
         self.average_policy.load_state_dict(state["average_policy"])
-        self._optimiser.load_state_dict(state["optimiser"])
+        self._optimiser.load_state_dict(copy.deepcopy(state["optimiser"]))

@@ -45,8 +45,8 @@ class EnsembleNorm(nn.Module):
         """Same shape as the input."""
         normal = F.layer_norm(x_EBH, x_EBH.shape[-1:])
         if members is None:
-            return torch.addcmul(self.bias, normal, self.weight)
-        return torch.addcmul(self.bias[members], normal, self.weight[members])
+            return (normal * self.weight).add_(self.bias)  # the gradient of addcmul takes one more pass
+        return (normal * self.weight[members]).add_(self.bias[members])
 
 
 class CriticEnsemble(nn.Module):
@@ -65,7 +65,7 @@ class CriticEnsemble(nn.Module):
         count = self.members if members is None else len(members)
         x = torch.cat([latent_BL, action_BA], dim=-1).expand(count, -1, -1)
         for layer, norm in zip(self.layers, self.norms, strict=True):
-            x = torch.tanh(norm(layer(x, members), members))
+            x = norm(layer(x, members), members).tanh_()  # nobody needs what was there
         q: Tensor = self.head(x, members).squeeze(-1)
         return q
 
@@ -74,7 +74,7 @@ class Actor(nn.Module):
     """Tanh-squashed diagonal Gaussian."""
 
     def __init__(self, inputs: int, actions: int, hidden: tuple[int, ...] = (256, 256), std: float = 1.0) -> None:
-        """Make layers; at first the standard deviation before the tanh is about `std`."""
+        """Make layers; at first the standard deviation before the tanh is `std` everywhere."""
         super().__init__()
         layers: list[nn.Module] = []
         size = inputs
@@ -88,6 +88,7 @@ class Actor(nn.Module):
                 nn.init.xavier_uniform_(module.weight)
                 nn.init.zeros_(module.bias)
         with torch.no_grad():
+            self.head.weight[actions:] = 0.0  # or it would differ tenfold from one observation to another
             self.head.bias[actions:] = math.log(std)
 
     def forward(self, latent_BL: Tensor) -> tuple[Tensor, Tensor]:

@@ -4,8 +4,8 @@ As HIL-SERL uses it (Luo et al. 2024, arXiv 2410.21845), without the defects of 
 share nothing, a network that is not updated does not move, the target entropy counts continuous elements only, and the
 time limit bootstraps through `discount`. Three additions keep it stable with an hour of data; each can be switched off:
 
-* Targets are clipped to `return_range`. A task that pays 1 once has no return above 1, but a maximising critic that is
-  extrapolating soon believes in one.
+* The values that targets bootstrap from are clipped to `return_range`. A task that pays 1 once has no return above 1,
+  but a maximising critic that is extrapolating soon believes in one.
 * The actor also imitates the people's actions of the batch, at first alone (`pretrain`), then beside the critic: the
   first episodes succeed now and then instead of lasting until the time limit, and no error of the critic carries the
   policy away from what is known to work (compare TD3+BC, Fujimoto and Gu 2021, arXiv 2106.06860).
@@ -48,8 +48,8 @@ class RlpdConfig:
             bonus must not drown that.
         target_entropy: nats; None is -A over the continuous elements.
         has_entropy_backup: whether the target contains the entropy bonus.
-        return_range: (smallest, largest) return that is possible, or None not to clip.
-        reward_bias: added to every reward.
+        return_range: (smallest, largest) return that is possible, to which values are clipped; or None.
+        reward_bias: added to the reward of every control step where batches are made.
         imitation_weight: of the squared distance to people's actions in the actor's loss.
         average_decay: of the slow average of the policy's weights.
         is_compiled: whether losses go through torch.compile; on a GPU they become CUDA graphs.
@@ -178,18 +178,17 @@ class Rlpd:
         Summed over the members, each of which so takes the step that it would take alone.
         """
         action, gripper = split_action(batch.action, self.policy.spec.grippers)
-        reward = batch.reward + self.config.reward_bias
         with torch.no_grad():
             next_action, next_log_probability = self.policy.actor.sample(following, noise)
             next_q = self.target_critic(following, next_action, members).amin(0)
             if self.config.has_entropy_backup:
                 next_q = next_q - self.temperature * next_log_probability
-            target = reward + batch.discount * self._clip(next_q)
+            target = batch.reward + batch.discount * self._clip(next_q)
         q_EB = self.critic(latent, action)
         loss = (q_EB - target).square().mean(1).sum()
         metrics = {"critic/loss": loss.detach() / self.config.ensemble, "critic/q": q_EB.detach().mean()}
         if self.policy.grasp_critic is not None and self.target_grasp_critic is not None:
-            grasp_loss = self._grasp_loss(latent, following, gripper, reward + batch.penalty, batch.discount)
+            grasp_loss = self._grasp_loss(latent, following, gripper, batch.reward + batch.penalty, batch.discount)
             loss, metrics["grasp_critic/loss"] = loss + grasp_loss, grasp_loss.detach()
         return loss, metrics
 
@@ -257,7 +256,7 @@ class Rlpd:
         with torch.no_grad():
             self.log_temperature.copy_(state["log_temperature"])
         for name, optimiser in self._optimisers.items():
-            optimiser.load_state_dict(state["optimisers"][name])
+            optimiser.load_state_dict(copy.deepcopy(state["optimisers"][name]))  # it would share the tensors
         self.generator.set_state(state["generator"].cpu())
 
 

@@ -106,8 +106,8 @@ class Replay:
         self.rings: dict[RingName, StepRing] = {}
         self.features: dict[RingName, dict[str, FeatureCache]] = {}
         for name, size in sizes.items():
-            folder = None if directory is None else directory / name
-            if folder is not None:
+            folder = None if directory is None or config.frames != "disk" else directory / name
+            if folder is not None and spec.observation.images:
                 folder.mkdir(parents=True, exist_ok=True)
             self.rings[name] = StepRing(spec, size, config.frames, folder)
             self.features[name] = {}
@@ -202,7 +202,7 @@ class Replay:
         self._intervention_count += 1
 
     def _held_interventions(self) -> Rows:
-        """Rows of the online ring, in ascending order, without those that it has dropped."""
+        """Rows of the online ring, without those that it has dropped; several actors leave them in no order."""
         rows = self._interventions[: self._intervention_count]
         oldest = self.rings["online"].count - len(self.rings["online"])
-        return rows[np.searchsorted(rows, oldest) :]
+        return rows[rows >= oldest]

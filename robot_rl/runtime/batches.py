@@ -42,12 +42,17 @@ class BatchMaker:
         return Batch(
             observations=Observations(self._to_device(sample.proprio), self._to_visual(sample.visual)),
             action=action,
-            reward=self._to_device(windows.reward),
+            reward=self._to_device(windows.reward + self._bias(windows.mask)),
             discount=self._to_device(windows.discount),
             following=Observations(self._to_device(sample.next_proprio), self._to_visual(sample.next_visual)),
             is_human=self._to_device(is_human(windows.source)),
             penalty=self._penalty(sample, action),
         )
+
+    def _bias(self, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """What the bias of the reward adds up to over each window, shape (B,)."""
+        weights = self._config.rlpd.reward_bias * self._gamma ** np.arange(mask.shape[1])
+        return (mask @ weights).astype(np.float32)
 
     def _penalty(self, sample: Sample, action: Tensor) -> Tensor:
         if not self._replay.spec.has_gripper:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
+import itertools
+import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from robot_rl.agents.agent import Agent, AgentConfig
 from robot_rl.agents.encoders.augmentation import encode_copies
@@ -22,13 +27,20 @@ from robot_rl.types import StepRecord
 _DISK_TIMEOUT_S = 30.0
 _ENCODE_AT_ONCE = 32
 """Time steps whose images pass the frozen encoder together."""
+_KEPT_MEMORY = {-1: 256 << 20, -3: 32 << 20}
+"""mallopt's M_TRIM_THRESHOLD and M_MMAP_THRESHOLD -> bytes; the latter is the most that glibc accepts."""
 
 
 class Learner:
     """One agent, its memory and its budget.
 
-    `ingest` and `catch_up` must not run at the same time; which of them runs when is the business of the one who
-    paces the run.
+    One thread may call `ingest` while another makes updates: they share the memory, which is locked while a batch is
+    drawn and while a record is put, but neither while the networks are updated nor while images are encoded. All other
+    methods belong to the thread that makes the updates. Which of them runs when is the business of the one who paces
+    the run; the same order gives the same run.
+
+    Attributes:
+        memory_lock: held by whoever reads or writes `replay` while another thread may.
     """
 
     def __init__(
@@ -41,7 +53,9 @@ class Learner:
         store: StoreWriter | None = None,
         publish_every_steps: int = 10,
     ) -> None:
+        keep_freed_memory()
         self.agent, self.config, self.replay, self.batches = agent, config, replay, batches
+        self.memory_lock: AbstractContextManager[Any] = threading.Lock()
         self._channel, self._store = channel, store
         self.budget = UpdateBudget(config.utd, config.warmup_steps)
         self.version = -1
@@ -54,14 +68,16 @@ class Learner:
 
     def add(self, records: Iterable[StepRecord], ring: RingName) -> None:
         """Put experience from before into the memory."""
-        rows = [self.replay.append(record, ring) for record in records]
-        self._encode(ring, np.array(rows, np.int64))
+        remaining = iter(records)
+        while some := list(itertools.islice(remaining, _ENCODE_AT_ONCE)):
+            self._remember(some, ring)
 
     def fit_features(self) -> None:
         """Fit the scales of proprioception, once: to the demonstrations, or without them to what came so far."""
         rings = self.replay.rings
         ring = rings["demonstration"] if len(rings["demonstration"]) else rings["online"]
-        values = np.tile(ring.proprio[: len(ring)], (1, self.replay.stack))
+        with self.memory_lock:
+            values = np.tile(ring.proprio[: len(ring)], (1, self.replay.stack))
         for policy in (self.agent.policy, self.agent.average_policy):
             policy.features.fit(values)
         self._is_fitted = True
@@ -78,13 +94,12 @@ class Learner:
     def ingest(self) -> int:
         """Take in what arrived; return how many environment steps that were."""
         records = self._channel.drain()
-        rows = []
-        for record in records:
-            rows.append(self.replay.append(record))
-            if self._store is not None:
+        if self._store is not None:
+            for record in records:
                 self._unsafe.append(_append(self._store, record))
         self._acknowledge(len(records))
-        self._encode("online", np.array(rows, np.int64))
+        for start in range(0, len(records), _ENCODE_AT_ONCE):
+            self._remember(records[start : start + _ENCODE_AT_ONCE], "online")
         steps = sum(not record.time_step.is_first for record in records)
         self.budget.steps += steps
         return steps
@@ -99,19 +114,29 @@ class Learner:
                 self._safe_count += 1
         self._channel.acknowledge(self._safe_count)
 
-    def _encode(self, ring: RingName, rows: np.ndarray[Any, np.dtype[np.int64]]) -> None:
-        """Compute and keep the features of new images, where a frozen encoder is used."""
-        caches, encoder = self.replay.features[ring], self.agent.policy.encoder
-        if not caches or encoder is None:
-            return
-        config = self.config.encoder
+    def _remember(self, records: Sequence[StepRecord], ring: RingName) -> None:
+        """Put records into the memory together with the features of their images."""
+        features = self._encode(records, ring)
+        for index, record in enumerate(records):
+            with self.memory_lock:  # for each anew: whoever draws batches need not wait for many
+                row = np.array([self.replay.append(record, ring)])
+                for camera, values in features.items():
+                    self.replay.features[ring][camera].put(row, values[index : index + 1])
+
+    def _encode(self, records: Sequence[StepRecord], ring: RingName) -> dict[str, NDArray[np.float16]]:
+        """Features of the records' images by camera; empty where no frozen encoder is used."""
+        encoder = self.agent.policy.encoder
+        if not self.replay.features[ring] or encoder is None:
+            return {}
         device = self.agent.policy.features.mean.device
-        for start in range(0, len(rows), _ENCODE_AT_ONCE):
-            some = rows[start : start + _ENCODE_AT_ONCE]
-            for camera, images in self.replay.rings[ring].images(some).items():
-                tensor = torch.from_numpy(images).to(device)
-                features = encode_copies(encoder.backbone, tensor, config.copies, self.batches.crop_generator)
-                caches[camera].put(some, features.cpu().numpy())
+        features = {}
+        for camera in self.replay.features[ring]:
+            images = np.stack([record.time_step.observation.images[camera] for record in records])
+            tensor, copies = torch.from_numpy(images).to(device), self.config.encoder.copies
+            # draws from the generator of the crops, which nobody else uses where features are kept
+            tokens = encode_copies(encoder.backbone, tensor, copies, self.batches.crop_generator)
+            features[camera] = tokens.cpu().numpy()
+        return features
 
     def catch_up(self, limit: int | None = None) -> int:
         """Make the updates that are owed, at most `limit`; return how many."""
@@ -119,7 +144,9 @@ class Learner:
         while self.budget.owed > 0 and (limit is None or made < limit):
             if not self._is_fitted:
                 self.fit_features()
-            self._note(self.agent.update(self.batches.draw(), is_actor_due=self.budget.is_actor_due))
+            with self.memory_lock:
+                batch = self.batches.draw()
+            self._note(self.agent.update(batch, is_actor_due=self.budget.is_actor_due))
             self.budget.updates += 1
             made += 1
         return made
@@ -141,13 +168,15 @@ class Learner:
         """Means since the last call; the only place that waits for the device."""
         means = {name: float(torch.stack(values).mean()) for name, values in self._metrics.items()}
         self._metrics.clear()
-        sizes = {f"replay/{name}": float(size) for name, size in self.replay.sizes().items()}
+        with self.memory_lock:
+            sizes = {f"replay/{name}": float(size) for name, size in self.replay.sizes().items()}
         return {
             **means,
             **sizes,
             "learner/updates": float(self.budget.updates),
             "learner/behind_steps": self.budget.behind_steps,
             "learner/version": float(self.version),
+            "actor/weights_age_steps": float(self.budget.steps - self._published_at_step),
         }
 
     def state(self) -> dict[str, Any]:
@@ -177,3 +206,15 @@ def _append(store: StoreWriter, record: StepRecord) -> int:
     except StoreError:
         store.flush(_DISK_TIMEOUT_S)  # raises what is really wrong, if it is more than a full queue
         return store.append(record)
+
+
+def keep_freed_memory() -> None:
+    """Have the C library keep the memory that tensors give back, instead of returning it to the system each time.
+
+    The activations of ten critics are tensors of 2.6 MB. By default glibc gives such pieces back as soon as they are
+    free, and an update then spends a fifth of its time on 8000 page faults. Elsewhere than on glibc nothing happens.
+    """
+    library = ctypes.CDLL(None)
+    if hasattr(library, "gnu_get_libc_version"):
+        for parameter, size in _KEPT_MEMORY.items():
+            library.mallopt(parameter, size)

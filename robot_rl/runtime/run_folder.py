@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from robot_rl import config as configuration
+from robot_rl.data.store_reader import StoreReader
 from robot_rl.errors import ConfigError
 from robot_rl.runtime.config import EnvConfig, TrainConfig
 
@@ -56,6 +57,10 @@ class RunFolder:
             )
         self.path.mkdir(parents=True, exist_ok=True)
         self.config_file.write_text(configuration.to_yaml(config))
+
+    def count_steps(self) -> int:
+        """Environment steps of the run that are stored."""
+        return sum(StoreReader(self.experience).newest_steps().values()) if self.experience.is_dir() else 0
 
     def load_config(self) -> TrainConfig:
         """The run's configuration.

@@ -35,8 +35,9 @@ def resume(path: Path) -> int:
 def _run(config: TrainConfig, folder: RunFolder) -> int:
     console = Console()
     console.print(f"run {folder.path}: {config.agent.name} on {config.task.name}, seed {config.seed}")
-    with interruptible() as interrupted, TrainingProgress(config.steps, console) as progress:
-        training = Training(config, folder, [MetricsWriter(folder.path), progress])
+    first_step = folder.count_steps()
+    with interruptible() as interrupted, TrainingProgress(config.steps, first_step, console) as progress:
+        training = Training(config, folder, [MetricsWriter(folder.path, first_step), progress])
         evaluation = training.run(lambda: bool(interrupted), progress.on_pretrain)
     if evaluation is None:
         console.print(f"Interrupted; go on with: robot-rl resume {folder.path}")
