@@ -82,7 +82,10 @@ def from_yaml(schema: type[T], text: str) -> T:
         ConfigError: a value of the wrong type.
         UnknownNameError: a key that the dataclass does not have.
     """
-    plain = yaml.safe_load(text)
+    try:
+        plain = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"this is not YAML: {' '.join(str(error).split())}") from error
     _check_keys(plain, to_plain(schema()))
     try:
         return TypeAdapter(schema).validate_python(plain)
@@ -129,7 +132,7 @@ def _explain(overrides: list[str] | tuple[str, ...], defaults: dict[str, Any], d
         except HydraException as error:
             raise ConfigError(f"Cannot read {word!r}: {_first_lines(error)}") from error
         key = override.key_or_group
-        if key in groups():
+        if key in groups() and key in defaults:
             value = override.value()
             for name in value if isinstance(value, list) else [value]:
                 if name not in choices(key):

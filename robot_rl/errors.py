@@ -72,3 +72,7 @@ class StoreError(RobotRLError, RuntimeError):
 
 class CheckpointError(RobotRLError, RuntimeError):
     """A checkpoint cannot be read, or does not fit."""
+
+
+class DivergenceError(RobotRLError, ArithmeticError):
+    """Learning has left the finite numbers."""

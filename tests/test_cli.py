@@ -19,9 +19,11 @@ from robot_rl import cli
 from robot_rl.config import to_plain
 from robot_rl.env.robot_env import RobotEnv
 from robot_rl.errors import SetupError
-from robot_rl.runtime.config import EnvConfig, EvalConfig
+from robot_rl.runtime import record_command, training
+from robot_rl.runtime.config import EnvConfig, EvalConfig, RecordConfig
 from robot_rl.sim import gl
 from robot_rl.types import Reason
+from tests.runs import make_fake_env
 
 ROOT = Path(__file__).parents[1]
 FAST = ("task=reach", "episodes=1", "task.episode.step_limit=30")
@@ -50,6 +52,10 @@ def run(capsys, *words):
         (("eval", "--help"), ["KEY=VALUE", "JSON", "success_rate", "ci95", "cycle_time_s", "config eval"]),
         (("config", "--help"), ["NAME", "eval", "env"]),
         (("bench", "--help"), ["control", "sim"]),
+        (("train", "--help"), ["KEY=VALUE", "JSON", "demonstrations", "checkpoints", "config train"]),
+        (("resume", "--help"), ["RUN", "newest checkpoint"]),
+        (("record", "--help"), ["KEY=VALUE", "demonstrations_from=STORE", "continued", "config record"]),
+        (("convert-encoder", "--help"), ["SOURCE", "TARGET", "resnet10_params.pkl", "agent.encoder.weights"]),
         (("--version",), ["robot-rl "]),
     ],
 )
@@ -87,9 +93,35 @@ def test_without_an_installation_there_is_no_version_and_no_crash(capsys, monkey
         (("eval", "robot.cameras=[wrist]", "robot.image_size=2000", *FAST), "image_size"),
         (("bench", "nothing"), "control"),
         (("config", "eval", "episodes=many"), "valid integer"),
+        (("eval", "policy=."), "holds no training run"),
+        (("train", "task=pegg"), "peg, peg_hard, pick_cube, plug, reach"),
+        (("train", "agnet=rlpd"), "Did you mean 'agent'?"),
+        (("train", "agent=sac"), "bc, hg_dagger, hil_serl, rlpd"),
+        (("train", "steps=-1"), "steps must not be negative"),
+        (("train", "steps=many"), "valid integer"),
+        (("train", "threads=0"), "threads must be at least 1"),
+        (("train", "agent.utd=0"), "utd must be at least 1"),
+        (("train", "agent.hidden=[]"), "hidden"),
+        (("train", "agent.rlpd.subsample=99"), "subsample"),
+        (("train", "agent.rlpd.return_range=[1,0]"), "return_range"),
+        (("train", "replay.shares.online=2"), "shares"),
+        (("train", "robot.cameras=[top]", "demonstrations=0"), "side, wrist"),
+        (("resume", "nowhere"), "nowhere holds no training run"),
+        (("resume", "."), "holds no training run"),
+        (("record", "episodes=0"), "at least 1"),
+        (("record", "teleop=none"), "expert, blind, human"),
+        (("record", "sotre=mine"), "Did you mean 'store'?"),
+        (("record", "store=."), "its_own.txt"),
+        (("record", "store=its_own.txt"), "is a file"),
+        (("convert-encoder", "nowhere.pkl"), "nowhere.pkl"),
+        (("convert-encoder", "its_own.txt"), "must be a .pkl"),
+        (("convert-encoder", "broken.pkl"), "broken.pkl"),
+        (("convert-encoder", "broken.safetensors"), "broken.safetensors"),
     ],
 )
-def test_an_error_is_one_clear_line_and_exit_code_2(capsys, words, expected):
+def test_an_error_is_one_clear_line_and_exit_code_2(capsys, tmp_path, words, expected):
+    for name in ("its_own.txt", "broken.pkl", "broken.safetensors"):
+        (tmp_path / name).write_text("mine")
     code, _, error = run(capsys, *words)
     assert code == 2
     lines = [line for line in error.splitlines() if line.strip()]
@@ -99,14 +131,57 @@ def test_an_error_is_one_clear_line_and_exit_code_2(capsys, words, expected):
     assert "Traceback" not in error
 
 
-@pytest.mark.parametrize("words", [(), ("dance",), ("config", "nothing"), ("eval", "--fast")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("train", "run_dir=its_own.txt"),
+        ("train", "run_dir=/proc/nowhere/run"),
+        ("train", "run_dir=run", "device=tpu"),
+        ("train", "run_dir=run", "seed=-1"),
+        ("train", "run_dir=run", "demonstrations_from=nowhere"),
+        ("train", "run_dir=run", "replay.capacity=1"),
+        ("train", "run_dir=run", "agent.hidden=[0]"),
+        ("train", "run_dir=run", "agent.hidden=[-3]"),
+        ("train", "run_dir=run", "agent.std=-1"),
+        ("train", "run_dir=run", "agent.warmup_steps=-5"),
+        ("train", "run_dir=run", "agent.rlpd.initial_temperature=-1"),
+        ("train", "run_dir=run", "agent.rlpd.learning_rate=-1"),
+        ("record", "store=/proc/nowhere/store", "episodes=1"),
+        ("record", "store=mine", "episodes=1", "seed=-1"),
+    ],
+)
+def test_nonsense_that_shows_late_is_no_less_clear(capsys, tmp_path, monkeypatch, words):
+    """What a machine or a library says no to must not come as a traceback, and must not train on nonsense."""
+    for module in (training, record_command):
+        monkeypatch.setattr(module, "make_env", make_fake_env)
+    (tmp_path / "its_own.txt").write_text("mine")
+    few = ("steps=6", "final_episodes=1", "agent.pretrain_updates=1", "agent.batch_size=8", "demonstrations=1")
+    code, _, error = run(capsys, *words, *(few if words[0] == "train" else ()))
+    assert code == 2
+    assert error.startswith("robot-rl: ")
+    assert len([line for line in error.splitlines() if line.strip()]) == 1, error
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("dance",),
+        ("config", "nothing"),
+        ("eval", "--fast"),
+        ("train", "--fast"),
+        ("resume",),
+        ("resume", "one", "two"),
+        ("convert-encoder",),
+    ],
+)
 def test_a_wrong_command_is_answered_with_the_usage(capsys, words):
     code, _, error = run(capsys, *words)
     assert code == 2
     assert "usage: robot-rl" in error
 
 
-@pytest.mark.parametrize(("name", "schema"), [("eval", EvalConfig), ("env", EnvConfig)])
+@pytest.mark.parametrize(("name", "schema"), [("eval", EvalConfig), ("env", EnvConfig), ("record", RecordConfig)])
 def test_config_prints_every_key_and_every_choice(capsys, name, schema):
     code, out, _ = run(capsys, "config", name)
     assert code == 0

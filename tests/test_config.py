@@ -7,8 +7,10 @@ import yaml
 from pydantic import TypeAdapter
 
 from robot_rl import config as configuration
+from robot_rl.data.replay import ReplayConfig
 from robot_rl.errors import ConfigError, RobotRLError, UnknownNameError
-from robot_rl.runtime.config import EnvConfig, EvalConfig
+from robot_rl.runtime.config import EnvConfig, EvalConfig, RecordConfig, TeleopConfig, TrainConfig
+from robot_rl.sim.human import HumanConfig
 
 FILES = sorted((path.parent.name, path.stem) for path in configuration.config_directory().glob("*/*.yaml"))
 
@@ -24,12 +26,13 @@ def test_without_words_the_defaults_of_the_dataclasses_hold():
 
 @pytest.mark.parametrize(("group", "name"), FILES)
 def test_every_file_loads(group, name):
-    config = load(f"{group}={name}")
-    assert isinstance(config, EvalConfig)
+    schema, command = (TrainConfig, "train") if group == "agent" else (EvalConfig, "eval")
+    config = configuration.load(schema, command, [f"{group}={name}"])
+    assert isinstance(config, schema)
     assert name in configuration.choices(group)
     text = (configuration.config_directory() / group / f"{name}.yaml").read_text()
     for key, value in (yaml.safe_load(text) or {}).items():
-        part = getattr(config, group)
+        part = config if "@package _global_" in text else getattr(config, group)
         if not isinstance(value, dict):
             assert configuration.to_plain(part)[key] == value, "the file's value is in force"
 
@@ -145,3 +148,66 @@ def test_yaml_and_back_is_the_same(words):
     plain = yaml.safe_load(configuration.to_yaml(config))
     assert TypeAdapter(EvalConfig).validate_python(plain) == config
     assert plain == configuration.to_plain(config)
+
+
+SCHEMAS = {"env": EnvConfig, "eval": EvalConfig, "record": RecordConfig, "train": TrainConfig}
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_from_yaml_is_the_inverse_of_to_yaml(name):
+    schema = SCHEMAS[name]
+    words = ["task=pick_cube", "robot=sim_pixels", "teleop=human", "task.scene.clearance_m=1e-7"]
+    for config in (schema(), configuration.load(schema, name), configuration.load(schema, name, words)):
+        assert configuration.from_yaml(schema, configuration.to_yaml(config)) == config
+
+
+@pytest.mark.parametrize("agent", ["bc", "hg_dagger", "hil_serl", "rlpd"])
+def test_every_agent_comes_back_from_yaml(agent):
+    config = configuration.load(TrainConfig, "train", [f"agent={agent}", "agent.rlpd.learning_rate=1e-5"])
+    found = configuration.from_yaml(TrainConfig, configuration.to_yaml(config))
+    assert found == config
+    assert type(found.agent.hidden) is tuple
+    assert found.agent.rlpd.learning_rate == 1e-5
+
+
+@pytest.mark.parametrize("budget_s", [float("inf"), 0.0, 12.5])
+def test_infinity_comes_back_from_yaml(budget_s):
+    config = TrainConfig(teleop=TeleopConfig("human", HumanConfig(budget_s=budget_s)))
+    text = configuration.to_yaml(config)
+    assert (".inf" in text) == (budget_s == float("inf"))
+    assert configuration.from_yaml(TrainConfig, text).teleop.human.budget_s == budget_s
+
+
+@pytest.mark.parametrize("shares", [{"online": 1.0}, {"online": 0.5, "anchor": 0.5}, {"demonstration": 1.0}])
+def test_every_choice_of_shares_comes_back_from_yaml(shares):
+    config = TrainConfig(replay=ReplayConfig(shares=shares))
+    assert configuration.from_yaml(TrainConfig, configuration.to_yaml(config)) == config
+
+
+def test_what_a_file_does_not_say_has_its_default():
+    assert configuration.from_yaml(EvalConfig, "episodes: 3\n") == EvalConfig(episodes=3)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("episods: 3\n", "episodes"),
+        ("task:\n  scene:\n    clearence_m: 0.001\n", "clearance_m"),
+        ("3: 4\n", "episodes"),
+        ("episodes: many\n", "integer"),
+        ("episodes: .inf\n", "episodes"),
+        ("task:\n  scene:\n    clearance_m: -1.0\n", "clearance_m must be positive"),
+        ("robot: null\n", "robot"),
+        ("- 1\n- 2\n", "dictionary"),
+        ("just words", "dictionary"),
+        ("", "dictionary"),
+        ("episodes: [\n", "line 2"),
+        ("video: \x00\n", "not allowed"),
+        ("video: !!python/object/apply:os.getpid []\n", "python"),
+    ],
+)
+def test_a_wrong_text_is_a_clear_error(text, expected):
+    with pytest.raises(RobotRLError) as raised:
+        configuration.from_yaml(EvalConfig, text)
+    assert expected in str(raised.value)
+    assert "\n" not in str(raised.value)

@@ -86,8 +86,13 @@ class AgentConfig:
         for name in ("stack", "batch_size", "utd", "n_step"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}.")
-        if not self.hidden:
-            raise ConfigError("hidden must name at least one layer, for example [256, 256].")
+        for name in ("pretrain_updates", "warmup_steps"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} must not be negative, got {getattr(self, name)}.")
+        if not self.hidden or min(self.hidden) < 1:
+            raise ConfigError(f"hidden must name the widths of the layers, for example [256, 256], got {self.hidden}.")
+        if not self.std > 0.0:
+            raise ConfigError(f"std must be positive, got {self.std}.")
 
 
 class Agent(Protocol):

@@ -71,6 +71,9 @@ class RlpdConfig:
     is_compiled: bool = False
 
     def __post_init__(self) -> None:
+        for name in ("learning_rate", "temperature_learning_rate", "initial_temperature"):
+            if not getattr(self, name) > 0.0:
+                raise ConfigError(f"{name} must be positive, got {getattr(self, name)}.")
         if not 1 <= self.subsample <= self.ensemble:
             raise ConfigError(f"subsample must lie between 1 and ensemble = {self.ensemble}, got {self.subsample}.")
         if self.reward_bias != 0.0 and self.return_range == (0.0, 1.0):

@@ -17,6 +17,7 @@ Batches of 256; 19 proprioceptive values, six continuous elements of the action 
 | | call of `Learner.ingest` less what it takes at rest |
 | ingest_block_ms_max_2cams | the same with two cameras and a frozen encoder, which then competes for the processor |
 | ingest_lock_ms_max, .._2cams | of that, the longest wait for the memory |
+| ingest_call_ms, .._2cams | median of `Learner.ingest` at rest; with cameras, it encodes two copies of two images |
 | replay_gb_200k_2cams | memory of 200 000 time steps with two cameras, features (one copy) in memory, images on disk; |
 | | from the sizes of the arrays, not filled: benchmarks/replay_memory.py fills them |
 | device, threads, load_1m | where, and on how busy a machine |
@@ -146,6 +147,8 @@ def _to_result(
         "ingest_block_ms_max_2cams": round(pixels.delay_ms_max, 2),
         "ingest_lock_ms_max": round(state.lock_ms_max, 2),
         "ingest_lock_ms_max_2cams": round(pixels.lock_ms_max, 2),
+        "ingest_call_ms": round(state.rest_ms, 2),
+        "ingest_call_ms_2cams": round(pixels.rest_ms, 2),
     }
 
 

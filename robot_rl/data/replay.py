@@ -21,7 +21,7 @@ Stream = Literal["online", "demonstration", "intervention", "anchor"]
 RingName = Literal["online", "demonstration", "anchor"]
 Visual = dict[str, NDArray[Any]]
 
-SYMMETRIC: Mapping[Stream, float] = {"online": 0.5, "demonstration": 0.25, "intervention": 0.25}
+SYMMETRIC: Mapping[Stream, float] = {"online": 0.5, "demonstration": 0.25, "intervention": 0.25, "anchor": 0.0}
 """Half of each batch from the run, half from people (Ball et al. 2023, section 4.1, with HIL-SERL's second buffer)."""
 
 
@@ -101,7 +101,7 @@ class Replay:
         """
         self.spec, self.config, self.stack = spec, config, stack
         sizes: dict[RingName, int] = {"online": config.capacity, "demonstration": config.prior_capacity}
-        if "anchor" in config.shares:
+        if config.shares.get("anchor", 0.0) > 0.0:
             sizes["anchor"] = config.prior_capacity
         self.rings: dict[RingName, StepRing] = {}
         self.features: dict[RingName, dict[str, FeatureCache]] = {}

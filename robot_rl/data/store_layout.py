@@ -115,7 +115,10 @@ def make_folder(store: Path) -> None:
                 f"{store} is no stored run: it has no {_HEADER} but {sorted(foreign)[:5]}; use another folder."
             )
     if not store.is_dir():
-        store.mkdir(parents=True)
+        try:
+            store.mkdir(parents=True)
+        except OSError as error:
+            raise StoreError(f"{store} cannot be made: {error.strerror}; use another folder.") from error
         _synchronise_folder(store.parent)
 
 

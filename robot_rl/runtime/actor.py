@@ -72,7 +72,8 @@ def _run_episode(
 
     def note(time_step: TimeStep) -> None:
         is_success = time_step.is_last and env.outcome.is_success
-        channel.send(StepRecord(time_step, episode, step, runner.version, is_success))
+        version = -1 if time_step.is_first else runner.version  # nobody acted before the first
+        channel.send(StepRecord(time_step, episode, step, version, is_success))
         for observer in observers:
             observer.on_step(time_step)
         pace()

@@ -50,6 +50,8 @@ def load(path: Path) -> dict[str, Any]:
         raise CheckpointError(
             f"{path} cannot be read as a checkpoint ({type(error).__name__}). Remove it to go on from the one before."
         ) from error
+    if not isinstance(state, dict):
+        raise CheckpointError(f"{path} holds a {type(state).__name__} and no checkpoint. Remove it.")
     return state
 
 

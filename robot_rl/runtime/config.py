@@ -113,6 +113,10 @@ class RecordConfig(EnvConfig):
     is_success_only: bool = True
     teleop: TeleopConfig = field(default_factory=lambda: TeleopConfig(kind="expert"))
 
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise ConfigError(f"seed must not be negative, got {self.seed}.")
+
 
 @dataclass(frozen=True)
 class TrainConfig(EnvConfig):
@@ -157,6 +161,7 @@ class TrainConfig(EnvConfig):
         for name in ("publish_every_steps", "checkpoint_every_steps", "log_every_steps", "threads"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}.")
-        for name in ("steps", "demonstrations", "evaluate_every_steps", "evaluation_episodes", "final_episodes"):
+        counts = ("steps", "demonstrations", "evaluate_every_steps", "evaluation_episodes", "final_episodes")
+        for name in ("seed", *counts):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} must not be negative, got {getattr(self, name)}.")

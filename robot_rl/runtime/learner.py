@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import ctypes
-import itertools
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -18,15 +17,13 @@ from robot_rl.agents.agent import Agent, AgentConfig
 from robot_rl.agents.encoders.augmentation import encode_copies
 from robot_rl.data.replay import Replay, RingName
 from robot_rl.data.store_writer import StoreWriter
-from robot_rl.errors import StoreError
+from robot_rl.errors import DivergenceError, StoreError
 from robot_rl.runtime.batches import BatchMaker
 from robot_rl.runtime.channel import LearnerChannel, Weights
 from robot_rl.runtime.update_budget import UpdateBudget
 from robot_rl.types import StepRecord
 
 _DISK_TIMEOUT_S = 30.0
-_ENCODE_AT_ONCE = 32
-"""Time steps whose images pass the frozen encoder together."""
 _KEPT_MEMORY = {-1: 256 << 20, -3: 32 << 20}
 """mallopt's M_TRIM_THRESHOLD and M_MMAP_THRESHOLD -> bytes; the latter is the most that glibc accepts."""
 
@@ -65,12 +62,13 @@ class Learner:
         self._safe_count = 0
         self._metrics: dict[str, list[torch.Tensor]] = {}
         self._is_fitted = False
+        self._newest_steps: dict[int, int] = {}  # episode -> its newest step
 
     def add(self, records: Iterable[StepRecord], ring: RingName) -> None:
         """Put experience from before into the memory."""
-        remaining = iter(records)
-        while some := list(itertools.islice(remaining, _ENCODE_AT_ONCE)):
-            self._remember(some, ring)
+        for record in records:
+            if ring != "online" or self._is_new(record):
+                self._remember(record, ring)
 
     def fit_features(self) -> None:
         """Fit the scales of proprioception, once: to the demonstrations, or without them to what came so far."""
@@ -93,16 +91,24 @@ class Learner:
 
     def ingest(self) -> int:
         """Take in what arrived; return how many environment steps that were."""
-        records = self._channel.drain()
+        drained = self._channel.drain()
+        records = [record for record in drained if self._is_new(record)]
         if self._store is not None:
-            for record in records:
+            for record in drained:  # one that came before is ignored there, and safe no later than its row
                 self._unsafe.append(_append(self._store, record))
-        self._acknowledge(len(records))
-        for start in range(0, len(records), _ENCODE_AT_ONCE):
-            self._remember(records[start : start + _ENCODE_AT_ONCE], "online")
+        self._acknowledge(len(drained))
+        for record in records:
+            self._remember(record, "online")
         steps = sum(not record.time_step.is_first for record in records)
         self.budget.steps += steps
         return steps
+
+    def _is_new(self, record: StepRecord) -> bool:
+        """Whether a record of the run comes for the first time: actors send again what was not acknowledged."""
+        is_new = record.step > self._newest_steps.get(record.episode, -1)
+        if is_new:
+            self._newest_steps[record.episode] = record.step
+        return is_new
 
     def _acknowledge(self, count: int) -> None:
         """Tell the actors what is safe: what is on the disk, or in memory where nothing is stored."""
@@ -114,28 +120,31 @@ class Learner:
                 self._safe_count += 1
         self._channel.acknowledge(self._safe_count)
 
-    def _remember(self, records: Sequence[StepRecord], ring: RingName) -> None:
-        """Put records into the memory together with the features of their images."""
-        features = self._encode(records, ring)
-        for index, record in enumerate(records):
-            with self.memory_lock:  # for each anew: whoever draws batches need not wait for many
-                row = np.array([self.replay.append(record, ring)])
-                for camera, values in features.items():
-                    self.replay.features[ring][camera].put(row, values[index : index + 1])
+    def _remember(self, record: StepRecord, ring: RingName) -> None:
+        """Put a record into the memory together with the features of its images."""
+        features = self._encode(record, ring)
+        with self.memory_lock:
+            row = np.array([self.replay.append(record, ring)])
+            for camera, values in features.items():
+                self.replay.features[ring][camera].put(row, values)
 
-    def _encode(self, records: Sequence[StepRecord], ring: RingName) -> dict[str, NDArray[np.float16]]:
-        """Features of the records' images by camera; empty where no frozen encoder is used."""
+    def _encode(self, record: StepRecord, ring: RingName) -> dict[str, NDArray[np.float16]]:
+        """Features of a record's images by camera; empty where no frozen encoder is used.
+
+        Their crops follow from the record's place in the run: a resumed run sees what it saw before.
+        """
         encoder = self.agent.policy.encoder
         if not self.replay.features[ring] or encoder is None:
             return {}
         device = self.agent.policy.features.mean.device
         features = {}
-        for camera in self.replay.features[ring]:
-            images = np.stack([record.time_step.observation.images[camera] for record in records])
-            tensor, copies = torch.from_numpy(images).to(device), self.config.encoder.copies
-            # draws from the generator of the crops, which nobody else uses where features are kept
-            tokens = encode_copies(encoder.backbone, tensor, copies, self.batches.crop_generator)
-            features[camera] = tokens.cpu().numpy()
+        for number, camera in enumerate(self.replay.features[ring]):
+            seed = np.random.SeedSequence([record.episode, record.step, number]).generate_state(1)
+            generator = torch.Generator().manual_seed(int(seed[0]))
+            image = torch.from_numpy(record.time_step.observation.images[camera].copy())[None].to(device)
+            features[camera] = (
+                encode_copies(encoder.backbone, image, self.config.encoder.copies, generator).cpu().numpy()
+            )
         return features
 
     def catch_up(self, limit: int | None = None) -> int:
@@ -165,9 +174,18 @@ class Learner:
             self._metrics.setdefault(name, []).append(value)
 
     def take_metrics(self) -> dict[str, float]:
-        """Means since the last call; the only place that waits for the device."""
+        """Means since the last call; the only place that waits for the device.
+
+        Raises:
+            DivergenceError: one of them is not finite: the networks hold nothing of worth any more.
+        """
         means = {name: float(torch.stack(values).mean()) for name, values in self._metrics.items()}
         self._metrics.clear()
+        if broken := [name for name, value in means.items() if not np.isfinite(value)]:
+            raise DivergenceError(
+                f"after {self.budget.updates} updates {', '.join(broken)} are not finite. Go on from the newest "
+                "checkpoint with a smaller learning rate, and look for rewards or observations that are not finite."
+            )
         with self.memory_lock:
             sizes = {f"replay/{name}": float(size) for name, size in self.replay.sizes().items()}
         return {

@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 from robot_rl.data.store_reader import StoreReader
 from robot_rl.data.store_writer import StoreWriter
 from robot_rl.env.robot_env import RobotEnv
+from robot_rl.errors import ConfigError
 from robot_rl.runtime.actor import to_episode_seed
 from robot_rl.types import Reason, Source, StepRecord
 
 _FLUSH_TIMEOUT_S = 60.0
+_APPEND_AT_ONCE = 256
+_FAILURES_IN_A_ROW = 50
 
 
 def record_demonstrations(
@@ -40,7 +43,7 @@ def record_demonstrations(
         on_episode: called with the number kept so far and whether the last one succeeded; False ends the recording.
     """
     nothing = np.zeros(env.action_map.action_size, np.float32)
-    kept = 0
+    kept = failures = 0
     reason = "the recording has ended"
     try:
         with StoreWriter(path, env.spec, attributes) as store:
@@ -50,10 +53,18 @@ def record_demonstrations(
                 is_success = records[-1].is_success
                 if is_success or not is_success_only:
                     for record in records:
+                        if len(records) > _APPEND_AT_ONCE and record.step % _APPEND_AT_ONCE == 0:
+                            store.flush(_FLUSH_TIMEOUT_S)  # an episode may be longer than the queue
                         store.append(record)
                     store.flush(_FLUSH_TIMEOUT_S)
                     kept += 1
                 episode += 1
+                failures = 0 if is_success else failures + 1
+                if is_success_only and failures >= _FAILURES_IN_A_ROW:
+                    raise ConfigError(
+                        f"{failures} episodes in a row failed: is the step limit of {env.config.step_limit} too short, "
+                        "or the task too hard for whoever demonstrates it?"
+                    )
                 if not on_episode(kept, is_success):
                     break
     except BaseException as error:

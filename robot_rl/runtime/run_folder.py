@@ -9,7 +9,7 @@ from typing import Any
 
 from robot_rl import config as configuration
 from robot_rl.data.store_reader import StoreReader
-from robot_rl.errors import ConfigError
+from robot_rl.errors import ConfigError, UnknownNameError
 from robot_rl.runtime.config import EnvConfig, TrainConfig
 
 
@@ -55,8 +55,13 @@ class RunFolder:
                 f"{self.path} holds a run already: continue it with `robot-rl resume {self.path}`, or choose another "
                 "run_dir."
             )
-        self.path.mkdir(parents=True, exist_ok=True)
-        self.config_file.write_text(configuration.to_yaml(config))
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            draft = self.config_file.with_suffix(".draft")
+            draft.write_text(configuration.to_yaml(config))
+            draft.replace(self.config_file)
+        except OSError as error:
+            raise ConfigError(f"{self.path} cannot become the folder of a run: {error.strerror}.") from error
 
     def count_steps(self) -> int:
         """Environment steps of the run that are stored."""
@@ -70,7 +75,10 @@ class RunFolder:
         """
         if not self.config_file.exists():
             raise ConfigError(f"{self.path} holds no training run: there is no {self.config_file.name} in it.")
-        return configuration.from_yaml(TrainConfig, self.config_file.read_text())
+        try:
+            return configuration.from_yaml(TrainConfig, self.config_file.read_text())
+        except (ConfigError, UnknownNameError) as error:
+            raise ConfigError(f"{self.config_file} is damaged, or of another version: {error}") from error
 
 
 def choose_folder(config: TrainConfig) -> RunFolder:
@@ -86,8 +94,8 @@ def choose_folder(config: TrainConfig) -> RunFolder:
 
 
 def describe(config: EnvConfig) -> dict[str, Any]:
-    """What every row of the run's store must be traceable to: configuration and code."""
-    return {"config_yaml": configuration.to_yaml(config), "revision": find_revision()}  # YAML can say infinity
+    """What every row of a store must be traceable to: configuration (YAML, since JSON has no infinity) and code."""
+    return {"task": config.task.name, "config_yaml": configuration.to_yaml(config), "revision": find_revision()}
 
 
 def find_revision() -> str:

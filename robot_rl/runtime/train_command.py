@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
 from robot_rl import config as configuration
+from robot_rl.runtime import checkpoint
 from robot_rl.runtime.config import TrainConfig
 from robot_rl.runtime.evaluation import Evaluation
 from robot_rl.runtime.interruption import interruptible
@@ -21,9 +23,16 @@ from robot_rl.runtime.training_progress import TrainingProgress
 def train(overrides: list[str]) -> int:
     """Start a run as the overrides say; the last line printed is a JSON object."""
     config = configuration.load(TrainConfig, "train", overrides)
+    if config.demonstrations_from is not None:  # so that the run can be resumed from anywhere
+        config = replace(config, demonstrations_from=str(Path(config.demonstrations_from).resolve()))
     folder = choose_folder(config)
     folder.create(config)
-    return _run(config, folder)
+    try:
+        return _run(config, folder)
+    except Exception:
+        if not checkpoint.find(folder.checkpoints):
+            folder.config_file.unlink()  # nothing has happened yet: it may be tried again under the same name
+        raise
 
 
 def resume(path: Path) -> int:
@@ -37,10 +46,15 @@ def _run(config: TrainConfig, folder: RunFolder) -> int:
     console.print(f"run {folder.path}: {config.agent.name} on {config.task.name}, seed {config.seed}")
     first_step = folder.count_steps()
     with interruptible() as interrupted, TrainingProgress(config.steps, first_step, console) as progress:
-        training = Training(config, folder, [MetricsWriter(folder.path, first_step), progress])
+        metrics = MetricsWriter(folder.path, first_step)
+        try:
+            training = Training(config, folder, [metrics, progress])
+        except BaseException:
+            metrics.close()
+            raise
         evaluation = training.run(lambda: bool(interrupted), progress.on_pretrain)
     if evaluation is None:
-        console.print(f"Interrupted; go on with: robot-rl resume {folder.path}")
+        console.print(f"Interrupted; go on with: robot-rl resume {folder.path}", soft_wrap=True)  # to be copied
         return 130
     curve = folder.path / "learning_curve.png"
     plot_runs({config.agent.name: [folder.path]}, curve, f"{config.task.name}, seed {config.seed}")

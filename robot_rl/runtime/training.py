@@ -10,10 +10,11 @@ from pathlib import Path
 import torch
 
 from robot_rl.agents.agent import Agent, make_agent
+from robot_rl.data import store_spec
 from robot_rl.data.replay import FeatureShape, Replay
 from robot_rl.data.store_reader import StoreReader
 from robot_rl.data.store_writer import StoreWriter
-from robot_rl.errors import ConfigError
+from robot_rl.errors import CheckpointError, ConfigError
 from robot_rl.runtime import checkpoint
 from robot_rl.runtime.actor import run_actor
 from robot_rl.runtime.assembly import make_env
@@ -52,9 +53,18 @@ class Training:
         self._agent = make_agent(config.agent, self.spec, config.seed, device)
         actor_channel, learner_channel = make_local_channels(self.spec)
         self._channel = actor_channel
-        self._store = StoreWriter(folder.experience, self.spec, describe(config))
-        self.learner = make_learner(config, self.spec, self._agent, learner_channel, self._store, folder, device)
         self.is_resumed = bool(checkpoint.find(folder.checkpoints))
+        self._store = StoreWriter(folder.experience, self.spec, describe(config))
+        try:
+            if self._store.acknowledged and not self.is_resumed:
+                raise CheckpointError(
+                    f"{folder.path} holds experience but no checkpoint to go on from; start another run, with "
+                    f"demonstrations_from={folder.demonstrations} to keep those."
+                )
+            self.learner = make_learner(config, self.spec, self._agent, learner_channel, self._store, folder, device)
+        except BaseException:
+            self._store.close()
+            raise
         self._first_episode = 0
         self._saved_at_step = self._evaluated_at_step = self._logged_at_step = 0
         self.training_s = 0.0
@@ -69,9 +79,11 @@ class Training:
         try:
             return self._run(is_interrupted, on_pretrain)
         finally:
-            self._store.close()
-            for observer in self._observers:
-                observer.close()
+            try:
+                self._store.close()
+            finally:
+                for observer in self._observers:
+                    observer.close()
 
     def _run(self, is_interrupted: Callable[[], bool], on_pretrain: Callable[[int, int], None]) -> Evaluation | None:
         learner, config = self.learner, self.config
@@ -89,9 +101,12 @@ class Training:
                 nonlocal started
                 lock_step.wait()
                 self.training_s += time.monotonic() - started
-                self._between_episodes()
+                self._between_episodes(is_interrupted)
                 started = time.monotonic()
-                return is_interrupted() or learner.budget.steps >= config.steps
+                if is_interrupted() or learner.budget.steps >= config.steps:
+                    return True
+                learner.publish(is_forced=True)  # as a run does that is resumed here
+                return False
 
             run_actor(
                 self.env,
@@ -106,7 +121,8 @@ class Training:
         self._save()
         if is_interrupted():
             return None
-        return self.evaluate(config.final_episodes)
+        evaluation = self.evaluate(config.final_episodes, is_interrupted)
+        return None if is_interrupted() else evaluation
 
     def _load_demonstrations(self) -> None:
         """Record the demonstrations of a new run, and read them."""
@@ -120,7 +136,12 @@ class Training:
             return
         reader = StoreReader(path)
         if reader.spec != self.spec:
-            raise ConfigError(f"the recording {path} is of another environment than this run.")
+            found = store_spec.differences(store_spec.to_json(reader.spec), store_spec.to_json(self.spec))
+            differing = "; ".join(list(found)[:5])
+            raise ConfigError(f"the recording {path} is of another environment than this run: {differing}.")
+        task = reader.attributes.get("task", config.task.name)
+        if task != config.task.name:
+            raise ConfigError(f"the recording {path} is of the task {task}, this run of {config.task.name}.")
         self.learner.add(reader.records(), "demonstration")
 
     def _resume(self) -> None:
@@ -128,14 +149,20 @@ class Training:
         state = checkpoint.load(checkpoint.find(self.folder.checkpoints)[-1])
         reader = StoreReader(self.folder.experience)
         self.learner.add(reader.records(), "online")
-        self.learner.restore(state)
+        try:
+            self.learner.restore(state)
+            self.training_s = float(state["training_s"])
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise CheckpointError(
+                f"the newest checkpoint of {self.folder.path} does not fit its configuration."
+            ) from error
         newest = reader.newest_steps()
         self.learner.budget.steps = sum(newest.values())
         self._first_episode = max(newest, default=-1) + 1
         self._saved_at_step = self._evaluated_at_step = self._logged_at_step = self.learner.budget.steps
-        self.learner.publish(is_forced=True)
+        self.learner.catch_up()  # before the robot moves
 
-    def _between_episodes(self) -> None:
+    def _between_episodes(self, is_interrupted: Callable[[], bool]) -> None:
         """What is due: a checkpoint, an evaluation."""
         steps, config = self.learner.budget.steps, self.config
         if steps - self._saved_at_step >= config.checkpoint_every_steps:
@@ -143,19 +170,19 @@ class Training:
         every = config.evaluate_every_steps
         if every and steps // every > self._evaluated_at_step // every and steps < config.steps:
             self._evaluated_at_step = steps
-            self.evaluate(config.evaluation_episodes)
+            self.evaluate(config.evaluation_episodes, is_interrupted)
 
     def _save(self) -> None:
         self._store.flush(_FLUSH_TIMEOUT_S)
         self._saved_at_step = self.learner.budget.steps
-        checkpoint.save(self.folder.checkpoints, self._saved_at_step, self.learner.state())
-        self.learner.publish(is_forced=True)  # as a run does that is resumed from here
+        state = {**self.learner.state(), "training_s": self.training_s}
+        checkpoint.save(self.folder.checkpoints, self._saved_at_step, state)
 
-    def evaluate(self, episodes: int) -> Evaluation:
+    def evaluate(self, episodes: int, is_interrupted: Callable[[], bool]) -> Evaluation:
         """Evaluate the slow average of the policy, without a person."""
         runner = PolicyRunner(self._agent.average_policy, self.config.agent.stack)
-        evaluation = evaluate(self._evaluation_env, runner, episodes, EVALUATION_SEED)
-        for observer in self._observers:
+        evaluation = evaluate(self._evaluation_env, runner, episodes, EVALUATION_SEED, is_interrupted=is_interrupted)
+        for observer in self._observers if len(evaluation.episodes) == episodes else ():
             observer.on_evaluation(self.learner.budget.steps, evaluation)
         return evaluation
 
@@ -186,7 +213,13 @@ def record_expert(config: TrainConfig, path: Path) -> None:
 
 def find_device(name: str) -> str:
     """The device of a configuration: "auto" is a GPU where there is one."""
-    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:  # the latter where torch was built without it
+        raise ConfigError(f"device={name} cannot be used here: {str(error).splitlines()[0]}") from error
+    return name
 
 
 def make_learner(

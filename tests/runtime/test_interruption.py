@@ -1,0 +1,30 @@
+"""Ctrl-C once: what runs comes to an end. Twice: at once."""
+
+import os
+import signal
+
+import pytest
+
+from robot_rl.runtime.interruption import interruptible
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_is_noted_and_the_second_ends_at_once(number):
+    with interruptible() as received:
+        assert not received
+        os.kill(os.getpid(), number)
+        assert received == [number]
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), number)
+    assert received == [number]
+
+
+def test_the_handlers_from_before_are_back_whatever_happened():
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.getsignal(number) for number in numbers]
+    with interruptible():
+        assert [signal.getsignal(number) for number in numbers] != before
+    assert [signal.getsignal(number) for number in numbers] == before
+    with pytest.raises(ZeroDivisionError), interruptible():
+        raise ZeroDivisionError
+    assert [signal.getsignal(number) for number in numbers] == before

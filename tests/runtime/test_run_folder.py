@@ -1,0 +1,114 @@
+"""The folder of a run: made once, found again, and what is wrong with it said clearly."""
+
+import dataclasses
+import subprocess
+
+import pytest
+
+from robot_rl.agents.agent import AgentConfig
+from robot_rl.errors import ConfigError, RobotRLError
+from robot_rl.runtime import run_folder
+from robot_rl.runtime.config import TaskConfig, TeleopConfig, TrainConfig
+from robot_rl.runtime.run_folder import RunFolder, choose_folder, describe, find_revision
+from robot_rl.sim.human import HumanConfig
+
+
+def test_the_configuration_is_found_again_as_it_was(tmp_path):
+    config = TrainConfig(
+        seed=3, teleop=TeleopConfig("human", HumanConfig(budget_s=float("inf"))), task=TaskConfig("plug", "hard")
+    )
+    folder = RunFolder(tmp_path / "a" / "b")
+    folder.create(config)
+    assert folder.load_config() == config
+
+
+def test_a_folder_with_a_run_in_it_is_refused_and_left_as_it_is(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    folder.create(TrainConfig(seed=1))
+    with pytest.raises(ConfigError, match="robot-rl resume") as raised:
+        folder.create(TrainConfig(seed=2))
+    assert str(tmp_path / "run") in str(raised.value)
+    assert folder.load_config().seed == 1
+
+
+def test_a_folder_that_exists_and_holds_no_run_becomes_one(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    RunFolder(tmp_path).create(TrainConfig())
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("kind", ["missing", "empty", "file"])
+def test_what_holds_no_run_is_a_clear_error(tmp_path, kind):
+    path = tmp_path / "it"
+    if kind == "empty":
+        path.mkdir()
+    elif kind == "file":
+        path.write_text("seed: 1")
+    with pytest.raises(ConfigError, match="holds no training run") as raised:
+        RunFolder(path).load_config()
+    assert str(path) in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "seed: [", "seed: many\n", "sede: 1\n", "\x00\x01"],
+)
+def test_a_damaged_configuration_is_a_clear_error_that_names_the_file(tmp_path, text):
+    folder = RunFolder(tmp_path)
+    folder.config_file.write_text(text)
+    with pytest.raises(RobotRLError) as raised:
+        folder.load_config()
+    assert "\n" not in str(raised.value)
+    assert str(folder.config_file) in str(raised.value)
+
+
+@pytest.mark.parametrize("kind", ["file", "below a file"])
+def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path, kind):
+    path = tmp_path / "it"
+    path.write_text("mine")
+    with pytest.raises(RobotRLError, match="it"):
+        RunFolder(path if kind == "file" else path / "run").create(TrainConfig())
+    assert path.read_text() == "mine"
+
+
+def test_without_a_folder_the_first_free_name_is_taken(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = TrainConfig(seed=4, task=TaskConfig(name="plug"), agent=AgentConfig(name="bc"))
+    for name in ("plug-bc-4", "plug-bc-4-2", "plug-bc-4-3"):
+        folder = choose_folder(config)
+        assert str(folder.path) == f"runs/{name}"
+        folder.create(config)
+    assert choose_folder(dataclasses.replace(config, run_dir="mine")).path == RunFolder(
+        tmp_path / "mine"
+    ).path.relative_to(tmp_path)
+
+
+def test_the_parts_lie_within_the_folder(tmp_path):
+    folder = RunFolder(tmp_path)
+    parts = [folder.config_file, folder.checkpoints, folder.experience, folder.demonstrations, folder.frames]
+    assert len(set(parts)) == 5
+    assert {part.parent for part in parts} == {tmp_path}
+
+
+def test_a_run_can_be_traced_to_configuration_and_code():
+    found = describe(TrainConfig(seed=7))
+    assert "seed: 7" in found["config_yaml"]
+    assert ".inf" in found["config_yaml"], "YAML can say infinity, JSON cannot"
+    assert found["revision"] == find_revision()
+
+
+def test_code_that_was_changed_is_marked(monkeypatch):
+    answers = {"rev-parse": "0123456789ab", "status": " M robot_rl/cli.py"}
+    monkeypatch.setattr(run_folder, "_git", lambda folder, command, *rest: answers[command])
+    assert find_revision() == "0123456789ab+"
+    answers["status"] = ""
+    assert find_revision() == "0123456789ab"
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError("git"), subprocess.CalledProcessError(128, "git")])
+def test_without_a_repository_the_code_is_unknown(monkeypatch, error):
+    def fail(folder, *arguments):
+        raise error
+
+    monkeypatch.setattr(run_folder, "_git", fail)
+    assert find_revision() == "unknown"
