@@ -31,6 +31,7 @@ PROVIDED_BY = {
     "llvmlite": "numba",
     "mujoco_menagerie": "mujoco-menagerie",
     "yaml": "pyyaml",
+    "zmq": "pyzmq",
 }
 
 

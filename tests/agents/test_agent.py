@@ -60,8 +60,12 @@ def test_images_that_do_not_fit_are_refused(images, stack, message):
 def test_counts_below_one_are_refused(name):
     with pytest.raises(ConfigError, match=f"{name} must be at least 1, got 0"):
         AgentConfig(**{name: 0})
-    with pytest.raises(ConfigError, match="at least one layer"):
-        AgentConfig(hidden=())
+
+
+@pytest.mark.parametrize("hidden", [(), (0,), (16, -3)])
+def test_layers_without_a_width_are_refused(hidden):
+    with pytest.raises(ConfigError, match="widths of the layers"):
+        AgentConfig(hidden=hidden)
 
 
 @pytest.mark.parametrize(("name", "kind"), [("rlpd", Rlpd), ("bc", Cloning), ("hg_dagger", Cloning)])
