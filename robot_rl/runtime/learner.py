@@ -5,7 +5,8 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -14,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from robot_rl.agents.agent import Agent, AgentConfig
+from robot_rl.agents.batch import Batch
 from robot_rl.agents.encoders.augmentation import encode_copies
 from robot_rl.data.replay import Replay, RingName
 from robot_rl.data.store_writer import StoreWriter
@@ -53,6 +55,7 @@ class Learner:
         keep_freed_memory()
         self.agent, self.config, self.replay, self.batches = agent, config, replay, batches
         self.memory_lock: AbstractContextManager[Any] = threading.Lock()
+        self._sampler = ThreadPoolExecutor(1, "sampler")
         self._channel, self._store = channel, store
         self.budget = UpdateBudget(config.utd, config.warmup_steps)
         self.version = -1
@@ -85,9 +88,9 @@ class Learner:
         if not self.replay.rings["demonstration"].has_transition:
             return
         self.fit_features()
-        for number in range(self.config.pretrain_updates):
-            self._note(self.agent.pretrain(self.batches.draw()))
-            on_update(number + 1, self.config.pretrain_updates)
+        for number, batch in enumerate(self._draw(self.config.pretrain_updates), start=1):
+            self._note(self.agent.pretrain(batch))
+            on_update(number, self.config.pretrain_updates)
 
     def ingest(self) -> int:
         """Take in what arrived; return how many environment steps that were."""
@@ -148,17 +151,31 @@ class Learner:
         return features
 
     def catch_up(self, limit: int | None = None) -> int:
-        """Make the updates that are owed, at most `limit`; return how many."""
-        made = 0
-        while self.budget.owed > 0 and (limit is None or made < limit):
-            if not self._is_fitted:
-                self.fit_features()
-            with self.memory_lock:
-                batch = self.batches.draw()
+        """Make the updates that are owed now, at most `limit`; return how many."""
+        count = self.budget.owed if limit is None else min(limit, self.budget.owed)
+        if count and not self._is_fitted:
+            self.fit_features()
+        for batch in self._draw(count):
             self._note(self.agent.update(batch, is_actor_due=self.budget.is_actor_due))
             self.budget.updates += 1
-            made += 1
-        return made
+        return count
+
+    def _draw(self, count: int) -> Iterator[Batch]:
+        """`count` batches, each drawn in another thread while the one before is learned from."""
+        drawn = self._sampler.submit(self._draw_one) if count else None
+        for remaining in reversed(range(count)):
+            assert drawn is not None
+            batch = drawn.result()
+            drawn = self._sampler.submit(self._draw_one) if remaining else None
+            yield batch
+
+    def _draw_one(self) -> Batch:
+        with self.memory_lock:
+            return self.batches.draw()
+
+    def close(self) -> None:
+        """End the thread that draws batches."""
+        self._sampler.shutdown(cancel_futures=True)
 
     def publish(self, *, is_forced: bool = False) -> None:
         """Offer the policy's weights, if enough steps have passed since the last time."""

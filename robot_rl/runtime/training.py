@@ -79,6 +79,7 @@ class Training:
         try:
             return self._run(is_interrupted, on_pretrain)
         finally:
+            self.learner.close()
             try:
                 self._store.close()
             finally:
