@@ -114,6 +114,17 @@ def _add_training(commands: Commands) -> None:
     resume.add_argument("folder", metavar="RUN", help="folder of the run")
     resume.set_defaults(run=_run_resume)
 
+    compare = commands.add_parser(
+        "compare",
+        help="training runs beside each other, as a table and a picture",
+        description="Print a table of groups of runs, such as the seeds of two agents, and draw their learning curves.",
+        epilog="example: robot-rl compare 'ours=runs/peg-rlpd-*' bc=runs/peg-bc-0,runs/peg-bc-1 --picture curves.png",
+    )
+    compare.add_argument("groups", nargs="+", metavar="GROUP=RUN,RUN", help="a RUN may have wildcards")
+    compare.add_argument("--picture", metavar="PNG", help="file of the learning curves")
+    compare.add_argument("--title", default="Success and interventions", help="of the picture")
+    compare.set_defaults(run=_run_compare)
+
     record = commands.add_parser(
         "record",
         help="record demonstrations by the scripted expert or a person",
@@ -186,6 +197,13 @@ def _run_resume(parsed: argparse.Namespace) -> int:
     from robot_rl.runtime import train_command
 
     return train_command.resume(Path(parsed.folder))
+
+
+def _run_compare(parsed: argparse.Namespace) -> int:
+    from robot_rl.runtime import compare_command
+
+    picture = None if parsed.picture is None else Path(parsed.picture)
+    return compare_command.run(parsed.groups, picture, parsed.title)
 
 
 def _run_record(parsed: argparse.Namespace) -> int:
