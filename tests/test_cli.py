@@ -94,6 +94,7 @@ def test_without_an_installation_there_is_no_version_and_no_crash(capsys, monkey
         (("bench", "nothing"), "control"),
         (("config", "eval", "episodes=many"), "valid integer"),
         (("eval", "policy=."), "holds no training run"),
+        (("eval", "policy=runs/nowhere"), "there is no such folder"),
         (("train", "task=pegg"), "peg, peg_hard, pick_cube, plug, reach"),
         (("train", "agnet=rlpd"), "Did you mean 'agent'?"),
         (("train", "agent=sac"), "bc, hg_dagger, hil_serl, rlpd"),

@@ -42,6 +42,8 @@ def run(overrides: list[str]) -> int:
             config, teleop=TeleopConfig(kind="expert" if config.policy == "expert" else "blind")
         )
     run = RunFolder(Path(config.policy)) if Path(config.policy).is_dir() else None
+    if run is None and "/" in config.policy:
+        raise ConfigError(f"policy={config.policy}: there is no such folder of a training run.")
     if run is not None:
         trained = run.load_config()
         config = dataclasses.replace(config, robot=trained.robot)  # it sees what it saw in training
