@@ -10,7 +10,9 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from robot_rl.errors import ChannelError, WireError
-from robot_rl.runtime.channel import CAPACITY, Outbox, Weights, validate_record, warn_of_loss
+from robot_rl.runtime.channel import Weights, validate_record
+from robot_rl.runtime.curve import CurveKeys, load_keys
+from robot_rl.runtime.mailbox import CAPACITY, Outbox, warn_of_loss
 from robot_rl.runtime.wire import (
     MAX_RECORD_BYTES,
     MAX_WEIGHTS_BYTES,
@@ -25,7 +27,7 @@ from robot_rl.runtime.wire import (
     spec_fingerprint,
     to_frames,
 )
-from robot_rl.runtime.zmq_channel import DEFAULT_ADDRESS, HEARTBEAT_S, CurveKeys, ZmqEnd, is_loopback, load_keys
+from robot_rl.runtime.zmq_channel import DEFAULT_ADDRESS, HEARTBEAT_S, ZmqEnd, is_loopback
 from robot_rl.specs import EnvironmentSpec
 from robot_rl.types import StepRecord
 

@@ -5,7 +5,8 @@ import threading
 import pytest
 
 from robot_rl.errors import ChannelError
-from robot_rl.runtime.channel import WINDOW, Inbox, Outbox, make_local_channels
+from robot_rl.runtime.channel import make_local_channels
+from robot_rl.runtime.mailbox import WINDOW, Inbox, Outbox
 from tests.contracts import CHANNEL_SPEC, ChannelContract, make_record
 
 

@@ -19,10 +19,12 @@ import zmq
 
 from robot_rl.errors import ChannelError, ConfigError
 from robot_rl.runtime import wire
-from robot_rl.runtime.channel import WINDOW, Weights
+from robot_rl.runtime.channel import Weights
+from robot_rl.runtime.curve import CurveKeys, make_keys
+from robot_rl.runtime.mailbox import WINDOW
 from robot_rl.runtime.wire import Hello, Parcel, Refusal, Request, Status, from_frames, to_frames
 from robot_rl.runtime.zmq_actor import ZmqActorChannel
-from robot_rl.runtime.zmq_channel import CurveKeys, ZmqLearnerChannel, make_keys
+from robot_rl.runtime.zmq_channel import ZmqLearnerChannel
 from robot_rl.specs import ArraySpec, EnvironmentSpec, ObservationSpec
 from robot_rl.types import Observation, Source, StepRecord, running
 from tests.contracts import CHANNEL_SPEC, ChannelContract, assert_same_record, make_record, until
