@@ -6,7 +6,7 @@ import argparse
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TypeAlias
@@ -54,27 +54,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _make_parser() -> argparse.ArgumentParser:
-    raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
         prog="robot-rl",
         description="Train and evaluate policies for contact-rich tasks on a Franka arm, simulated or real.",
         epilog=_EPILOG,
-        formatter_class=raw,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"robot-rl {_find_version()}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    evaluation = commands.add_parser(
+    _add_configured(
+        commands,
         "eval",
-        help="evaluate a policy and print its success rate",
+        _run_eval,
+        "task=peg episodes=50",
+        summary="evaluate a policy and print its success rate",
         description="Evaluate a policy. The last line printed is a JSON object with success_rate, ci95, episodes and "
         "cycle_time_s.",
-        epilog="`robot-rl config eval` prints every key with its default.\n\n" + _EPILOG,
-        formatter_class=raw,
     )
-    evaluation.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="for example task=peg episodes=50")
-    evaluation.set_defaults(run=_run_eval)
-
     _add_training(commands)
     _add_exchange(commands)
 
@@ -90,21 +87,39 @@ def _make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_configured(
+    commands: Commands,
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    example: str,
+    *,
+    summary: str,
+    description: str,
+) -> None:
+    """A command whose words are those of the configuration of its name."""
+    parser = commands.add_parser(
+        name,
+        help=summary,
+        description=description,
+        epilog=f"`robot-rl config {name}` prints every key with its default.\n\n{_EPILOG}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help=f"for example {example}")
+    parser.set_defaults(run=run)
+
+
 def _add_training(commands: Commands) -> None:
     """The commands that make and continue runs."""
-    raw = argparse.RawDescriptionHelpFormatter
-    train = commands.add_parser(
+    _add_configured(
+        commands,
         "train",
-        help="train a policy: demonstrations, imitation, then reinforcement learning with a person's help",
+        _run_train,
+        "task=peg agent=rlpd seed=0",
+        summary="train a policy: demonstrations, imitation, then reinforcement learning with a person's help",
         description="Train a policy in this process. Everything about the run goes into its folder: configuration, "
         "demonstrations, everything that happened, checkpoints, metrics (also for TensorBoard) and the learning "
         "curve. The last line printed is a JSON object with the success rate of the final evaluation.",
-        epilog="`robot-rl config train` prints every key with its default.\n\n" + _EPILOG,
-        formatter_class=raw,
     )
-    train.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="for example task=peg agent=rlpd seed=0")
-    train.set_defaults(run=_run_train)
-
     resume = commands.add_parser(
         "resume",
         help="continue a run that was cut off",
@@ -125,17 +140,15 @@ def _add_training(commands: Commands) -> None:
     compare.add_argument("--title", default="Success and interventions", help="of the picture")
     compare.set_defaults(run=_run_compare)
 
-    record = commands.add_parser(
+    _add_configured(
+        commands,
         "record",
-        help="record demonstrations by the scripted expert or a person",
+        _run_record,
+        "task=peg teleop=expert",
+        summary="record demonstrations by the scripted expert or a person",
         description="Record demonstrations into a store; train with demonstrations_from=STORE. A store that exists is "
         "continued.",
-        epilog="`robot-rl config record` prints every key with its default.",
-        formatter_class=raw,
     )
-    record.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="for example task=peg teleop=expert")
-    record.set_defaults(run=_run_record)
-
     convert = commands.add_parser(
         "convert-encoder",
         help="convert published weights of the image encoder",

@@ -14,7 +14,9 @@ from robot_rl.geometry import Array, Pose
 from robot_rl.robot.fake import TOOL_DOWN, FakeArm, FakeCamera, FakeGripper
 from robot_rl.robot.protocols import Teleop
 from robot_rl.robot.robot import Robot, RobotReading
-from robot_rl.types import Button, Command, Outcome
+from robot_rl.runtime.evaluation import EpisodeResult
+from robot_rl.runtime.observers import Observer
+from robot_rl.types import Button, Command, Outcome, TimeStep
 
 
 class NotedArm(FakeArm):
@@ -155,3 +157,17 @@ def make_cell(
     config = EpisodeConfig(**episode)  # type: ignore[arg-type]
     env = RobotEnv(Robot(arm, gripper, cameras), task, reset, clock, config, given)
     return FakeCell(env, arm, gripper, clock, task, reset, teleop)
+
+
+class Notes(Observer):
+    """Remembers the time steps and the episodes that it was told of."""
+
+    def __init__(self) -> None:
+        self.steps: list[TimeStep] = []
+        self.results: list[EpisodeResult] = []
+
+    def on_step(self, time_step: TimeStep) -> None:
+        self.steps.append(time_step)
+
+    def on_episode_end(self, episode: EpisodeResult) -> None:
+        self.results.append(episode)

@@ -197,7 +197,9 @@ def test_ci_fails_when_the_set_up_fails(tmp_path):
     (tmp_path / ".ci").mkdir()
     shutil.copy(ROOT / ".ci" / "run", tmp_path / ".ci" / "run")
     (tmp_path / ".ci" / "setup").write_text("exit 7")
-    run("bash", tmp_path / ".ci" / "run", expect=7)
+    process = run("bash", tmp_path / ".ci" / "run", expect=7)
+    assert "exit status 7" in process.stdout
+    assert "tests took" not in process.stdout
 
 
 # ------------------------------------------------------------------------------------ the set-up's own refusals

@@ -18,7 +18,6 @@ the writer lives, plus once for each time that the run is closed.
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import json
 import os
@@ -29,11 +28,12 @@ from pathlib import Path
 from typing import Any
 
 from robot_rl.data import store_spec
+from robot_rl.data.durable import PARTIAL, synchronise_folder, write_durably
 from robot_rl.errors import StoreError
 from robot_rl.specs import EnvironmentSpec
 
 _FORMAT = "robot-rl-run-1"
-_HEADER, _LOCK, _ROWS, _ATTRIBUTES, _PARTIAL = "store.json", "lock", "rows", "attributes", ".partial"
+_HEADER, _LOCK, _ROWS, _ATTRIBUTES = "store.json", "lock", "rows", "attributes"
 _SEGMENT_NAME = re.compile(r"(\d{12})-(\d{12})\.zarr\.zip")
 
 
@@ -79,26 +79,6 @@ class StoreLock:
         self._file.close()
 
 
-def write_durably(file: Path, content: bytes) -> None:
-    """Make a file that is whole or absent after a kill or a power loss, and present once this returns.
-
-    Raises:
-        OSError: it could not be written; nothing is left.
-    """
-    partial = file.with_name(file.name + _PARTIAL)
-    try:
-        with partial.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(file)
-    except OSError:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise
-    _synchronise_folder(file.parent)
-
-
 def make_folder(store: Path) -> None:
     """Make the folder of a store, unless it is there already.
 
@@ -109,7 +89,7 @@ def make_folder(store: Path) -> None:
         raise StoreError(f"{store} is a file; give the folder of a run, or one that does not exist yet.")
     if store.is_dir() and not (store / _HEADER).is_file():
         # a writer that was killed while it made the store leaves these
-        foreign = {entry.name for entry in store.iterdir()} - {_LOCK, _HEADER + _PARTIAL}
+        foreign = {entry.name for entry in store.iterdir()} - {_LOCK, _HEADER + PARTIAL}
         if foreign:
             raise StoreError(
                 f"{store} is no stored run: it has no {_HEADER} but {sorted(foreign)[:5]}; use another folder."
@@ -119,7 +99,7 @@ def make_folder(store: Path) -> None:
             store.mkdir(parents=True)
         except OSError as error:
             raise StoreError(f"{store} cannot be made: {error.strerror}; use another folder.") from error
-        _synchronise_folder(store.parent)
+        synchronise_folder(store.parent)
 
 
 def prepare(store: Path, spec: EnvironmentSpec) -> None:
@@ -138,8 +118,8 @@ def prepare(store: Path, spec: EnvironmentSpec) -> None:
         write_durably(store / _HEADER, json.dumps({"format": _FORMAT, "spec": given}, indent=1).encode())
     for name in (_ROWS, _ATTRIBUTES):
         (store / name).mkdir(exist_ok=True)
-    _synchronise_folder(store)
-    for partial in store.rglob("*" + _PARTIAL):
+    synchronise_folder(store)
+    for partial in store.rglob("*" + PARTIAL):
         partial.unlink()
     delete_replaced(store)
 
@@ -235,11 +215,3 @@ def _read_json(file: Path) -> Mapping[str, Any]:
     if not isinstance(values, dict):
         raise StoreError(f"{file} must hold a JSON object, got {type(values).__name__}; restore it from a copy.")
     return values
-
-
-def _synchronise_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from robot_rl.data.durable import write_durably
 from robot_rl.data.store_columns import check_record, column_specs, row_bytes, to_columns
 from robot_rl.data.store_layout import (
     Segment,
@@ -17,7 +18,6 @@ from robot_rl.data.store_layout import (
     make_folder,
     prepare,
     save_attributes,
-    write_durably,
 )
 from robot_rl.data.store_reader import StoreReader
 from robot_rl.data.store_segment import SegmentEncoder

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from robot_rl.data.durable import write_durably
 from robot_rl.errors import CheckpointError
 
 _PREFIX = "step_"
@@ -17,17 +18,13 @@ _PREFIX = "step_"
 def save(folder: Path, step: int, state: Mapping[str, Any], keep: int = 3) -> Path:
     """Write a checkpoint and return its path; of older ones the newest `keep` - 1 stay.
 
-    It is written beside its place, forced to the disk and renamed: a kill at any moment leaves the one before.
+    A kill at any moment leaves the one before.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{_PREFIX}{step:09d}.pt"
-    draft = path.with_suffix(".draft")
-    with draft.open("wb") as file:
-        torch.save(dict(state), file)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-    _sync(folder)
+    content = io.BytesIO()
+    torch.save(dict(state), content)
+    write_durably(path, content.getvalue())
     for old in find(folder)[:-keep]:
         old.unlink()
     return path
@@ -53,12 +50,3 @@ def load(path: Path) -> dict[str, Any]:
     if not isinstance(state, dict):
         raise CheckpointError(f"{path} holds a {type(state).__name__} and no checkpoint. Remove it.")
     return state
-
-
-def _sync(folder: Path) -> None:
-    """Force a rename to the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

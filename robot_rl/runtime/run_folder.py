@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from robot_rl import config as configuration
+from robot_rl.data.durable import write_durably
 from robot_rl.data.store_reader import StoreReader
 from robot_rl.errors import ConfigError, UnknownNameError
 from robot_rl.runtime.config import EnvConfig, TrainConfig
@@ -57,9 +58,7 @@ class RunFolder:
             )
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            draft = self.config_file.with_suffix(".draft")
-            draft.write_text(configuration.to_yaml(config))
-            draft.replace(self.config_file)
+            write_durably(self.config_file, configuration.to_yaml(config).encode())
         except OSError as error:
             raise ConfigError(f"{self.path} cannot become the folder of a run: {error.strerror}.") from error
 

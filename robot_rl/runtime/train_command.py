@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,8 +31,9 @@ def train(overrides: list[str]) -> int:
     try:
         return _run(config, folder)
     except Exception:
-        if not checkpoint.find(folder.checkpoints):
-            folder.config_file.unlink()  # nothing has happened yet: it may be tried again under the same name
+        if not checkpoint.find(folder.checkpoints):  # nothing has happened yet: it may be tried again under the name,
+            folder.config_file.unlink(missing_ok=True)  # and then not with the demonstrations of another seed
+            shutil.rmtree(folder.demonstrations, ignore_errors=True)
         raise
 
 

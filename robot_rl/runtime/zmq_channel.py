@@ -11,6 +11,7 @@ import logging
 import os
 import threading
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import zmq
@@ -57,7 +58,7 @@ def is_loopback(address: str) -> bool:
         return False
 
 
-class ZmqEnd:
+class ZmqEnd(ABC):
     """What both ends have: a context, a thread that alone touches the sockets, and a way to wake it."""
 
     def __init__(self, name: str) -> None:
@@ -71,8 +72,9 @@ class ZmqEnd:
         self._poller.register(self._wake_fd, zmq.POLLIN)
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
+    @abstractmethod
     def _run(self) -> None:
-        raise NotImplementedError
+        """What the thread does until `_is_closing`."""
 
     def _wake(self) -> None:
         with self._wake_lock:

@@ -5,20 +5,9 @@ import pytest
 
 from robot_rl.runtime.actor import EPISODES_PER_ACTOR, run_actor, to_episode_seed
 from robot_rl.runtime.channel import Weights, make_local_channels
-from robot_rl.runtime.observers import Observer
 from robot_rl.types import Reason, Source, StepType
+from tests.fakes import Notes
 from tests.runs import FINISH, PUSH, ConstantRunner, SeededRunner, act, make_people_cell, numbers, play_records
-
-
-class Notes(Observer):
-    def __init__(self):
-        self.steps, self.results = [], []
-
-    def on_step(self, time_step):
-        self.steps.append(time_step)
-
-    def on_episode_end(self, episode):
-        self.results.append(episode)
 
 
 def test_every_time_step_is_sent_also_the_first_with_rising_steps_and_its_own_episode():

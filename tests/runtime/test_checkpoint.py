@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from robot_rl.data import durable
 from robot_rl.errors import CheckpointError
 from robot_rl.runtime import checkpoint
 from tests.runs import differing
@@ -67,7 +68,7 @@ def test_a_kill_in_the_middle_leaves_the_one_before(tmp_path, monkeypatch, momen
     if moment == "save":
         monkeypatch.setattr(checkpoint.torch, "save", write_half)
     elif moment == "fsync":
-        monkeypatch.setattr(checkpoint.os, "fsync", kill)
+        monkeypatch.setattr(durable.os, "fsync", kill)
     else:
         monkeypatch.setattr(type(tmp_path), "replace", kill)
     for step in (5, 6):

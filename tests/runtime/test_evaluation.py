@@ -5,21 +5,9 @@ import pytest
 
 from robot_rl.errors import StoppedError, UnknownNameError
 from robot_rl.runtime.evaluation import EpisodeResult, Evaluation, evaluate
-from robot_rl.runtime.observers import Observer
 from robot_rl.runtime.policies import RandomPolicy, ZeroPolicy, make_policy
 from robot_rl.types import Button, Reason
-from tests.fakes import Act, make_cell
-
-
-class Notes(Observer):
-    def __init__(self):
-        self.steps, self.results = [], []
-
-    def on_step(self, time_step):
-        self.steps.append(time_step)
-
-    def on_episode_end(self, episode):
-        self.results.append(episode)
+from tests.fakes import Act, Notes, make_cell
 
 
 class CountingPolicy(ZeroPolicy):

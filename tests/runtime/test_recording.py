@@ -61,7 +61,9 @@ def test_a_video_that_is_closed_early_can_be_played(tmp_path):
 
 
 def test_a_video_without_a_picture_can_be_closed(tmp_path):
-    VideoRecorder(tmp_path / "a.mp4", Greys(), 10.0).close()
+    view = Greys()
+    VideoRecorder(tmp_path / "a.mp4", view, 10.0).close()
+    assert view.count == 0, "no picture was taken for it"
 
 
 def test_a_video_of_an_unknown_kind_is_refused_in_words(tmp_path):

@@ -108,7 +108,7 @@ class Call:
         return self.call
 
 
-def refuse(path, content, match, protocol=4):
+def assert_refused(path, content, match, protocol=4):
     path.write_bytes(content if isinstance(content, bytes) else pickle.dumps(content, protocol))
     target = path.with_name("converted.safetensors")
     with pytest.raises(WeightsError, match=match):
@@ -119,9 +119,11 @@ def refuse(path, content, match, protocol=4):
 @pytest.mark.parametrize("protocol", [0, 2, 4])
 def test_a_pickle_that_calls_something_is_refused_before_it_does(tmp_path, protocol):
     made = tmp_path / "made"
-    refuse(tmp_path / "a.pkl", {"conv_init": Call(os.mkdir, str(made))}, "asks for posix.mkdir, which no", protocol)
+    assert_refused(
+        tmp_path / "a.pkl", {"conv_init": Call(os.mkdir, str(made))}, "asks for posix.mkdir, which no", protocol
+    )
     assert not made.exists()
-    refuse(tmp_path / "a.pkl", {"conv_init": Call(eval, "1 + 1")}, "eval, which no weights need", protocol)
+    assert_refused(tmp_path / "a.pkl", {"conv_init": Call(eval, "1 + 1")}, "eval, which no weights need", protocol)
 
 
 @pytest.mark.parametrize(
@@ -136,27 +138,27 @@ def test_a_pickle_that_calls_something_is_refused_before_it_does(tmp_path, proto
     ],
 )
 def test_anything_but_float32_arrays_is_refused(tmp_path, value, match):
-    refuse(tmp_path / "a.pkl", {"conv_init": value}, match)
+    assert_refused(tmp_path / "a.pkl", {"conv_init": value}, match)
 
 
 def test_a_damaged_pickle_is_refused(published):
     whole = published.read_bytes()
     for content in (b"", b"not a pickle", whole[:100], whole[:-1000]):
-        refuse(published, content, "is not a complete pickle")
-    refuse(published, [1, 2], "must hold a nested mapping of arrays, got list")
+        assert_refused(published, content, "is not a complete pickle")
+    assert_refused(published, [1, 2], "must hold a nested mapping of arrays, got list")
 
 
 def test_another_network_is_refused_with_what_is_missing_and_unknown(tree, tmp_path):
     wide = {**tree, "conv_init": {"kernel": np.zeros((5, 5, 3, 64), np.float32)}}
-    refuse(
+    assert_refused(
         tmp_path / "a.pkl",
         wide,
         r"missing are \['conv_init.weight \(64, 3, 7, 7\)'\], unknown are \['conv_init.weight \(64, 3, 5, 5\)'\]",
     )
     less = {name: value for name, value in tree.items() if name != "norm_init"}
-    refuse(tmp_path / "a.pkl", less, r"missing are \['norm_init.bias \(64,\)', 'norm_init.weight \(64,\)'\]")
+    assert_refused(tmp_path / "a.pkl", less, r"missing are \['norm_init.bias \(64,\)', 'norm_init.weight \(64,\)'\]")
 
 
 def test_other_files_are_refused(tmp_path):
-    refuse(tmp_path / "a.npz", b"", r"must be a \.pkl \(Flax\) or \.safetensors \(PyTorch\) file")
-    refuse(tmp_path / "a.safetensors", b"\x05", "is not a complete safetensors file")
+    assert_refused(tmp_path / "a.npz", b"", r"must be a \.pkl \(Flax\) or \.safetensors \(PyTorch\) file")
+    assert_refused(tmp_path / "a.safetensors", b"\x05", "is not a complete safetensors file")
