@@ -54,7 +54,7 @@ def import_(source: Path, name: str, target: Path, overrides: list[str]) -> int:
         ExchangeError: the source is not of it, or its episodes do not fit the environment.
     """
     layout = _find(name)
-    config = configuration.load(EnvConfig, "env", [*overrides])
+    config = configuration.load(EnvConfig, "env", overrides)
     spec = make_env(config).spec
     count = 0
     with StoreWriter(target, spec, {**describe(config), "imported_from": f"{source} ({name})"}) as store:
