@@ -200,6 +200,14 @@ class Pose:
             self.rotation @ other.position + self.position, quaternion_multiply(self.quaternion, other.quaternion)
         )
 
+    def interpolate(self, other: Pose, share: float) -> Pose:
+        """On the way to `other`: a straight line, turning about one axis; 0 is here, 1 is there."""
+        turn = (self.inverse() @ other).rotation_vector
+        return Pose(
+            self.position + share * (other.position - self.position),
+            quaternion_multiply(self.quaternion, quaternion_exp(share * turn)),
+        )
+
     def transform_point(self, point: ArrayLike) -> Array:
         """p_a of p_b. Shape (3,)."""
         return self.rotation @ np.asarray(point, dtype=np.float64) + self.position

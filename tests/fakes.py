@@ -64,8 +64,8 @@ class FakeTask:
     estimate_size: int = 6
     target: Pose = TOOL_DOWN
 
-    def arrange(self, generator: np.random.Generator) -> Pose:
-        draw = generator.uniform(-1.0, 1.0, 6)
+    def arrange(self, seed: int) -> Pose:
+        draw = np.random.default_rng(seed).uniform(-1.0, 1.0, 6)
         self.target = self.base @ TOOL_DOWN
         return self.target @ Pose.from_rotation_vector(0.05 * draw[3:], 0.02 * draw[:3])
 
@@ -79,15 +79,11 @@ class FakeTask:
 class PlaceReset:
     """Puts a `NotedArm` at the start pose."""
 
-    def __init__(self) -> None:
-        self.calls: list[str] = []
+    def __init__(self, scene: FakeTask) -> None:
+        self._scene = scene
 
-    def retreat(self, robot: Robot, clock: Clock, safety: object) -> None:
-        self.calls.append("retreat")
-
-    def approach(self, robot: Robot, clock: Clock, safety: object, start_pose: Pose) -> None:
-        self.calls.append("approach")
-        robot.arm.place(start_pose)
+    def run(self, robot: Robot, clock: Clock, safety: object, seed: int) -> None:
+        robot.arm.place(self._scene.arrange(seed))
 
 
 @dataclass(frozen=True)
@@ -150,7 +146,7 @@ def make_cell(
     """A fake environment; `acts` connect a teleop device, `episode` overrides EpisodeConfig."""
     clock = FakeClock(1_000_000_000)
     task = FakeTask(base or Pose())
-    arm, gripper, reset = NotedArm(clock, task.base @ TOOL_DOWN, share), NotedGripper(), PlaceReset()
+    arm, gripper, reset = NotedArm(clock, task.base @ TOOL_DOWN, share), NotedGripper(), PlaceReset(task)
     teleop = None if acts is None else TimedTeleop(clock, acts)
     given: Teleop | None = teleop
     cameras = {"wrist": FakeCamera(clock, 8, 10)} if has_camera else {}

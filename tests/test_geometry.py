@@ -360,3 +360,14 @@ def test_is_close_weighs_position_and_angle_apart():
 
 def test_nothing_is_close_to_a_pose_that_is_not_finite():
     assert not Pose().is_close(Pose(np.array([np.nan, 0.0, 0.0])), 1.0, 1.0)
+
+
+def test_half_way_is_half_the_line_and_half_the_turn():
+    start = Pose.from_rotation_vector([0.3, 0.0, 0.0], [1.0, 0.0, 0.0])
+    goal = start @ Pose.from_rotation_vector([0.0, 0.0, 0.8])
+    goal = Pose([3.0, 2.0, 0.0], goal.quaternion)
+    half = start.interpolate(goal, 0.5)
+    np.testing.assert_allclose(half.position, [2.0, 1.0, 0.0])
+    np.testing.assert_allclose((start.inverse() @ half).rotation_vector, [0.0, 0.0, 0.4], atol=1e-12)
+    assert start.interpolate(goal, 0.0).is_close(start)
+    assert start.interpolate(goal, 1.0).is_close(goal)

@@ -56,6 +56,8 @@ class SafetyFilter:
         self.limits = limits
         self._period_s = period_s
         self._last: RobotCommand | None = None
+        self._origin = Pose()  # where the equilibrium pose was when the last command was sent, and when that was
+        self._sent_ns = 0
 
     def reset(self) -> None:
         """Forget the last command: an episode, or a new motion, starts."""
@@ -77,11 +79,11 @@ class SafetyFilter:
         else:
             pose, width_m = command.pose, command.width_m
             pose = self._limit_step(pose, state.tcp_pose, corrections)
-            pose = self._limit_speed(pose, state.tcp_pose, command.stamp_ns, corrections)
+            pose = self._limit_speed(pose, state.tcp_pose, command.stamp_ns, now_ns, corrections)
             pose = self._limit_tilt(pose, corrections)
             pose = self._limit_box(pose, corrections)
         filtered = RobotCommand(pose, command.stamp_ns, width_m)
-        self._last = filtered
+        self._origin, self._sent_ns, self._last = self._find_target(state.tcp_pose, now_ns), now_ns, filtered
         return FilteredCommand(filtered, tuple(corrections))
 
     def _find_reason_to_hold(self, command: RobotCommand, state: ArmState, now_ns: int) -> Correction | None:
@@ -121,20 +123,31 @@ class SafetyFilter:
             pose, measured, self.limits.max_step_m, self.limits.max_step_rad, Reason.STEP, corrections
         )
 
-    def _limit_speed(self, pose: Pose, measured: Pose, stamp_ns: int, corrections: list[Correction]) -> Pose:
-        elapsed_s, origin = self._period_s, measured  # without a command yet, the arm rests where it is
-        if self._last is not None:
-            # A refined command of the same period has the same stamp; it gets the whole period's allowance.
-            elapsed_s = max((stamp_ns - self._last.stamp_ns) / NS_PER_S, self._period_s)
-            origin = self._last.pose
+    def _limit_speed(
+        self, pose: Pose, measured: Pose, stamp_ns: int, now_ns: int, corrections: list[Correction]
+    ) -> Pose:
+        """Stay within what the target can still reach until the command's period ends, from where it is now."""
+        remaining_s = self._period_s - max(now_ns - stamp_ns, 0) / NS_PER_S
+        if remaining_s <= 0.0:  # late, but not stale: the arm takes it as a jump, and its law slews there
+            remaining_s = self._period_s
         return _limit_distance(
             pose,
-            origin,
-            self.limits.max_speed_m_s * elapsed_s,
-            self.limits.max_speed_rad_s * elapsed_s,
+            self._find_target(measured, now_ns),
+            self.limits.max_speed_m_s * remaining_s,
+            self.limits.max_speed_rad_s * remaining_s,
             Reason.SPEED,
             corrections,
         )
+
+    def _find_target(self, measured: Pose, now_ns: int) -> Pose:
+        """Where the equilibrium pose is on its way to the last command; without one, where the arm is."""
+        if self._last is None:
+            return measured
+        start_ns, end_ns = self._sent_ns, self._last.stamp_ns + round(self._period_s * NS_PER_S)
+        if now_ns >= end_ns or end_ns <= start_ns:
+            return self._last.pose
+        share = (now_ns - start_ns) / (end_ns - start_ns)
+        return self._origin.interpolate(self._last.pose, share)
 
     def _limit_tilt(self, pose: Pose, corrections: list[Correction]) -> Pose:
         wanted = np.asarray(self.limits.tool_axis_base)

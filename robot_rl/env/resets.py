@@ -9,21 +9,31 @@ import numpy as np
 
 from robot_rl.clock import Clock, to_ns
 from robot_rl.control.safety import SafetyFilter
-from robot_rl.geometry import Pose, quaternion_exp, quaternion_multiply
+from robot_rl.geometry import Pose
 from robot_rl.robot.protocols import Arm
 from robot_rl.robot.robot import Robot
 from robot_rl.types import RobotCommand
 
 
-class Reset(Protocol):
-    """Two moves, between which the scene is arranged anew. Every command passes through the safety filter."""
+class Scene(Protocol):
+    """What is around the robot, which a person, a script or a simulator arranges."""
 
-    def retreat(self, robot: Robot, clock: Clock, safety: SafetyFilter) -> None:
-        """Get clear of the scene."""
+    def arrange(self, seed: int) -> Pose:
+        """Arrange the scene of the next episode, the robot being clear of it; return the start pose T_base_tcp."""
         ...
 
-    def approach(self, robot: Robot, clock: Clock, safety: SafetyFilter, start_pose: Pose) -> None:
-        """Stand still at `start_pose` (T_base_tcp)."""
+
+class Reset(Protocol):
+    """Brings robot and scene to the start of an episode."""
+
+    def run(self, robot: Robot, clock: Clock, safety: SafetyFilter, seed: int) -> None:
+        """Get clear of the scene, have it arranged from `seed`, and stand still where the episode starts.
+
+        Every command passes through the safety filter.
+
+        Raises:
+            StoppedError: the arm stopped on the way.
+        """
         ...
 
 
@@ -32,6 +42,7 @@ class ScriptedReset:
     """Pull back along the tool's axis, move to the start in a straight line, wait: the way a real robot does it.
 
     Attributes:
+        scene: arranged in between.
         lift_m: how far to pull back from where the episode ended.
         speed_m_s, speed_rad_s: of the moves.
         settle_s: rest at the end.
@@ -40,6 +51,7 @@ class ScriptedReset:
         period_s: time between two commands.
     """
 
+    scene: Scene
     lift_m: float = 0.1
     speed_m_s: float = 0.2
     speed_rad_s: float = 1.0
@@ -47,6 +59,11 @@ class ScriptedReset:
     preset: str = "precision"
     start_width_m: float | None = None
     period_s: float = 0.1
+
+    def run(self, robot: Robot, clock: Clock, safety: SafetyFilter, seed: int) -> None:
+        """Pull back, have the scene arranged, move to the start."""
+        self.retreat(robot, clock, safety)
+        self.approach(robot, clock, safety, self.scene.arrange(seed))
 
     def retreat(self, robot: Robot, clock: Clock, safety: SafetyFilter) -> None:
         """Pull back by `lift_m`, opening the gripper first when the task starts with it open."""
@@ -75,11 +92,7 @@ class ScriptedReset:
         )
         steps = max(1, int(np.ceil(duration_s / self.period_s)))
         for step in range(1, steps + 1):
-            share = step / steps
-            waypoint = Pose(
-                start.position + share * (goal.position - start.position),
-                quaternion_multiply(start.quaternion, quaternion_exp(share * rotation_vector)),
-            )
+            waypoint = start.interpolate(goal, step / steps)
             now_ns = clock.now_ns()
             command = safety.filter(RobotCommand(waypoint, now_ns), arm.state(), now_ns).command
             arm.set_equilibrium_pose(command.pose, now_ns)

@@ -42,6 +42,18 @@ from robot_rl.types import (
 )
 
 
+def make_safety_filter(config: EpisodeConfig) -> SafetyFilter:
+    """The filter of everything that is commanded while a task runs."""
+    limits = SafetyLimits(
+        box_lower_m=config.box_lower_m,
+        box_upper_m=config.box_upper_m,
+        max_tilt_rad=config.max_tilt_rad,
+        max_force_n=config.max_force_n,
+        max_command_age_s=1.0 / config.rate_hz + 0.1,  # a takeover refines the command until its period ends
+    )
+    return SafetyFilter(limits, 1.0 / config.rate_hz)
+
+
 class RobotEnv:
     """A robot, a task and perhaps a person, as an episodic environment."""
 
@@ -64,14 +76,7 @@ class RobotEnv:
             config.action_frame,
             config.action_reference,
         )
-        limits = SafetyLimits(
-            box_lower_m=config.box_lower_m,
-            box_upper_m=config.box_upper_m,
-            max_tilt_rad=config.max_tilt_rad,
-            max_force_n=config.max_force_n,
-            max_command_age_s=1.0 / config.rate_hz + 0.1,  # a takeover refines the command until its period ends
-        )
-        self._safety = SafetyFilter(limits, 1.0 / config.rate_hz)
+        self._safety = make_safety_filter(config)
         self._takeover = Takeover(teleop, clock, config.takeover_dead_band, config.takeover_hold_s)
         self._ticks = max(1, round(config.teleop_rate_hz / config.rate_hz)) if teleop else 1
         self._generator = np.random.default_rng()
@@ -108,9 +113,7 @@ class RobotEnv:
             self._generator = np.random.default_rng(seed)
         self._reading = None  # should the reset fail, there is no episode
         self._check_not_stopped(self.robot.arm.state())
-        self._reset_procedure.retreat(self.robot, self.clock, self._safety)
-        start_pose = self.task.arrange(self._generator)
-        self._reset_procedure.approach(self.robot, self.clock, self._safety, start_pose)
+        self._reset_procedure.run(self.robot, self.clock, self._safety, int(self._generator.integers(2**63)))
         self.robot.arm.set_impedance(self.config.impedance)
         self._takeover.reset(int(self._generator.integers(2**31)))
         self._safety.reset()

@@ -9,7 +9,7 @@ import numpy as np
 
 from robot_rl.control.action_map import ActionFrame, ActionReference
 from robot_rl.errors import ConfigError
-from robot_rl.geometry import Array, Pose
+from robot_rl.geometry import Array
 from robot_rl.robot.robot import RobotReading
 from robot_rl.types import Outcome
 
@@ -25,10 +25,6 @@ class Task(Protocol):
     @property
     def estimate_size(self) -> int:
         """Number of values of the task estimate."""
-        ...
-
-    def arrange(self, generator: np.random.Generator) -> Pose:
-        """Arrange the scene of the next episode, the robot being clear of it; return the start pose T_base_tcp."""
         ...
 
     def estimate(self, reading: RobotReading) -> Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from robot_rl.env.observation import make_observation_spec
 from robot_rl.env.resets import Reset, ScriptedReset
 from robot_rl.env.robot_env import RobotEnv
 from robot_rl.robot.protocols import Teleop
@@ -19,6 +20,9 @@ from robot_rl.sim.tasks.task import SimTask, View
 from robot_rl.sim.teleport import TeleportReset
 from robot_rl.sim.visuals import use_visual_meshes
 from robot_rl.sim.workcell import make_workcell_spec
+from robot_rl.specs import EnvironmentSpec
+
+_ARM_ELEMENTS = 6  # of an action: translation and rotation; a gripper adds one
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,8 @@ class SimWorkcell:
     env: RobotEnv
     simulation: Simulation
     task: SimTask
+    reset: Reset
+    teleop: Teleop | None
 
     def make_camera(self, name: str, height: int, width: int) -> SimCamera:
         """One more camera, for watching: it is no part of the observation."""
@@ -56,17 +62,32 @@ def make_sim_workcell(config: EnvConfig) -> SimWorkcell:
     )
     reset: Reset
     if config.robot.reset == "teleport":
-        reset = TeleportReset(simulation, task.grasp_width_m)
+        reset = TeleportReset(simulation, task, task.grasp_width_m)
     else:
-        reset = ScriptedReset(start_width_m=task.grasp_width_m if config.task.episode.has_gripper else None)
+        reset = ScriptedReset(task, start_width_m=task.grasp_width_m if config.task.episode.has_gripper else None)
     teleop = _make_teleop(config.teleop, task, config)
     env = RobotEnv(robot, task, reset, SimClock(simulation), config.task.episode, teleop)
-    return SimWorkcell(env, simulation, task)
+    return SimWorkcell(env, simulation, task, reset, teleop)
 
 
 def make_env(config: EnvConfig) -> RobotEnv:
     """The environment of a configuration."""
     return make_sim_workcell(config).env
+
+
+def make_spec(config: EnvConfig) -> EnvironmentSpec:
+    """The spec of a configuration's environment, which is not built for it.
+
+    Raises:
+        UnknownNameError: no such task.
+    """
+    episode, size = config.task.episode, config.robot.image_size
+    task = make_task(config.task.name, config.task.scene)
+    images = dict.fromkeys(config.robot.cameras, (size, size))
+    action_size = _ARM_ELEMENTS + episode.has_gripper
+    return EnvironmentSpec(
+        make_observation_spec(task.estimate_size, images), action_size, episode.step_limit, episode.rate_hz
+    )
 
 
 def _make_teleop(teleop: TeleopConfig, task: SimTask, config: EnvConfig) -> Teleop | None:

@@ -9,6 +9,7 @@ from robot_rl.agents.agent import AgentConfig
 from robot_rl.data.replay import ReplayConfig
 from robot_rl.env.task import EpisodeConfig
 from robot_rl.errors import ConfigError
+from robot_rl.runtime.channel import DEFAULT_ADDRESS
 from robot_rl.sim.human import HumanConfig
 from robot_rl.sim.tasks.scene import SceneConfig
 
@@ -68,12 +69,45 @@ class TeleopConfig:
 
 
 @dataclass(frozen=True)
+class GraphConfig:
+    """How the nodes of a graph go together.
+
+    Attributes:
+        mode: "lock_step" (simulation: time passes when the actor has made up its mind) or "real_time".
+        lease_s: the arm is stopped when whoever commands it has not been heard for so long [s].
+        patience_s: a node that has not answered for so long counts as dead [s].
+    """
+
+    mode: Literal["lock_step", "real_time"] = "lock_step"
+    lease_s: float = 2.0
+    patience_s: float = 20.0
+
+    def __post_init__(self) -> None:
+        for name in ("lease_s", "patience_s"):
+            if not getattr(self, name) > 0.0:
+                raise ConfigError(f"graph.{name} must be positive, got {getattr(self, name)} s.")
+
+    @property
+    def is_lock_step(self) -> bool:
+        """Whether time waits for the actor."""
+        return self.mode == "lock_step"
+
+
+@dataclass(frozen=True)
 class EnvConfig:
-    """An environment: robot, task and person."""
+    """An environment: robot, task and person.
+
+    Attributes:
+        robot: which robot.
+        task: which task.
+        teleop: who may correct the robot.
+        graph: how nodes go together, where these are processes of their own.
+    """
 
     robot: RobotConfig = field(default_factory=RobotConfig)
     task: TaskConfig = field(default_factory=TaskConfig)
     teleop: TeleopConfig = field(default_factory=TeleopConfig)
+    graph: GraphConfig = field(default_factory=GraphConfig)
 
 
 @dataclass(frozen=True)
@@ -119,6 +153,33 @@ class RecordConfig(EnvConfig):
 
 
 @dataclass(frozen=True)
+class ChannelConfig:
+    """How an actor and a learner in processes of their own are joined.
+
+    Attributes:
+        address: of the learner, tcp://HOST:PORT; it binds it, actors connect to it.
+        is_synchronous: whether an actor waits for the learner after each time step. Then a run is the same for the
+            same seed, as in one process; without it a real robot waits for nobody.
+        keys: folder of CURVE certificates, needed where HOST is not this machine: the learner reads learner.key_secret
+            and admits whose public NAME.key lies beside it; an actor reads actor.key_secret and learner.key.
+        actor: number of this actor among those of the learner, each of which needs another.
+        patience_s: a learner whose run is over waits so long for an actor that has fallen silent [s].
+    """
+
+    address: str = DEFAULT_ADDRESS
+    is_synchronous: bool = True
+    keys: str | None = None
+    actor: int = 0
+    patience_s: float = 30.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.actor < 2**30:
+            raise ConfigError(f"channel.actor must be a whole number from 0 to 2^30 - 1, got {self.actor}.")
+        if not self.patience_s > 0.0:
+            raise ConfigError(f"channel.patience_s must be positive, got {self.patience_s} s.")
+
+
+@dataclass(frozen=True)
 class TrainConfig(EnvConfig):
     """A training run.
 
@@ -138,6 +199,7 @@ class TrainConfig(EnvConfig):
         final_episodes: of the evaluation at the end.
         device: "cpu", "cuda", or "auto", a GPU where there is one.
         threads: that one update may use; more than one makes its duration less even.
+        channel: between `robot-rl learner` and its actors; `robot-rl train` needs none.
     """
 
     agent: AgentConfig = field(default_factory=AgentConfig)
@@ -156,6 +218,7 @@ class TrainConfig(EnvConfig):
     final_episodes: int = 100
     device: str = "auto"
     threads: int = 1
+    channel: ChannelConfig = field(default_factory=ChannelConfig)
 
     def __post_init__(self) -> None:
         for name in ("publish_every_steps", "checkpoint_every_steps", "log_every_steps", "threads"):

@@ -65,6 +65,8 @@ class Simulation:
         self.peak_force = np.zeros(1)
         self.law_status = 0
         self._tick_count = 0
+        self.start_ns = 0
+        """Moment of the first tick: 0, or where on another clock the simulated time began."""
         self._bind()
         self.place_robot(franka.HOME_JOINTS, franka.MAX_GRIPPER_WIDTH_M)
 
@@ -98,7 +100,7 @@ class Simulation:
 
     def now_ns(self) -> int:
         """Simulated time [ns]."""
-        return self._tick_count * TICK_NS
+        return self.start_ns + self._tick_count * TICK_NS
 
     def advance_to_ns(self, stamp_ns: int) -> None:
         """Let time pass until `stamp_ns`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from robot_rl.clock import Clock
 from robot_rl.geometry import Pose
 from robot_rl.robot.robot import Robot
@@ -9,19 +11,27 @@ from robot_rl.sim.kinematics import solve_joints
 from robot_rl.sim.simulation import Simulation
 
 
-class TeleportReset:
-    """Puts the simulated robot at the start pose at rest; no simulated time passes."""
+class Scene(Protocol):
+    """What a task is to a reset."""
 
-    def __init__(self, simulation: Simulation, start_width_m: float) -> None:
-        self._simulation = simulation
+    def arrange(self, seed: int) -> Pose:
+        """Arrange the scene; return the start pose T_base_tcp."""
+        ...
+
+
+class TeleportReset:
+    """Puts the simulated robot at the start pose at rest.
+
+    One tick passes, so that nothing that was measured before can be taken for the present.
+    """
+
+    def __init__(self, simulation: Simulation, scene: Scene, start_width_m: float) -> None:
+        self._simulation, self._scene = simulation, scene
         self._start_width_m = start_width_m
 
-    def retreat(self, robot: Robot, clock: Clock, safety: object) -> None:
-        """Nothing to do: objects do not mind where the robot was."""
-        del robot, clock, safety
-
-    def approach(self, robot: Robot, clock: Clock, safety: object, start_pose: Pose) -> None:
-        """Stand at `start_pose` (T_base_tcp)."""
-        del robot, clock, safety
-        joints = solve_joints(self._simulation.model, start_pose)
+    def run(self, robot: Robot, clock: Clock, safety: object, seed: int) -> None:
+        """Have the scene arranged, and stand where the episode starts."""
+        del robot, clock, safety  # nothing is commanded: objects do not mind where the robot was
+        joints = solve_joints(self._simulation.model, self._scene.arrange(seed))
         self._simulation.place_robot(joints, self._start_width_m)
+        self._simulation.advance(1)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from robot_rl.clock import to_ns
 from robot_rl.control.presets import preset
 from robot_rl.control.safety import SafetyFilter, SafetyLimits
 from robot_rl.errors import DeviceError
@@ -85,12 +86,30 @@ def test_a_fast_command_is_slowed_down():
     np.testing.assert_allclose(filtered.command.pose.position - DOWN.position, [0.01, 0.0, 0.0], atol=1e-12)
 
 
-def test_a_long_time_since_the_last_command_allows_a_long_way():
+def test_a_long_silence_allows_no_more_than_a_period():
+    """The arm has one period for a command, however long it waited for it."""
     safety = make_filter(max_speed_m_s=0.1)
     run(safety, DOWN)
     later = NOW_NS + 5 * PERIOD_NS
-    goal = Pose(DOWN.position + [0.04, 0.0, 0.0], DOWN.quaternion)
-    assert run(safety, goal, make_state(stamp_ns=later), later).corrections == ()
+    filtered = run(safety, far(0.04), make_state(stamp_ns=later), later)
+    np.testing.assert_allclose(filtered.command.pose.position, far(0.01).position, atol=1e-12)
+
+
+def test_a_refined_command_goes_from_where_the_target_is_as_far_as_time_is_left():
+    """0.1 m/s: after 40 of 100 ms the target is 4 of 10 mm on its way, and 6 mm can still be gone."""
+    safety = make_filter(max_speed_m_s=0.1)
+    run(safety, DOWN)
+    start = NOW_NS + PERIOD_NS
+    run(safety, far(0.01), make_state(stamp_ns=start), start)
+    now = start + to_ns(0.04)
+    back = safety.filter(RobotCommand(DOWN, start), make_state(stamp_ns=now), now)
+    assert back.corrections == (), "4 mm are left of 6"
+    safety = make_filter(max_speed_m_s=0.1)
+    run(safety, DOWN)
+    run(safety, far(0.01), make_state(stamp_ns=start), start)
+    beyond = safety.filter(RobotCommand(far(-0.01), start), make_state(stamp_ns=now), now)
+    assert reasons(beyond) == [Reason.SPEED]
+    np.testing.assert_allclose(beyond.command.pose.position, far(-0.002).position, atol=1e-12)
 
 
 def test_after_a_reset_the_speed_counts_from_where_the_arm_is():

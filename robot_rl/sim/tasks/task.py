@@ -87,9 +87,9 @@ class SimTask(ABC):
     def nominal_target(self) -> Array:
         """Where the target is on average, base frame [m]. Shape (3,)."""
 
-    def arrange(self, generator: np.random.Generator) -> Pose:
+    def arrange(self, seed: int) -> Pose:
         """Draw a new scene, put everything in its place, and return where the tool shall start (T_base_tcp)."""
-        config = self.config
+        config, generator = self.config, np.random.default_rng(seed)
         offset = np.append(generator.uniform(-1, 1, 2) * config.target_position_range_m, 0.0)
         yaw = generator.uniform(-1, 1) * config.target_yaw_range_rad
         # Yaw about the base's z is a turn of -yaw about the target's own z, which points down.
