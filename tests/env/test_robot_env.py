@@ -1,5 +1,7 @@
 """The environment with fakes: what is stored is what was executed, whoever asked for it."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
