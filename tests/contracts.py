@@ -31,7 +31,8 @@ from robot_rl.errors import (
 )
 from robot_rl.geometry import Array, Pose
 from robot_rl.robot.protocols import Arm, Camera, Gripper, Teleop
-from robot_rl.runtime.channel import ActorChannel, LearnerChannel, Weights
+from robot_rl.runtime.channel import ActorChannel, LearnerChannel, Progress
+from robot_rl.runtime.weights import Weights
 from robot_rl.specs import ArraySpec, EnvironmentSpec, ObservationSpec
 from robot_rl.types import (
     ArmState,
@@ -761,6 +762,65 @@ class ChannelContract:
             learner.publish(Weights(5, {"phase": np.zeros(2, np.complex64)}))
         learner.publish(Weights(5, {}))
 
+    def test_an_actor_can_wait_until_its_records_are_taken_in_and_has_the_weights_of_then(self, ends):
+        actor, learner = ends
+        assert not actor.wait_taken(0.05), "no weights, no announcement"
+        learner.publish(Weights(0, {}))
+        assert not actor.wait_taken(0.05), "the learner has not said where the run is"
+        assert actor.progress is None
+        learner.announce(7, {0: 3})
+        assert actor.wait_taken(5.0)
+        assert actor.progress == Progress(7, 3)
+        for step in range(3):
+            actor.send(make_record(2, step))
+            assert not actor.wait_taken(0.02)
+            self.collect(learner, 1)
+            assert not actor.wait_taken(0.02), "drained is not announced"
+            learner.publish(Weights(step + 1, {"a": np.full(3, step, np.float32)}))
+            learner.announce(8 + step, {0: 3})
+            assert actor.wait_taken(5.0)
+            weights = actor.latest()
+            assert (weights.version, weights.tensors["a"].tolist()) == (step + 1, [step] * 3)
+            assert actor.progress == Progress(8 + step, 3)
+        actor.send(make_record(2, 3))
+        self.collect(learner, 1)
+        learner.announce(11, {0: 3}, is_over=True)
+        assert actor.wait_taken(5.0)
+        assert actor.latest() is None, "none are new"
+        assert actor.progress == Progress(11, 3, is_over=True)
+
+    def test_what_was_sent_after_the_last_announcement_is_not_taken_in(self, ends):
+        actor, learner = ends
+        learner.publish(Weights(0, {}))
+        actor.send(make_record(0, 0))
+        self.collect(learner, 1)
+        actor.send(make_record(0, 1))
+        until(lambda: learner.wait(0.0))
+        learner.announce(0, {})
+        assert not actor.wait_taken(0.05)
+
+    def test_the_learner_can_wait_for_records(self, ends):
+        actor, learner = ends
+        assert not learner.wait(0.02)
+        actor.send(make_record(0, 0))
+        assert learner.wait(5.0)
+        assert len(learner.drain()) == 1
+        assert not learner.wait(0.02)
+
+    def test_the_learner_knows_who_is_there_and_who_has_finished(self, ends):
+        actor, learner = ends
+        assert learner.count_actors(5.0) == 1
+        assert learner.finished_actors == 0
+        actor.close(has_finished=True)
+        until(lambda: learner.count_actors(5.0) == 0)
+        assert learner.finished_actors == 1
+
+    def test_who_leaves_early_has_not_finished(self, ends):
+        actor, learner = ends
+        actor.close()
+        until(lambda: learner.count_actors(5.0) == 0)
+        assert learner.finished_actors == 0
+
     def test_the_actor_sees_when_the_learner_is_gone(self, ends):
         actor, learner = ends
         assert actor.is_connected
@@ -775,10 +835,12 @@ class ChannelContract:
             end.close()
             end.close()
         assert not actor.is_connected
-        for verb in (lambda: actor.send(make_record(0, 0)), actor.latest, lambda: actor.flush(0.1)):
+        waits = (lambda: actor.flush(0.1), lambda: actor.wait_taken(0.1))
+        for verb in (lambda: actor.send(make_record(0, 0)), actor.latest, *waits):
             with pytest.raises(ChannelError, match="closed"):
                 verb()
-        for verb in (learner.drain, learner.acknowledge, lambda: learner.publish(Weights(0, {}))):
+        offers = (lambda: learner.publish(Weights(0, {})), lambda: learner.announce(0, {}), lambda: learner.wait(0.1))
+        for verb in (learner.drain, learner.acknowledge, *offers):
             with pytest.raises(ChannelError, match="closed"):
                 verb()
 

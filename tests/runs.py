@@ -67,6 +67,13 @@ def make_fake_env(config: EnvConfig) -> RobotEnv:
     return make_people_cell(config.teleop.kind).env
 
 
+def use_fake_envs(monkeypatch: Any, make: Callable[[EnvConfig], RobotEnv] = make_fake_env) -> None:
+    """Let every part of a run build its environments with `make`."""
+    for module in ("training", "demonstrations", "actor_command"):
+        monkeypatch.setattr(f"robot_rl.runtime.{module}.make_env", make)
+    monkeypatch.setattr("robot_rl.runtime.learner_command.make_spec", lambda config: make(config).spec)
+
+
 def make_learner(
     env: RobotEnv,
     channel: LearnerChannel,

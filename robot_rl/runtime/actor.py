@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 
 from robot_rl.env.robot_env import RobotEnv
+from robot_rl.robot.robot import Robot
 from robot_rl.runtime.channel import ActorChannel
-from robot_rl.runtime.evaluation import EpisodeResult
+from robot_rl.runtime.evaluation import EpisodeResult, EpisodeTally
+from robot_rl.runtime.mailbox import EPISODES_PER_ACTOR
 from robot_rl.runtime.observers import Observer
 from robot_rl.runtime.policy_runner import PolicyRunner
-from robot_rl.types import Reason, Source, StepRecord, TimeStep
+from robot_rl.types import Reason, StepRecord, TimeStep
 
-EPISODES_PER_ACTOR = 2**32
-"""An episode's number holds its actor's in the upper 32 bits."""
+
+@contextmanager
+def stopping(robot: Robot, what: str = "the actor") -> Iterator[None]:
+    """Stop the robot at the end of the context, however it ends: nobody will command it any more.
+
+    Args:
+        robot: to be stopped.
+        what: ends, for the reason.
+    """
+    reason = f"{what} has ended"
+    try:
+        yield
+    except BaseException as error:
+        reason = f"{what} was cut short by {error!r}"
+        raise
+    finally:
+        robot.stop(Reason.REQUESTED, reason)
 
 
 def run_actor(
@@ -39,19 +57,27 @@ def run_actor(
         pace: called after each time step was sent; may wait for the learner.
         is_finished: asked before each episode.
     """
+    with stopping(env.robot):
+        run_episodes(env, runner, channel, seed, first_episode, observers, pace, is_finished)
+
+
+def run_episodes(
+    env: RobotEnv,
+    runner: PolicyRunner,
+    channel: ActorChannel,
+    seed: int,
+    first_episode: int,
+    observers: Sequence[Observer],
+    pace: Callable[[], None],
+    is_finished: Callable[[], bool],
+) -> None:
+    """As `run_actor`, for who goes on with the robot afterwards: it is not stopped."""
     episode = first_episode
-    reason = "the actor has ended"
-    try:
-        while not is_finished():
-            result = _run_episode(env, runner, channel, episode, to_episode_seed(seed, episode), observers, pace)
-            for observer in observers:
-                observer.on_episode_end(result)
-            episode += 1
-    except BaseException as error:
-        reason = f"the actor was cut short by {error!r}"
-        raise
-    finally:
-        env.robot.stop(Reason.REQUESTED, reason)
+    while not is_finished():
+        result = _run_episode(env, runner, channel, episode, to_episode_seed(seed, episode), observers, pace)
+        for observer in observers:
+            observer.on_episode_end(result)
+        episode += 1
 
 
 def to_episode_seed(seed: int, episode: int) -> int:
@@ -68,9 +94,10 @@ def _run_episode(
     observers: Sequence[Observer],
     pace: Callable[[], None],
 ) -> EpisodeResult:
-    step = human_steps = 0
+    step, tally = 0, EpisodeTally()
 
     def note(time_step: TimeStep) -> None:
+        tally.note(time_step)
         is_success = time_step.is_last and env.outcome.is_success
         version = -1 if time_step.is_first else runner.version  # nobody acted before the first
         channel.send(StepRecord(time_step, episode, step, version, is_success))
@@ -82,13 +109,15 @@ def _run_episode(
     time_step = env.reset(seed)
     note(time_step)
     while not time_step.is_last:
-        weights = channel.latest()
-        if weights is not None:
-            runner.load(weights.version, weights.tensors)
+        load_newest(runner, channel)
         time_step = env.step(runner(time_step.observation))
         step += 1
-        human_steps += time_step.source is Source.HUMAN
         note(time_step)
-    return EpisodeResult(
-        episode % EPISODES_PER_ACTOR, env.outcome.is_success, step, human_steps, step / env.config.rate_hz
-    )
+    return tally.to_result(episode % EPISODES_PER_ACTOR, env)
+
+
+def load_newest(runner: PolicyRunner, channel: ActorChannel) -> None:
+    """Let the policy take over the newest weights, if there are newer ones than it has."""
+    weights = channel.latest()
+    if weights is not None:
+        runner.load(weights.version, weights.tensors)

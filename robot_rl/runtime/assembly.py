@@ -53,6 +53,7 @@ def make_sim_workcell(config: EnvConfig) -> SimWorkcell:
     task.add_to(spec)
     simulation = Simulation(spec, config.task.episode.impedance)
     task.attach(simulation)
+    task.arrange(seed=0)  # there is something to see and to judge before the first episode
     simulation.place_robot(franka.HOME_JOINTS, task.grasp_width_m)  # the fingers on the part that is in the hand
     size = config.robot.image_size
     robot = Robot(

@@ -9,41 +9,37 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
 
-from robot_rl.errors import ChannelError, WireError
+from robot_rl.errors import ChannelError
 from robot_rl.runtime.mailbox import CAPACITY, Outbox, to_new_count, warn_of_loss
+from robot_rl.runtime.weights import Weights, check_weights
 from robot_rl.specs import ArraySpec, EnvironmentSpec
 from robot_rl.types import StepRecord
 
-DTYPES = frozenset(("|b1", "|u1", "|i1", "<u2", "<i2", "<u4", "<i4", "<u8", "<i8", "<f2", "<f4", "<f8"))
-"""What arrays that travel may hold, as numpy writes it."""
+DEFAULT_ADDRESS = "tcp://127.0.0.1:5555"
 
 
-def check_dtype(name: str, dtype: str) -> None:
-    """Raise WireError unless an array of this dtype may travel."""
-    if dtype not in DTYPES:
-        raise WireError(f"{name[:50]} must have one of the dtypes {sorted(DTYPES)}, got {dtype[:20]!r}.")
+@dataclass(frozen=True)
+class Progress:
+    """How far a run has come, as its learner tells an actor.
 
+    Attributes:
+        steps: environment steps that were taken in, of all actors.
+        next_episode: number of the actor's first episode that is free.
+        is_over: whether the run has all its steps, and the newest weights are what came of them.
+    """
 
-@dataclass(frozen=True, eq=False)
-class Weights:
-    """The tensors of a policy, by name, and their version; versions of one learner increase from 0."""
-
-    version: int
-    tensors: Mapping[str, NDArray[Any]]
-
-    def copy(self) -> Weights:
-        """The same in memory of its own, so that an update in place cannot tear it."""
-        return Weights(self.version, {name: np.array(tensor, order="C") for name, tensor in self.tensors.items()})
+    steps: int
+    next_episode: int
+    is_over: bool = False
 
 
 @runtime_checkable
 class ActorChannel(Protocol):
-    """The actor's end. No method but `flush` and `close` waits for anything."""
+    """The actor's end. No method but `flush`, `wait_taken` and `close` waits for anything."""
 
     @property
     def acknowledged(self) -> int:
@@ -63,6 +59,11 @@ class ActorChannel(Protocol):
     @property
     def is_connected(self) -> bool:
         """Whether the learner was heard within the last two seconds."""
+        ...
+
+    @property
+    def progress(self) -> Progress | None:
+        """How far the run has come, as far as is known; None before the learner was heard."""
         ...
 
     def send(self, record: StepRecord) -> None:
@@ -86,14 +87,43 @@ class ActorChannel(Protocol):
         """
         ...
 
-    def close(self) -> None:
-        """Give up what is not acknowledged, with a warning in the log, and release everything."""
+    def wait_taken(self, timeout_s: float) -> bool:
+        """Wait until the learner has announced everything that was sent, and the weights it had by then are here.
+
+        Before anything was sent that means: until there are weights and an announcement. What `latest` returns next
+        are the newest that the learner had offered when it took in the newest record, so that an actor that waits
+        after each time step acts with weights that depend on no duration. Raises as `flush`.
+
+        Returns:
+            Whether that happened in time; a learner that died is waited for, and the one that takes its place.
+        """
+        ...
+
+    def close(self, *, has_finished: bool = False) -> None:
+        """Give up what is not acknowledged, with a warning in the log, say goodbye, and release everything.
+
+        Args:
+            has_finished: whether the run is over for this actor, its last evaluation included.
+        """
         ...
 
 
 @runtime_checkable
 class LearnerChannel(Protocol):
-    """The learner's end. No method but `close` waits for anything."""
+    """The learner's end. No method but `wait` and `close` waits for anything."""
+
+    @property
+    def finished_actors(self) -> int:
+        """How many actors have said goodbye because the run is over."""
+        ...
+
+    def count_actors(self, within_s: float) -> int:
+        """How many actors were heard within that time and have not said goodbye."""
+        ...
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until a record can be drained; whether that happened in time. ChannelError where closed."""
+        ...
 
     def drain(self) -> list[StepRecord]:
         """Everything that arrived since the last call, in order for each actor; ChannelError where closed."""
@@ -116,6 +146,16 @@ class LearnerChannel(Protocol):
         """
         ...
 
+    def announce(self, steps: int, next_episodes: Mapping[int, int], *, is_over: bool = False) -> None:
+        """Tell the actors that all that was drained is taken in, after what was published before.
+
+        Args:
+            steps: environment steps of the run.
+            next_episodes: number of an actor -> its first episode that is free; of others, their first.
+            is_over: whether the run has all its steps, and the newest weights are what came of them.
+        """
+        ...
+
     def close(self) -> None:
         """Release everything; actors keep what is not acknowledged for the next learner."""
         ...
@@ -130,22 +170,21 @@ def validate_record(record: StepRecord, spec: EnvironmentSpec) -> None:
         ArraySpec("base_action", (spec.action_size,), np.float32).validate(observation.base_action)
 
 
-def check_weights(weights: Weights, newest: int) -> None:
-    """Raise ChannelError unless the weights are newer than version `newest`, WireError where they cannot travel."""
-    if weights.version <= newest:
-        raise ChannelError(f"the version of published weights must be greater than {newest}, got {weights.version}.")
-    for name, tensor in weights.tensors.items():
-        check_dtype(name, tensor.dtype.str)
-
-
 class _Link:
     """What the two ends within a process share."""
 
     def __init__(self, spec: EnvironmentSpec, capacity: int) -> None:
-        self.spec, self.outbox, self.lock = spec, Outbox(capacity), threading.Lock()
+        self.spec, self.outbox = spec, Outbox(capacity)
         self.weights: Weights | None = None
         self.version = -1
+        self.taken = 0
+        self.changed = threading.Condition()
+        self.progress: Progress | None = None
         self.closed: set[str] = set()
+        self.finished_actors = 0
+
+    def is_taken(self) -> bool:
+        return self.progress is not None and self.version >= 0 and self.taken >= self.outbox.end
 
     def check(self, end: str) -> None:
         if end in self.closed:
@@ -174,14 +213,20 @@ class _LocalActor:
     def is_connected(self) -> bool:
         return not self._link.closed
 
+    @property
+    def progress(self) -> Progress | None:
+        return self._link.progress
+
     def send(self, record: StepRecord) -> None:
         self._link.check("actor")
         validate_record(record, self._link.spec)
         self._link.outbox.append(record)
+        with self._link.changed:
+            self._link.changed.notify_all()
 
     def latest(self) -> Weights | None:
         self._link.check("actor")
-        with self._link.lock:
+        with self._link.changed:
             weights, self._link.weights = self._link.weights, None
         return weights
 
@@ -189,9 +234,16 @@ class _LocalActor:
         self._link.check("actor")
         return self._link.outbox.wait(timeout_s)
 
-    def close(self) -> None:
+    def wait_taken(self, timeout_s: float) -> bool:
+        link = self._link
+        link.check("actor")
+        with link.changed:
+            return link.changed.wait_for(link.is_taken, timeout_s)
+
+    def close(self, *, has_finished: bool = False) -> None:
         if "actor" not in self._link.closed:
             self._link.closed.add("actor")
+            self._link.finished_actors += has_finished
             warn_of_loss(self.unacknowledged)
 
 
@@ -201,6 +253,18 @@ class _LocalLearner:
     def __init__(self, link: _Link) -> None:
         self._link = link
         self._drained = 0
+
+    @property
+    def finished_actors(self) -> int:
+        return self._link.finished_actors
+
+    def count_actors(self, within_s: float) -> int:  # noqa: ARG002  it is heard at every moment
+        return int("actor" not in self._link.closed)
+
+    def wait(self, timeout_s: float) -> bool:
+        self._link.check("learner")
+        with self._link.changed:
+            return self._link.changed.wait_for(lambda: self._link.outbox.end > self._drained, timeout_s)
 
     def drain(self) -> list[StepRecord]:
         self._link.check("learner")
@@ -216,8 +280,16 @@ class _LocalLearner:
         self._link.check("learner")
         check_weights(weights, self._link.version)
         copied = weights.copy()
-        with self._link.lock:
+        with self._link.changed:
             self._link.weights, self._link.version = copied, copied.version
+            self._link.changed.notify_all()
+
+    def announce(self, steps: int, next_episodes: Mapping[int, int], *, is_over: bool = False) -> None:
+        self._link.check("learner")
+        with self._link.changed:
+            self._link.progress = Progress(steps, next_episodes.get(0, 0), is_over)
+            self._link.taken = self._drained
+            self._link.changed.notify_all()
 
     def close(self) -> None:
         self._link.closed.add("learner")

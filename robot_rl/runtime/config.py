@@ -76,9 +76,11 @@ class GraphConfig:
         mode: "lock_step" (simulation: time passes when the actor has made up its mind) or "real_time".
         lease_s: the arm is stopped when whoever commands it has not been heard for so long [s].
         patience_s: a node that has not answered for so long counts as dead [s].
+        recovers: whether an actor that starts recovers a stopped arm; on a robot a person does that.
     """
 
     mode: Literal["lock_step", "real_time"] = "lock_step"
+    recovers: bool = True
     lease_s: float = 2.0
     patience_s: float = 20.0
 

@@ -11,7 +11,7 @@ from robot_rl.env.robot_env import RobotEnv
 from robot_rl.runtime.observers import Observer
 from robot_rl.runtime.policies import Policy
 from robot_rl.runtime.statistics import wilson_interval
-from robot_rl.types import Reason, Source
+from robot_rl.types import Reason, Source, TimeStep
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class EpisodeResult:
         steps: control steps.
         human_steps: those in which a person had the robot.
         duration_s: robot's time.
+        interventions: how often a person took the robot over.
     """
 
     index: int
@@ -29,6 +30,34 @@ class EpisodeResult:
     steps: int
     human_steps: int
     duration_s: float
+    interventions: int = 0
+
+
+class EpisodeTally:
+    """Counts what an `EpisodeResult` tells, time step by time step."""
+
+    def __init__(self) -> None:
+        self._steps = self._human_steps = self._interventions = 0
+        self._is_human = False
+
+    def note(self, time_step: TimeStep) -> None:
+        """The next time step, the first included."""
+        is_human = not time_step.is_first and time_step.source is Source.HUMAN
+        self._steps += not time_step.is_first
+        self._human_steps += is_human
+        self._interventions += is_human and not self._is_human
+        self._is_human = is_human
+
+    def to_result(self, index: int, env: RobotEnv) -> EpisodeResult:
+        """The result, where the episode of `env` has ended."""
+        return EpisodeResult(
+            index,
+            env.outcome.is_success,
+            self._steps,
+            self._human_steps,
+            self._steps / env.config.rate_hz,
+            self._interventions,
+        )
 
 
 @dataclass
@@ -105,14 +134,16 @@ def _run_episode(
     env: RobotEnv, policy: Policy, index: int, seed: int | None, observers: Sequence[Observer]
 ) -> EpisodeResult:
     policy.reset()
-    time_step = env.reset(seed=seed)
-    steps = human_steps = 0
-    for observer in observers:
-        observer.on_step(time_step)
-    while not time_step.is_last:
-        time_step = env.step(policy(time_step.observation))
-        steps += 1
-        human_steps += time_step.source is Source.HUMAN
+    tally = EpisodeTally()
+
+    def note(time_step: TimeStep) -> None:
+        tally.note(time_step)
         for observer in observers:
             observer.on_step(time_step)
-    return EpisodeResult(index, env.outcome.is_success, steps, human_steps, steps / env.config.rate_hz)
+
+    time_step = env.reset(seed=seed)
+    note(time_step)
+    while not time_step.is_last:
+        time_step = env.step(policy(time_step.observation))
+        note(time_step)
+    return tally.to_result(index, env)

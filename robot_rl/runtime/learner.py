@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -20,14 +19,16 @@ from robot_rl.agents.encoders.augmentation import encode_copies
 from robot_rl.data.replay import Replay, RingName
 from robot_rl.data.store_writer import StoreWriter
 from robot_rl.errors import DivergenceError, StoreError
+from robot_rl.runtime.allocator import keep_freed_memory
 from robot_rl.runtime.batches import BatchMaker
-from robot_rl.runtime.channel import LearnerChannel, Weights
+from robot_rl.runtime.channel import LearnerChannel
+from robot_rl.runtime.mailbox import EPISODES_PER_ACTOR
+from robot_rl.runtime.policy_runner import to_tensors
 from robot_rl.runtime.update_budget import UpdateBudget
+from robot_rl.runtime.weights import Weights
 from robot_rl.types import StepRecord
 
 _DISK_TIMEOUT_S = 30.0
-_KEPT_MEMORY = {-1: 256 << 20, -3: 32 << 20}
-"""mallopt's M_TRIM_THRESHOLD and M_MMAP_THRESHOLD -> bytes; the latter is the most that glibc accepts."""
 
 
 class Learner:
@@ -40,6 +41,9 @@ class Learner:
 
     Attributes:
         memory_lock: held by whoever reads or writes `replay` while another thread may.
+        version: of the weights that were offered last; -1 before the first.
+        ended_episodes: how many episodes of the run have ended since this learner was made.
+        drained: how many records have come since then, also those that came again.
     """
 
     def __init__(
@@ -51,6 +55,7 @@ class Learner:
         channel: LearnerChannel,
         store: StoreWriter | None = None,
         publish_every_steps: int = 10,
+        goal_steps: int | None = None,
     ) -> None:
         keep_freed_memory()
         self.agent, self.config, self.replay, self.batches = agent, config, replay, batches
@@ -60,12 +65,16 @@ class Learner:
         self.budget = UpdateBudget(config.utd, config.warmup_steps)
         self.version = -1
         self._publish_every_steps = publish_every_steps
-        self._published_at_step = 0
+        self._published_at_step, self._published_at_update = 0, -1
+        self._goal_steps = goal_steps
+        self._ingest_lock = threading.Lock()  # between what was drained and what is said about it
         self._unsafe: deque[int] = deque()  # rows of the store, of what was drained and is not on the disk yet
         self._safe_count = 0
         self._metrics: dict[str, list[torch.Tensor]] = {}
         self._is_fitted = False
         self._newest_steps: dict[int, int] = {}  # episode -> its newest step
+        self._next_episodes: dict[int, int] = {}  # actor -> its first episode that is free
+        self.ended_episodes = self.drained = 0
 
     def add(self, records: Iterable[StepRecord], ring: RingName) -> None:
         """Put experience from before into the memory."""
@@ -94,7 +103,12 @@ class Learner:
 
     def ingest(self) -> int:
         """Take in what arrived; return how many environment steps that were."""
+        with self._ingest_lock:
+            return self._ingest()
+
+    def _ingest(self) -> int:
         drained = self._channel.drain()
+        self.drained += len(drained)
         records = [record for record in drained if self._is_new(record)]
         if self._store is not None:
             for record in drained:  # one that came before is ignored there, and safe no later than its row
@@ -102,6 +116,7 @@ class Learner:
         self._acknowledge(len(drained))
         for record in records:
             self._remember(record, "online")
+            self.ended_episodes += record.time_step.is_last
         steps = sum(not record.time_step.is_first for record in records)
         self.budget.steps += steps
         return steps
@@ -111,7 +126,24 @@ class Learner:
         is_new = record.step > self._newest_steps.get(record.episode, -1)
         if is_new:
             self._newest_steps[record.episode] = record.step
+            actor = record.episode // EPISODES_PER_ACTOR
+            self._next_episodes[actor] = max(self._next_episodes.get(actor, 0), record.episode + 1)
         return is_new
+
+    def first_episode(self, actor: int = 0) -> int:
+        """Number of an actor's first episode that is free."""
+        return self._next_episodes.get(actor, actor * EPISODES_PER_ACTOR)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the run has all its steps, was learned from, and what came of it was offered."""
+        has_all = self._goal_steps is not None and self.budget.steps >= self._goal_steps and self.budget.owed == 0
+        return has_all and self._published_at_update == self.budget.updates
+
+    def announce(self) -> None:
+        """Tell the actors that all that came is taken in, after what was published before, and how far the run is."""
+        with self._ingest_lock:
+            self._channel.announce(self.budget.steps, self._next_episodes, is_over=self.is_over)
 
     def _acknowledge(self, count: int) -> None:
         """Tell the actors what is safe: what is on the disk, or in memory where nothing is stored."""
@@ -178,13 +210,12 @@ class Learner:
         self._sampler.shutdown(cancel_futures=True)
 
     def publish(self, *, is_forced: bool = False) -> None:
-        """Offer the policy's weights, if enough steps have passed since the last time."""
+        """Offer the weights of the policy and of its slow average, if enough steps have passed since the last time."""
         if not is_forced and self.budget.steps - self._published_at_step < self._publish_every_steps:
             return
-        self._published_at_step = self.budget.steps
+        self._published_at_step, self._published_at_update = self.budget.steps, self.budget.updates
         self.version += 1
-        tensors = {name: value.cpu().numpy() for name, value in self.agent.policy.published_state().items()}
-        self._channel.publish(Weights(self.version, tensors))
+        self._channel.publish(Weights(self.version, to_tensors(self.agent.policy, self.agent.average_policy)))
 
     def _note(self, metrics: Mapping[str, torch.Tensor]) -> None:
         for name, value in metrics.items():
@@ -241,15 +272,3 @@ def _append(store: StoreWriter, record: StepRecord) -> int:
     except StoreError:
         store.flush(_DISK_TIMEOUT_S)  # raises what is really wrong, if it is more than a full queue
         return store.append(record)
-
-
-def keep_freed_memory() -> None:
-    """Have the C library keep the memory that tensors give back, instead of returning it to the system each time.
-
-    The activations of ten critics are tensors of 2.6 MB. By default glibc gives such pieces back as soon as they are
-    free, and an update then spends a fifth of its time on 8000 page faults. Elsewhere than on glibc nothing happens.
-    """
-    library = ctypes.CDLL(None)
-    if hasattr(library, "gnu_get_libc_version"):
-        for parameter, size in _KEPT_MEMORY.items():
-            library.mallopt(parameter, size)

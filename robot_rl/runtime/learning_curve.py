@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from robot_rl.errors import ConfigError
-from robot_rl.runtime.metrics_writer import FILE_NAME, read_metrics
+from robot_rl.runtime.metrics_writer import FILE_NAME, read_run
 
 SMOOTHING_EPISODES = 20
 """Episodes that a point of the intervention rate is the mean of."""
@@ -142,14 +142,11 @@ def _read_groups(groups: Mapping[str, Sequence[Path]]) -> dict[str, list[_Run]]:
 
 
 def _read_run(folder: Path) -> _Run:
-    path = folder / FILE_NAME
-    if not path.exists():
-        raise ConfigError(f"{folder} holds no metrics of a training run: there is no {FILE_NAME} in it.")
-    records = read_metrics(path)
+    records, duration_s = read_run(folder)
     if not records:
-        raise ConfigError(f"{path} holds no metrics yet: the run must have ended an episode or more.")
+        raise ConfigError(f"{folder / FILE_NAME} holds no metrics yet: the run must have ended an episode or more.")
     kinds = {kind: [record for record in records if record["kind"] == kind] for kind in ("episode", "evaluation")}
-    return _Run(kinds["episode"], kinds["evaluation"], float(records[-1]["time_s"]))
+    return _Run(kinds["episode"], kinds["evaluation"], duration_s)
 
 
 def _draw(axes: Axes, groups: Mapping[str, Sequence[_Run]], curve_of: Callable[[_Run], Curve]) -> None:

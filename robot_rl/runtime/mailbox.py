@@ -15,6 +15,8 @@ CAPACITY = 50_000
 """Records that an actor keeps: 83 minutes at 10 Hz; with two cameras of 128 pixels they take 5 GB."""
 INBOX_LIMIT = 10_000
 """Records that wait for a slow learner before it asks the actors to keep the rest."""
+EPISODES_PER_ACTOR = 2**32
+"""An episode's number holds its actor's in the upper 32 bits."""
 WINDOW = 256
 """Records that an actor may send beyond those that were received."""
 
@@ -87,8 +89,12 @@ class Inbox:
         self._waiting: deque[tuple[str, int, StepRecord]] = deque()
         self._unsafe: deque[tuple[str, int]] = deque()  # what was drained and is not acknowledged
         self._safe_count = 0
+        self._changed = threading.Condition(self._lock)
         self._received: dict[str, int] = {}  # session -> number of the next to be received
         self._acknowledged: dict[str, int] = {}  # session -> those before this number are safe
+        self._drained: dict[str, int] = {}  # session -> those before this number were drained
+        self._taken: dict[str, int] = {}  # session -> those before this number were announced
+        self._next_episodes: dict[int, int] = {}  # upper half of the number -> first that was never received
 
     def __len__(self) -> int:
         """Number of records that wait."""
@@ -98,7 +104,8 @@ class Inbox:
         """Meet an actor whose oldest record has number `first`: those before were safe with an earlier learner."""
         with self._lock:
             self._received[session] = max(self._received.get(session, 0), first)
-            self._acknowledged.setdefault(session, first)
+            for positions in (self._acknowledged, self._drained, self._taken):
+                positions.setdefault(session, first)
 
     def accept(self, session: str, number: int, record: StepRecord) -> None:
         """Take a record if it is the next of its actor; one that was seen, or follows a gap, will come again."""
@@ -106,12 +113,26 @@ class Inbox:
             if self._received.get(session) == number:
                 self._received[session] += 1
                 self._waiting.append((session, number, record))
+                actor = record.episode // EPISODES_PER_ACTOR
+                self._next_episodes[actor] = max(self._next_episodes.get(actor, 0), record.episode + 1)
+                self._changed.notify_all()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until a record waits; whether that happened in time."""
+        with self._changed:
+            return self._changed.wait_for(lambda: bool(self._waiting), timeout_s)
+
+    def next_episode(self, actor: int) -> int:
+        """First number of an actor's episodes that no record bears that was received."""
+        with self._lock:
+            return self._next_episodes.get(actor, actor * EPISODES_PER_ACTOR)
 
     def drain(self) -> list[StepRecord]:
         """Take out everything that waits."""
         with self._lock:
             drained, self._waiting = self._waiting, deque()
             self._unsafe.extend((session, number) for session, number, _ in drained)
+            self._drained.update((session, number + 1) for session, number, _ in drained)
         return [record for _, _, record in drained]
 
     def acknowledge(self, count: int | None = None) -> None:
@@ -121,6 +142,16 @@ class Inbox:
                 session, number = self._unsafe.popleft()
                 self._acknowledged[session] = number + 1
                 self._safe_count += 1
+
+    def announce(self) -> None:
+        """Mark everything that was drained as taken in."""
+        with self._lock:
+            self._taken.update(self._drained)
+
+    def taken(self, session: str) -> int:
+        """Records of a session before this number are taken in."""
+        with self._lock:
+            return self._taken[session]
 
     def positions(self, session: str) -> tuple[int, int, int]:
         """(received, acknowledged, number that the actor must not reach yet) of a session that was opened."""

@@ -17,6 +17,8 @@ from robot_rl.runtime.evaluation import EpisodeResult, Evaluation
 from robot_rl.runtime.observers import Observer
 
 FILE_NAME = "metrics.jsonl"
+LEARNER_FILE_NAME = "learner_metrics.jsonl"
+"""Of a learner in a process of its own: two processes never write one file."""
 _TENSORBOARD_FLUSH_S = 10
 
 
@@ -31,23 +33,30 @@ class MetricsWriter(Observer):
     * "episode": the fields of EpisodeResult;
     * "evaluation": what `Evaluation.to_json` returns.
 
+    A learner in a process of its own writes `learner_metrics.jsonl` instead, with "metrics" only, and shows them in
+    `tensorboard/learner`; its actor writes the others. `read_run` joins both.
+
     The folder `tensorboard` beside it holds the same: metrics under their names; for an episode `train/success` (1
     only where no person helped), `train/length` [steps] and `train/human_share`; for an evaluation
     `evaluation/success_rate` with the bounds of its interval, and `evaluation/cycle_time_s`.
     """
 
-    def __init__(self, folder: Path, first_step: int = 0, clock: Clock | None = None) -> None:
+    def __init__(
+        self, folder: Path, first_step: int = 0, clock: Clock | None = None, *, is_learner: bool = False
+    ) -> None:
         """Open the files, or continue them.
 
         Args:
             folder: of the run; made if it does not exist.
             first_step: environment steps that the run has made already: more than 0 where it is resumed.
             clock: the machine's, if None.
+            is_learner: whether this is the process of a learner whose actors are elsewhere.
 
         Raises:
             ConfigError: the files cannot be written, or what is to be continued is broken.
         """
-        path = folder / FILE_NAME
+        path = folder / (LEARNER_FILE_NAME if is_learner else FILE_NAME)
+        board = folder / "tensorboard" / ("learner" if is_learner else "")
         self._clock = clock or MonotonicClock()
         self._step = first_step
         past_s = 0.0
@@ -57,10 +66,14 @@ class MetricsWriter(Observer):
                 past_s = max((record["time_s"] for record in read_metrics(path)), default=0.0)
                 _drop_torn_line(path)
             self._file = path.open("a", encoding="utf-8")
-            self._board = SummaryWriter(str(folder / "tensorboard"), flush_secs=_TENSORBOARD_FLUSH_S)
+            self._board = SummaryWriter(str(board), flush_secs=_TENSORBOARD_FLUSH_S)
         except OSError as error:
             raise ConfigError(f"Cannot write the metrics {path}: {error}.") from error
         self._started_ns = self._clock.now_ns() - round(past_s * NS_PER_S)
+
+    def on_start(self, step: int) -> None:
+        """Go on at this step."""
+        self._step = step
 
     def on_episode_end(self, episode: EpisodeResult) -> None:
         """Write an episode, at the step that it ended with."""
@@ -105,6 +118,20 @@ class MetricsWriter(Observer):
     def _show(self, step: int, values: Mapping[str, float]) -> None:
         for name, value in values.items():
             self._board.add_scalar(name, value, step)
+
+
+def read_run(folder: Path) -> tuple[list[dict[str, Any]], float]:
+    """What the processes of a run wrote into its folder, the learner's lines last, and how long it lasted [s].
+
+    Raises:
+        ConfigError: there is nothing of an actor, or a line is no JSON object.
+    """
+    if not (folder / FILE_NAME).exists():
+        raise ConfigError(f"{folder} holds no metrics of a training run: there is no {FILE_NAME} in it.")
+    files = [path for path in (folder / FILE_NAME, folder / LEARNER_FILE_NAME) if path.exists()]
+    parts = [read_metrics(path) for path in files]
+    duration_s = max((float(part[-1]["time_s"]) for part in parts if part), default=0.0)
+    return [record for part in parts for record in part], duration_s
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 class Observer:
     """Watches an evaluation or a training."""
 
+    def on_start(self, step: int) -> None:
+        """The actor begins; the run has made so many environment steps before."""
+
     def on_step(self, time_step: TimeStep) -> None:
         """A time step, the first of an episode included."""
 

@@ -14,13 +14,30 @@ from robot_rl.agents.batch import Observations
 from robot_rl.agents.policy import Policy
 from robot_rl.types import Observation
 
+_POLICY, _AVERAGE = "policy/", "average/"  # what the names of published tensors begin with
+
+
+def to_tensors(policy: Policy, average_policy: Policy) -> dict[str, NDArray[Any]]:
+    """What actors are sent: the tensors of both that acting needs, no frozen backbone. They may share memory."""
+    return {
+        f"{prefix}{name}": value.cpu().numpy()
+        for prefix, source in ((_POLICY, policy), (_AVERAGE, average_policy))
+        for name, value in source.published_state().items()
+    }
+
 
 class PolicyRunner:
     """Asks a policy network; with a seed for each episode it explores, without it takes the mode."""
 
-    def __init__(self, policy: Policy, stack: int) -> None:
-        """Use `policy`, whose observations are the newest `stack` time steps."""
-        self._policy = policy
+    def __init__(self, policy: Policy, stack: int, average_policy: Policy | None = None) -> None:
+        """Use `policy`, whose observations are the newest `stack` time steps.
+
+        Args:
+            policy: what acts.
+            stack: time steps that make one observation.
+            average_policy: takes over the slow average in published weights; None where nobody evaluates it.
+        """
+        self._policy, self._average_policy = policy, average_policy
         self._past: deque[NDArray[np.float32]] = deque(maxlen=stack)
         self._generator: torch.Generator | None = None
         self.version = -1
@@ -32,8 +49,11 @@ class PolicyRunner:
         self._generator = None if exploration_seed is None else torch.Generator().manual_seed(exploration_seed)
 
     def load(self, version: int, tensors: Mapping[str, NDArray[Any]]) -> None:
-        """Take over published weights, all at once."""
-        self._policy.load_published({name: torch.from_numpy(array) for name, array in tensors.items()})
+        """Take over published weights, those of `to_tensors`, all at once."""
+        for prefix, target in ((_POLICY, self._policy), (_AVERAGE, self._average_policy)):
+            if target is not None:
+                part = {name.removeprefix(prefix): array for name, array in tensors.items() if name.startswith(prefix)}
+                target.load_published({name: torch.from_numpy(array) for name, array in part.items()})
         self.version = version
 
     def __call__(self, observation: Observation) -> NDArray[np.float32]:

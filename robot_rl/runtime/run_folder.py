@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ from robot_rl import config as configuration
 from robot_rl.data.durable import write_durably
 from robot_rl.data.store_reader import StoreReader
 from robot_rl.errors import ConfigError, UnknownNameError
+from robot_rl.runtime import checkpoint
 from robot_rl.runtime.config import EnvConfig, TrainConfig
 
 
@@ -62,6 +66,25 @@ class RunFolder:
         except OSError as error:
             raise ConfigError(f"{self.path} cannot become the folder of a run: {error.strerror}.") from error
 
+    def mark_finished(self, steps: int) -> None:
+        """Write down that the run has all its steps, and was evaluated after them."""
+        write_durably(self._finished_file, f"{steps}\n".encode())
+
+    def finished_steps(self) -> int:
+        """Environment steps after which the run was finished; -1 where it was not."""
+        try:
+            return int(self._finished_file.read_text())
+        except (OSError, ValueError):
+            return -1
+
+    def update(self, config: TrainConfig) -> None:
+        """Replace the configuration by another that the run goes on with."""
+        write_durably(self.config_file, configuration.to_yaml(config).encode())
+
+    @property
+    def _finished_file(self) -> Path:
+        return self.path / "finished"
+
     def count_steps(self) -> int:
         """Environment steps of the run that are stored."""
         return sum(StoreReader(self.experience).newest_steps().values()) if self.experience.is_dir() else 0
@@ -80,6 +103,21 @@ class RunFolder:
             raise ConfigError(f"{self.config_file} is damaged, or of another version: {error}") from error
 
 
+@contextmanager
+def beginning(folder: RunFolder) -> Iterator[None]:
+    """Where a run fails before anything has happened in it, it may be tried again under the name.
+
+    And then with another configuration, but not with the demonstrations of another seed.
+    """
+    try:
+        yield
+    except Exception:
+        if not checkpoint.find(folder.checkpoints):
+            folder.config_file.unlink(missing_ok=True)
+            shutil.rmtree(folder.demonstrations, ignore_errors=True)
+        raise
+
+
 def choose_folder(config: TrainConfig) -> RunFolder:
     """The run's folder: as configured, or the first free name in runs/."""
     if config.run_dir is not None:
@@ -90,6 +128,13 @@ def choose_folder(config: TrainConfig) -> RunFolder:
         number += 1
         path = Path("runs") / f"{name}-{number}"
     return RunFolder(path)
+
+
+def resolve(config: TrainConfig) -> TrainConfig:
+    """The same, so that the run can be resumed from anywhere: demonstrations elsewhere by their absolute path."""
+    if config.demonstrations_from is None:
+        return config
+    return replace(config, demonstrations_from=str(Path(config.demonstrations_from).resolve()))
 
 
 def describe(config: EnvConfig) -> dict[str, Any]:

@@ -3,38 +3,28 @@
 from __future__ import annotations
 
 import json
-import shutil
-from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
 from robot_rl import config as configuration
-from robot_rl.runtime import checkpoint
 from robot_rl.runtime.config import TrainConfig
 from robot_rl.runtime.evaluation import Evaluation
 from robot_rl.runtime.interruption import interruptible
 from robot_rl.runtime.learning_curve import plot_runs
 from robot_rl.runtime.metrics_writer import MetricsWriter
-from robot_rl.runtime.run_folder import RunFolder, choose_folder
+from robot_rl.runtime.run_folder import RunFolder, beginning, choose_folder, resolve
 from robot_rl.runtime.training import Training
 from robot_rl.runtime.training_progress import TrainingProgress
 
 
 def train(overrides: list[str]) -> int:
     """Start a run as the overrides say; the last line printed is a JSON object."""
-    config = configuration.load(TrainConfig, "train", overrides)
-    if config.demonstrations_from is not None:  # so that the run can be resumed from anywhere
-        config = replace(config, demonstrations_from=str(Path(config.demonstrations_from).resolve()))
+    config = resolve(configuration.load(TrainConfig, "train", overrides))
     folder = choose_folder(config)
     folder.create(config)
-    try:
+    with beginning(folder):
         return _run(config, folder)
-    except Exception:
-        if not checkpoint.find(folder.checkpoints):  # nothing has happened yet: it may be tried again under the name,
-            folder.config_file.unlink(missing_ok=True)  # and then not with the demonstrations of another seed
-            shutil.rmtree(folder.demonstrations, ignore_errors=True)
-        raise
 
 
 def resume(path: Path) -> int:

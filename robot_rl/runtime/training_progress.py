@@ -88,6 +88,11 @@ class TrainingProgress(Observer):
         self._progress.start_task(self._pretraining)
         self._progress.update(self._pretraining, completed=update, total=total, visible=update < total)
 
+    def on_start(self, step: int) -> None:
+        """Go on at this step."""
+        self._step = step
+        self._progress.update(self._training, completed=step)
+
     def on_step(self, time_step: TimeStep) -> None:
         """Count a step; the first time step of an episode is none."""
         if time_step.is_first:

@@ -19,42 +19,60 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robot_rl.errors import WireError
-from robot_rl.runtime.channel import Weights, check_dtype
+from robot_rl.runtime.weights import Weights, check_dtype
 from robot_rl.specs import EnvironmentSpec
 from robot_rl.types import Observation, Source, StepRecord, StepType, TimeStep
 
 Buffer = bytes | memoryview
 Arrays = Mapping[str, NDArray[Any]]
 
-FORMAT = 1
+FORMAT = 2
 MAX_HEADER_BYTES = 2**20
 MAX_RECORD_BYTES = 64 * 2**20
 MAX_WEIGHTS_BYTES = 2**31
 
 _MAGIC = b"RRLW"
 _PREFIX = struct.Struct("!4sHB")
-_LEAST = {"version": -1, "policy_version": -1, "stamp_ns": -(2**63)}  # of the whole numbers; 0 for all others
+_LEAST = {"version": -1, "steps": -1, "policy_version": -1, "stamp_ns": -(2**63)}
+"""Of the fields that are whole numbers; 0 for all others."""
 
 
 @dataclass(frozen=True)
 class Hello:
-    """An actor's heartbeat: who it is, what it expects, and the number of the oldest record that it keeps."""
+    """An actor's heartbeat: who it is, what it expects, and the number of the oldest record that it keeps.
+
+    Attributes:
+        actor: its number among the actors of the learner; one that starts again takes the place of the one before.
+    """
 
     session: str
+    actor: int
     first: int
     configuration: str
     spec: str
 
 
 @dataclass(frozen=True)
+class Goodbye:
+    """An actor leaves; `has_finished` where the run is over for it."""
+
+    session: str
+    has_finished: bool
+
+
+@dataclass(frozen=True)
 class Status:
-    """The learner's answer: who it is, how far this actor's records have come, and its newest weights' version.
+    """The learner's answer: who it is, how far this actor's records and the run have come, its newest weights' version.
 
     Attributes:
         received: number of the next record that the learner takes.
         acknowledged: records before this number are safe.
         limit: number of the record that must not be sent yet.
         version: -1 before the first weights.
+        taken: records before this number are taken in, and what was published then has at most that version.
+        steps: environment steps of the run; -1 before the learner has announced any.
+        next_episode: first number of this actor's episodes that is free.
+        is_over: whether the run has all its steps, and the newest weights are what came of them.
     """
 
     learner: str
@@ -62,6 +80,10 @@ class Status:
     acknowledged: int
     limit: int
     version: int
+    taken: int
+    steps: int
+    next_episode: int
+    is_over: bool
 
 
 @dataclass(frozen=True)
@@ -95,8 +117,8 @@ class Delivery:
     weights: Weights
 
 
-Message = Hello | Status | Refusal | Request | Parcel | Delivery
-_KINDS: tuple[type[Message], ...] = (Hello, Status, Refusal, Request, Parcel, Delivery)
+Message = Hello | Status | Refusal | Request | Parcel | Delivery | Goodbye
+_KINDS: tuple[type[Message], ...] = (Hello, Status, Refusal, Request, Parcel, Delivery, Goodbye)
 _RECORD_FIELDS = {
     "session": str,
     "number": int,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 import uuid
 
@@ -10,13 +11,15 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from robot_rl.errors import ChannelError, WireError
-from robot_rl.runtime.channel import Weights, validate_record
+from robot_rl.runtime.channel import DEFAULT_ADDRESS, Progress, validate_record
 from robot_rl.runtime.curve import CurveKeys, load_keys
 from robot_rl.runtime.mailbox import CAPACITY, Outbox, warn_of_loss
+from robot_rl.runtime.weights import Weights
 from robot_rl.runtime.wire import (
     MAX_RECORD_BYTES,
     MAX_WEIGHTS_BYTES,
     Delivery,
+    Goodbye,
     Hello,
     Message,
     Parcel,
@@ -27,7 +30,7 @@ from robot_rl.runtime.wire import (
     spec_fingerprint,
     to_frames,
 )
-from robot_rl.runtime.zmq_channel import DEFAULT_ADDRESS, HEARTBEAT_S, ZmqEnd, is_loopback
+from robot_rl.runtime.zmq_end import HEARTBEAT_S, ZmqEnd, is_loopback
 from robot_rl.specs import EnvironmentSpec
 from robot_rl.types import StepRecord
 
@@ -38,6 +41,7 @@ RESEND_S = 1.0
 WEIGHTS_TIMEOUT_S = 60.0
 """Weights that have not arrived after so long are asked for again, over a new connection."""
 
+_LINGER_MS = 500  # for the goodbye
 _RETRY_S = 0.02  # while there is something to send and no connection takes it
 _log = logging.getLogger(__name__)
 
@@ -52,15 +56,17 @@ class ZmqActorChannel(ZmqEnd):
         address: str = DEFAULT_ADDRESS,
         keys: CurveKeys | None = None,
         capacity: int = CAPACITY,
+        actor: int = 0,
     ) -> None:
         """Begin to connect.
 
         Args:
             spec: of the environment whose records are sent.
-            configuration: fingerprint of what actor and learner must agree upon beside it.
+            configuration: text of what actor and learner must agree upon beside it.
             address: the learner's, tcp://HOST:PORT.
             keys: needed where the learner has them.
             capacity: records that are kept until they are acknowledged.
+            actor: number among the actors of the learner, each with another.
 
         Raises:
             ConfigError: the address has another form, or a certificate is unusable.
@@ -73,6 +79,12 @@ class ZmqActorChannel(ZmqEnd):
         self._session = uuid.uuid4().hex
         self._outbox = Outbox(capacity)
         self._failure: str | None = None
+        self._actor = actor
+        self._has_finished = False
+        self._changed = threading.Condition()  # held where what `wait_taken` looks at changes
+        self._taken = 0
+        self._has_announced = False  # the present learner; the progress may be that of the one before
+        self._progress: Progress | None = None
         self._slot: list[Weights] = []  # at most one; append and pop are atomic
         self._learner = ""
         self._version = -1
@@ -107,6 +119,11 @@ class ZmqActorChannel(ZmqEnd):
         """Whether the learner was heard within the last two seconds, and takes this actor."""
         return self._failure is None and not self._is_closing and time.monotonic() - self._heard_s < SILENCE_S
 
+    @property
+    def progress(self) -> Progress | None:
+        """How far the run has come, as far as is known; None before the learner was heard."""
+        return self._progress
+
     def send(self, record: StepRecord) -> None:
         """Queue a record, whose arrays must not change any more."""
         self._check()
@@ -133,12 +150,31 @@ class ZmqActorChannel(ZmqEnd):
             if left_s <= 0.0:
                 return False
 
-    def close(self) -> None:
-        """Give up what is not acknowledged, with a warning in the log, and release everything."""
+    def wait_taken(self, timeout_s: float) -> bool:
+        """Wait until the learner has announced all that was sent, and the weights that it had by then are here."""
+        end_s = time.monotonic() + timeout_s
+        with self._changed:
+            while not self._is_taken():
+                self._check()
+                left_s = end_s - time.monotonic()
+                if left_s <= 0.0:
+                    return False
+                self._changed.wait(min(left_s, HEARTBEAT_S))
+            self._check()
+        return True
+
+    def _is_taken(self) -> bool:
+        learner, version = self._held
+        has_weights = learner == self._learner and version >= self._version >= 0
+        return has_weights and self._has_announced and self._taken >= self._outbox.end
+
+    def close(self, *, has_finished: bool = False) -> None:
+        """Give up what is not acknowledged, with a warning in the log, say goodbye, and release everything."""
+        self._has_finished = has_finished
         if self._close():
             self._records.disable_monitor()
             for socket in (self._monitor, self._records, self._weights):
-                socket.close(linger=0)
+                socket.close(linger=_LINGER_MS if socket is self._records else 0)
             self._context.term()
             warn_of_loss(self.unacknowledged)
 
@@ -150,6 +186,8 @@ class ZmqActorChannel(ZmqEnd):
     def _fail(self, reason: str) -> None:
         self._failure = f"the channel to the learner at {self._address} has failed: {reason}"
         _log.error(self._failure)
+        with self._changed:
+            self._changed.notify_all()
 
     def _connect(self, limit_bytes: int) -> zmq.Socket[bytes]:
         socket = self._context.socket(zmq.DEALER)
@@ -182,6 +220,8 @@ class ZmqActorChannel(ZmqEnd):
                 self._fail(str(error))
         while not self._is_closing:
             self._poll(HEARTBEAT_S)
+        if self._failure is None:
+            self._try_send(self._records, Goodbye(self._session, self._has_finished))
 
     def _try_send(self, socket: zmq.Socket[bytes], message: Message) -> bool:
         """Whether a connection took the message."""
@@ -196,7 +236,7 @@ class ZmqActorChannel(ZmqEnd):
         now_s = time.monotonic()
         if now_s - self._greeted_s < HEARTBEAT_S:
             return True
-        if not self._try_send(self._records, Hello(self._session, self._outbox.first, *self._hello)):
+        if not self._try_send(self._records, Hello(self._session, self._actor, self._outbox.first, *self._hello)):
             return False
         self._greeted_s = now_s
         return True
@@ -233,8 +273,10 @@ class ZmqActorChannel(ZmqEnd):
             if isinstance(message, Status):
                 self._follow(message)
             elif isinstance(message, Delivery):
-                self._asked_s, self._held = None, (message.learner, message.weights.version)
-                self._slot[:] = [message.weights]
+                with self._changed:
+                    self._asked_s, self._held = None, (message.learner, message.weights.version)
+                    self._slot[:] = [message.weights]
+                    self._changed.notify_all()
             elif isinstance(message, Refusal):
                 self._fail(message.reason)
             else:
@@ -247,10 +289,16 @@ class ZmqActorChannel(ZmqEnd):
         is_new = status.learner != self._learner
         has_stalled = self._cursor > status.received and now_s - self._progress_s > RESEND_S
         if is_new:
-            self._learner, self._asked_s = status.learner, None
+            self._asked_s = None
         if is_new or has_stalled:
             self._cursor = status.received
         self._cursor = max(self._cursor, status.received, self._outbox.first)  # what arrived need not go again
         if is_new or has_stalled or status.received > self._received or self._cursor == status.received:
             self._progress_s = now_s
-        self._received, self._limit, self._version = status.received, status.limit, status.version
+        self._received, self._limit = status.received, status.limit
+        with self._changed:
+            self._learner, self._version, self._taken = status.learner, status.version, status.taken
+            self._has_announced = status.steps >= 0
+            if self._has_announced:
+                self._progress = Progress(status.steps, status.next_episode, status.is_over)
+            self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""The channel between processes and machines, over ZeroMQ.
+"""The learner's end of the channel between processes and machines, over ZeroMQ.
 
 The learner has one ROUTER socket. An actor connects to it twice, once for records and heartbeats and once for weights,
 so that large weights stand in nobody's way. Sockets live in one thread at each end; callers only touch queues.
@@ -6,25 +6,26 @@ so that large weights stand in nobody's way. Sockets live in one thread at each 
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import os
-import threading
+import time
 import uuid
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import zmq
 from zmq.auth.thread import ThreadAuthenticator
 
-from robot_rl.errors import ChannelError, ConfigError, SpecError, WireError
-from robot_rl.runtime.channel import Weights, check_weights, validate_record
+from robot_rl.errors import ConfigError, SpecError, WireError
+from robot_rl.runtime.channel import DEFAULT_ADDRESS, validate_record
 from robot_rl.runtime.curve import CurveKeys, load_keys
 from robot_rl.runtime.mailbox import INBOX_LIMIT, Inbox
+from robot_rl.runtime.weights import Weights, check_weights
 from robot_rl.runtime.wire import (
     MAX_RECORD_BYTES,
     Buffer,
     Delivery,
+    Goodbye,
     Hello,
     Parcel,
     Refusal,
@@ -34,76 +35,26 @@ from robot_rl.runtime.wire import (
     spec_fingerprint,
     to_frames,
 )
+from robot_rl.runtime.zmq_end import HEARTBEAT_S, ZmqEnd, is_loopback
 from robot_rl.specs import EnvironmentSpec
 from robot_rl.types import StepRecord
-
-DEFAULT_ADDRESS = "tcp://127.0.0.1:47100"
-HEARTBEAT_S = 0.5
-"""Each side speaks at least so often."""
 
 _DOMAIN = "robot_rl"
 _LINGER_MS = 500  # for the last acknowledgements of a learner that is closed
 _log = logging.getLogger(__name__)
 
 
-def is_loopback(address: str) -> bool:
-    """Whether only this machine can reach an address; ConfigError unless it is tcp://HOST:PORT."""
-    scheme, _, rest = address.partition("://")
-    host, _, port = rest.rpartition(":")
-    if scheme != "tcp" or not host or not (port == "*" or (port.isdecimal() and int(port) < 2**16)):
-        raise ConfigError(f"The address of a channel must be tcp://HOST:PORT, got {address!r}.")
-    try:
-        return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
+@dataclass
+class _Peer:
+    """A session of an actor: the connection that it was last heard on, and when."""
+
+    identity: bytes
+    actor: int
+    heard_s: float
 
 
-class ZmqEnd(ABC):
-    """What both ends have: a context, a thread that alone touches the sockets, and a way to wake it."""
-
-    def __init__(self, name: str) -> None:
-        """Prepare everything but the sockets; the subclass starts the thread."""
-        self._context = zmq.Context(io_threads=2)
-        self._context.linger = 0
-        self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._wake_lock = threading.Lock()
-        self._is_closing = False
-        self._poller = zmq.Poller()
-        self._poller.register(self._wake_fd, zmq.POLLIN)
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-
-    @abstractmethod
-    def _run(self) -> None:
-        """What the thread does until `_is_closing`."""
-
-    def _wake(self) -> None:
-        with self._wake_lock:
-            if not self._is_closing:
-                os.eventfd_write(self._wake_fd, 1)
-
-    def _poll(self, timeout_s: float) -> dict[object, int]:
-        """Sockets that have something; what woke the thread is cleared."""
-        events: dict[object, int] = dict(self._poller.poll(max(0, int(1000 * timeout_s) + 1)))
-        if self._wake_fd in events:
-            os.eventfd_read(self._wake_fd)
-        return events
-
-    def _check(self) -> None:
-        if self._is_closing:
-            raise ChannelError("the channel is closed.")
-        if not self._thread.is_alive():
-            raise ChannelError("the channel's thread has died; the log says of what.")
-
-    def _close(self) -> bool:
-        """Stop the thread, which closes its sockets; False if that has happened before."""
-        with self._wake_lock:
-            was_closing, self._is_closing = self._is_closing, True
-            if not was_closing:
-                os.eventfd_write(self._wake_fd, 1)
-        if not was_closing:
-            self._thread.join()
-            os.close(self._wake_fd)
-        return not was_closing
+def _tell_both(ours: str, theirs: str) -> str:
+    return f"the learner's configuration is {ours!r}, this actor's is {theirs!r}"
 
 
 class ZmqLearnerChannel(ZmqEnd):
@@ -116,15 +67,17 @@ class ZmqLearnerChannel(ZmqEnd):
         address: str = DEFAULT_ADDRESS,
         keys: CurveKeys | None = None,
         inbox_limit: int = INBOX_LIMIT,
+        describe_mismatch: Callable[[str, str], str] = _tell_both,
     ) -> None:
         """Bind the address.
 
         Args:
             spec: of the environment whose records arrive.
-            configuration: fingerprint of what actor and learner must agree upon beside it.
+            configuration: text of what actor and learner must agree upon beside it.
             address: tcp://HOST:PORT, port 0 for any that is free.
             keys: needed where others than this machine can reach the address.
             inbox_limit: records that may wait before the actors are asked to keep the rest.
+            describe_mismatch: says in what two configurations differ, ours and an actor's.
 
         Raises:
             ConfigError: the address cannot be bound, is open to others without keys, or a certificate is unusable.
@@ -141,7 +94,12 @@ class ZmqLearnerChannel(ZmqEnd):
         self._spec = spec
         self._fingerprints = (configuration, spec_fingerprint(spec))
         self._inbox = Inbox(inbox_limit)
-        self._peers: dict[str, bytes] = {}  # session -> the connection that it was last heard on
+        self._describe_mismatch = describe_mismatch
+        self._peers: dict[str, _Peer] = {}  # by session
+        self._replaced: set[str] = set()  # sessions whose actor has started again
+        self._progress: tuple[int, Mapping[int, int], bool] = (-1, {}, False)
+        self.finished_actors = 0
+        """How many actors have said goodbye because the run is over."""
         self._id = uuid.uuid4().hex
         self._newest: tuple[int, list[Buffer]] = (-1, [])
         self._authorised: list[bytes] = []
@@ -174,6 +132,16 @@ class ZmqLearnerChannel(ZmqEnd):
             _log.warning("an actor with the unknown public key %s was turned away", key.decode())
         return key in self._authorised
 
+    def count_actors(self, within_s: float) -> int:
+        """How many actors were heard within that time and have not said goodbye."""
+        now_s = time.monotonic()
+        return sum(now_s - peer.heard_s < within_s for peer in list(self._peers.values()))
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until a record can be drained; whether that happened in time."""
+        self._check()
+        return self._inbox.wait(timeout_s)
+
     def drain(self) -> list[StepRecord]:
         """Everything that arrived since the last call, in order for each actor."""
         self._check()
@@ -195,6 +163,13 @@ class ZmqLearnerChannel(ZmqEnd):
         self._newest = (weights.version, to_frames(Delivery(self._id, weights.copy())))
         self._wake()
 
+    def announce(self, steps: int, next_episodes: Mapping[int, int], *, is_over: bool = False) -> None:
+        """Tell the actors that all that was drained is taken in, after what was published before."""
+        self._check()
+        self._progress = (steps, dict(next_episodes), is_over)
+        self._inbox.announce()
+        self._wake()
+
     def close(self) -> None:
         """Send the last acknowledgements and release everything."""
         if self._close():
@@ -210,7 +185,7 @@ class ZmqLearnerChannel(ZmqEnd):
         while not self._is_closing:
             events = self._poll(HEARTBEAT_S)
             heard = self._receive() if self._socket in events else set()
-            for session in self._peers if self._wake_fd in events else heard:
+            for session in list(self._peers) if self._wake_fd in events else heard:
                 self._answer(session)
         for session in self._peers:
             self._answer(session)
@@ -235,17 +210,17 @@ class ZmqLearnerChannel(ZmqEnd):
     def _take(self, identity: bytes, frames: Sequence[Buffer]) -> set[str]:
         message = from_frames(frames)
         if isinstance(message, Hello):
-            reason = self._mismatch(message)
-            if reason:
-                self._reply(identity, Refusal(reason))
-                return set()
-            self._inbox.open(message.session, message.first)
-            self._peers[message.session] = identity
-        elif isinstance(message, Parcel):
+            return self._greet(identity, message)
+        if isinstance(message, Goodbye):
+            self.finished_actors += message.has_finished and message.session in self._peers
+            self._peers.pop(message.session, None)
+            return set()
+        if isinstance(message, Parcel):
             if message.session not in self._peers:
                 return set()  # sent to an earlier learner: it comes again after the actor's next heartbeat
             validate_record(message.record, self._spec)
             self._inbox.accept(message.session, message.number, message.record)
+            self._peers[message.session].heard_s = time.monotonic()
         elif isinstance(message, Request):
             frames = self._newest[1]
             if frames:
@@ -255,20 +230,42 @@ class ZmqLearnerChannel(ZmqEnd):
             raise WireError(f"a learner takes no {type(message).__name__}.")
         return {message.session}
 
+    def _greet(self, identity: bytes, hello: Hello) -> set[str]:
+        """Let an actor in, in the place of whoever had its number before, or refuse it."""
+        reason = self._mismatch(hello)
+        if hello.session in self._replaced:
+            reason = f"another actor with the number {hello.actor} has come; give each a channel.actor of its own"
+        if reason:
+            self._reply(identity, Refusal(reason))
+            return set()
+        for session, peer in list(self._peers.items()):
+            if peer.actor == hello.actor and session != hello.session:
+                del self._peers[session]
+                self._replaced.add(session)
+        self._inbox.open(hello.session, hello.first)
+        self._peers[hello.session] = _Peer(identity, hello.actor, time.monotonic())
+        return {hello.session}
+
     def _mismatch(self, hello: Hello) -> str:
         """What an actor expects that is not so, or nothing."""
-        expected = zip(
-            ("configuration", "environment spec"), self._fingerprints, (hello.configuration, hello.spec), strict=True
-        )
-        return "; ".join(
-            f"the learner's {name} is {ours!r}, this actor's is {theirs!r}"
-            for name, ours, theirs in expected
-            if ours != theirs
-        )
+        configuration, spec = self._fingerprints
+        reasons = []
+        if hello.configuration != configuration:
+            reasons.append(self._describe_mismatch(configuration, hello.configuration))
+        if hello.spec != spec:
+            reasons.append(f"the learner's environment spec is {spec!r}, this actor's is {hello.spec!r}")
+        return "; ".join(reasons)
 
     def _answer(self, session: str) -> None:
+        peer = self._peers.get(session)
+        if peer is None:
+            return
+        taken = self._inbox.taken(session)  # read before what was published earlier
+        steps, next_episodes, is_over = self._progress
         received, acknowledged, limit = self._inbox.positions(session)
-        self._reply(self._peers[session], Status(self._id, received, acknowledged, limit, self._newest[0]))
+        next_episode = max(next_episodes.get(peer.actor, 0), self._inbox.next_episode(peer.actor))
+        status = Status(self._id, received, acknowledged, limit, self._newest[0], taken, steps, next_episode, is_over)
+        self._reply(peer.identity, status)
 
     def _reply(self, identity: bytes, message: Status | Refusal) -> None:
         self._socket.send_multipart([identity, *to_frames(message)])

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from robot_rl.runtime.actor import EPISODES_PER_ACTOR, run_actor, to_episode_seed
-from robot_rl.runtime.channel import Weights, make_local_channels
+from robot_rl.runtime.actor import run_actor, to_episode_seed
+from robot_rl.runtime.channel import make_local_channels
+from robot_rl.runtime.mailbox import EPISODES_PER_ACTOR
+from robot_rl.runtime.weights import Weights
 from robot_rl.types import Reason, Source, StepType
 from tests.fakes import Notes
 from tests.runs import FINISH, PUSH, ConstantRunner, SeededRunner, act, make_people_cell, numbers, play_records

@@ -142,15 +142,18 @@ def test_offered_weights_are_those_of_the_policy_and_do_not_change_with_it(env, 
     send(actor, records)
     learner.ingest()
     learner.catch_up(2)
-    expected = {name: value.clone() for name, value in learner.agent.policy.state_dict().items()}
+    agent = learner.agent
+    state = {f"policy/{name}": value for name, value in agent.policy.state_dict().items()}
+    state |= {f"average/{name}": value for name, value in agent.average_policy.state_dict().items()}
+    expected = {name: value.clone() for name, value in state.items()}
     learner.publish(is_forced=True)
     learner.catch_up(8)
     tensors = actor.latest().tensors
     assert tensors.keys() == expected.keys()
     for name, value in expected.items():
         np.testing.assert_array_equal(tensors[name], value.numpy())
-    now = learner.agent.policy.state_dict()
-    assert any(not torch.equal(now[name], value) for name, value in expected.items())
+    now = {f"policy/{name}": value for name, value in agent.policy.state_dict().items()}
+    assert any(not torch.equal(value, expected[name]) for name, value in now.items())
 
 
 def fitted(learner):

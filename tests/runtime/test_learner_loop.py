@@ -7,9 +7,9 @@ import pytest
 
 from robot_rl.data.store_reader import StoreReader
 from robot_rl.data.store_writer import StoreWriter
-from robot_rl.runtime.actor import EPISODES_PER_ACTOR
 from robot_rl.runtime.channel import make_local_channels
 from robot_rl.runtime.learner_loop import run_learner
+from robot_rl.runtime.mailbox import EPISODES_PER_ACTOR
 from robot_rl.runtime.policy_runner import PolicyRunner
 from robot_rl.runtime.zmq_actor import ZmqActorChannel
 from robot_rl.runtime.zmq_channel import ZmqLearnerChannel
@@ -38,7 +38,7 @@ def test_two_actors_train_one_learner_and_nothing_is_lost_or_doubled(tmp_path):
         runners = [ConstantRunner(), ConstantRunner()]
 
         def run_one(number):
-            actor = ZmqActorChannel(env.spec, "test", channel.address)
+            actor = ZmqActorChannel(env.spec, "test", channel.address, actor=number)
             within(TIMEOUT_S, lambda: actor.learner_version >= 0)
             act(
                 make_people_cell().env,

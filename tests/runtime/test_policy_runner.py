@@ -7,9 +7,9 @@ import torch
 from robot_rl.agents.agent import make_agent, make_policy_spec
 from robot_rl.agents.policy import Policy
 from robot_rl.robot.fake import FakeCamera
-from robot_rl.runtime.policy_runner import PolicyRunner
+from robot_rl.runtime.policy_runner import PolicyRunner, to_tensors
 from robot_rl.types import Observation
-from tests.runs import make_agent_config, make_people_cell
+from tests.runs import differing, make_agent_config, make_people_cell
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_weights_are_taken_over_whole_and_do_not_change_afterwards(env):
     runner, other = make_runner(env), make_runner(env, seed=1)
     assert runner.version == -1
     other_policy = make_agent(make_agent_config(), env.spec, 1).policy
-    tensors = {name: value.numpy().copy() for name, value in other_policy.published_state().items()}
+    tensors = {name: value.copy() for name, value in to_tensors(other_policy, other_policy).items()}
     runner.load(4, tensors)
     assert runner.version == 4
     np.testing.assert_array_equal(runner(observe(env, 0.3)), other(observe(env, 0.3)))
@@ -87,11 +87,21 @@ def test_weights_are_taken_over_whole_and_do_not_change_afterwards(env):
     np.testing.assert_array_equal(runner(observe(env, 0.3)), other(observe(env, 0.3)))
 
 
+def test_the_slow_average_comes_with_the_weights_and_is_kept_apart(env):
+    agents = [make_agent(make_agent_config(), env.spec, seed) for seed in (0, 1, 2)]
+    mine, acting, average = agents
+    runner = PolicyRunner(mine.policy, 1, mine.average_policy)
+    runner.load(0, to_tensors(acting.policy, average.average_policy))
+    for one, other in ((mine.policy, acting.policy), (mine.average_policy, average.average_policy)):
+        assert differing(one.state_dict(), other.state_dict()) == []
+    assert differing(acting.policy.state_dict(), average.average_policy.state_dict()) != []
+
+
 def test_weights_of_another_shape_are_refused_and_the_version_stays(env):
     runner = make_runner(env)
     policy = Policy(make_policy_spec(make_agent_config(hidden=(8, 8)), env.spec))
     with pytest.raises(RuntimeError, match="size mismatch"):
-        runner.load(1, {name: value.numpy() for name, value in policy.published_state().items()})
+        runner.load(1, to_tensors(policy, policy))
     assert runner.version == -1
 
 

@@ -17,11 +17,11 @@ from robot_rl import config as configuration
 from robot_rl.data.store_reader import StoreReader
 from robot_rl.env.robot_env import RobotEnv
 from robot_rl.errors import CheckpointError, ConfigError
-from robot_rl.runtime import checkpoint, run_folder, train_command, training
+from robot_rl.runtime import checkpoint, run_folder, train_command
 from robot_rl.runtime.run_folder import RunFolder
 from robot_rl.runtime.trained_policy import load_policy
 from tests.fakes import make_cell
-from tests.runs import make_fake_env, numbers
+from tests.runs import numbers, use_fake_envs
 
 ROOT = Path(__file__).parents[2]
 TINY = (
@@ -48,7 +48,7 @@ def _elsewhere(tmp_path, monkeypatch):
 
 @pytest.fixture
 def _fakes(monkeypatch):
-    monkeypatch.setattr(training, "make_env", make_fake_env)
+    use_fake_envs(monkeypatch)
 
 
 def train(*words):

@@ -9,14 +9,15 @@ from robot_rl.data.store_reader import StoreReader
 from robot_rl.data.store_writer import StoreWriter
 from robot_rl.errors import CheckpointError, ConfigError, StoreError
 from robot_rl.robot.fake import FakeCamera
-from robot_rl.runtime import checkpoint, run_folder, training
+from robot_rl.runtime import checkpoint, demonstrations, evaluation_schedule, learner_run, run_folder
 from robot_rl.runtime.config import TaskConfig
+from robot_rl.runtime.evaluation_schedule import EVALUATION_SEED
 from robot_rl.runtime.observers import Observer
 from robot_rl.runtime.run_folder import RunFolder
-from robot_rl.runtime.training import EVALUATION_SEED, Training
+from robot_rl.runtime.training import Training
 from robot_rl.types import Source
 from tests.fakes import make_cell
-from tests.runs import differing, make_agent_config, make_fake_env, make_train_config, numbers
+from tests.runs import differing, make_agent_config, make_fake_env, make_train_config, numbers, use_fake_envs
 
 
 class Killed(BaseException):
@@ -42,8 +43,9 @@ class Notes(Observer):
 
 @pytest.fixture(autouse=True)
 def _fakes(monkeypatch):
-    monkeypatch.setattr(training, "make_env", make_fake_env)
-    monkeypatch.setattr(training, "describe", lambda config: {"seed": config.seed})  # takes longer than a run
+    use_fake_envs(monkeypatch)
+    for module in (learner_run, demonstrations):  # the real one takes longer than a run
+        monkeypatch.setattr(module, "describe", lambda config: {"seed": config.seed})
 
 
 def start(path, **values):
@@ -169,13 +171,13 @@ def test_checkpoints_and_evaluations_come_when_due_at_the_end_of_an_episode(tmp_
 
 
 def test_evaluations_change_nothing_of_the_run_and_see_the_same_scenes(tmp_path, monkeypatch):
-    seeds, evaluate = [], training.evaluate
+    seeds, evaluate = [], evaluation_schedule.evaluate
 
     def noted(env, policy, episodes, seed, *others, **named):
         seeds.append(seed)
         return evaluate(env, policy, episodes, seed, *others, **named)
 
-    monkeypatch.setattr(training, "evaluate", noted)
+    monkeypatch.setattr(evaluation_schedule, "evaluate", noted)
     without, _ = start(tmp_path / "0")
     often, _ = start(tmp_path / "1", evaluate_every_steps=6)
     for run in (without, often):
@@ -412,7 +414,7 @@ def test_a_setup_that_fails_leaves_the_store_to_others(tmp_path, monkeypatch):
     def fail(*arguments):
         raise ConfigError("no memory of that kind")
 
-    monkeypatch.setattr(training, "make_learner", fail)
+    monkeypatch.setattr(learner_run, "make_learner", fail)
     with pytest.raises(ConfigError, match="of that kind"):
         start(tmp_path / "run")
     StoreWriter(tmp_path / "run" / "experience", make_fake_env(make_train_config()).spec, {}).close()
@@ -421,7 +423,7 @@ def test_a_setup_that_fails_leaves_the_store_to_others(tmp_path, monkeypatch):
 def test_the_environment_of_a_resumed_run_must_be_the_same(tmp_path, monkeypatch):
     run, notes = start(tmp_path / "run")
     run.run(lambda: notes.time_steps > 8)
-    monkeypatch.setattr(training, "make_env", lambda config: make_cell(has_gripper=True).env)
+    use_fake_envs(monkeypatch, lambda config: make_cell(has_gripper=True).env)
     with pytest.raises(StoreError, match=r"another environment: spec\.action_size is 6 and not 7"):
         resume(tmp_path / "run")
 
@@ -432,7 +434,7 @@ def test_a_run_with_a_frozen_encoder_goes_on_with_the_same_features(tmp_path, mo
         env.robot.cameras["wrist"] = FakeCamera(env.clock, 32, 32)
         return env
 
-    monkeypatch.setattr(training, "make_env", make_pixel_env)
+    use_fake_envs(monkeypatch, make_pixel_env)
     agent = make_agent_config(name="bc", batch_size=4)
     agent = replace(agent, encoder=replace(agent.encoder, backbone="small_cnn"))
     run, notes = start(tmp_path / "run", agent=agent, steps=18, demonstrations=1)
@@ -444,7 +446,8 @@ def test_a_run_with_a_frozen_encoder_goes_on_with_the_same_features(tmp_path, mo
 
 
 def test_the_task_is_part_of_what_a_row_can_be_traced_to(tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "describe", run_folder.describe)
+    for module in (learner_run, demonstrations):
+        monkeypatch.setattr(module, "describe", run_folder.describe)
     monkeypatch.setattr(run_folder, "find_revision", lambda: "abc123")
     run, _ = start(tmp_path / "run", task=TaskConfig(name="reach"))
     run.run()

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from robot_rl.errors import WireError
 from robot_rl.runtime import wire
-from robot_rl.runtime.channel import DTYPES, Weights
-from robot_rl.runtime.wire import Delivery, Hello, Parcel, Refusal, Request, Status, from_frames, to_frames
+from robot_rl.runtime.weights import DTYPES, Weights
+from robot_rl.runtime.wire import Delivery, Goodbye, Hello, Parcel, Refusal, Request, Status, from_frames, to_frames
 from robot_rl.specs import ArraySpec, ObservationSpec
 from tests.contracts import CHANNEL_SPEC, assert_same_record, make_record
 
-HELLO = Hello("session", 3, "fingerprint ü", "spec")
+HELLO = Hello("session", 1, 3, "fingerprint ü", "spec")
 
 
 def travel(message):
@@ -24,14 +24,14 @@ def travel(message):
 
 
 def header(kind=0, content=None, magic=b"RRLW", version=wire.FORMAT):
-    fields = {"session": "s", "first": 3, "configuration": "c", "spec": "e"}
+    fields = {"session": "s", "actor": 0, "first": 3, "configuration": "c", "spec": "e"}
     content = {"fields": fields, "arrays": []} if content is None else content
     text = content if isinstance(content, bytes) else json.dumps(content).encode()
     return struct.pack("!4sHB", magic, version, kind) + text
 
 
 def with_fields(kind, **changes):
-    message = {0: HELLO, 1: Status("l", 1, 1, 2, -1), 4: Parcel("s", 0, make_record(0, 0))}[kind]
+    message = {0: HELLO, 1: Status("l", 1, 1, 2, -1, 1, 7, 2, False), 4: Parcel("s", 0, make_record(0, 0))}[kind]
     frames = [bytes(frame) for frame in to_frames(message)]
     content = json.loads(frames[0][7:])
     content["fields"] |= changes
@@ -42,7 +42,16 @@ def weights_frames(*entries, frames):
     return [header(5, {"fields": {"learner": "l", "version": 1}, "arrays": list(entries)}), *frames]
 
 
-@pytest.mark.parametrize("message", [HELLO, Status("l", 5, 4, 2**62, -1), Refusal("no"), Request("s")])
+MESSAGES = [
+    HELLO,
+    Status("l", 5, 4, 2**62, -1, 3, 1000, 2**33, True),
+    Refusal("no"),
+    Request("s"),
+    Goodbye("s", True),
+]
+
+
+@pytest.mark.parametrize("message", MESSAGES)
 def test_a_message_without_arrays_survives(message):
     assert travel(message) == message
 
@@ -111,8 +120,8 @@ MALFORMED = {
     "nothing": ([], "must begin"),
     "an empty frame": ([b""], "must begin"),
     "other magic": ([header(magic=b"HTTP")], "must begin"),
-    "a newer format": ([header(version=2)], "version 1, got 2"),
-    "an unknown kind": ([header(6)], "below 6, got 6"),
+    "a newer format": ([header(version=3)], "version 2, got 3"),
+    "an unknown kind": ([header(7)], "below 7, got 7"),
     "no JSON": ([header(0, b"{")], "JSON"),
     "no text": ([header(0, b"\xff\xfe")], "JSON"),
     "deep JSON": ([header(0, b"[" * 100_000)], "JSON"),

@@ -19,9 +19,9 @@ import zmq
 
 from robot_rl.errors import ChannelError, ConfigError
 from robot_rl.runtime import wire
-from robot_rl.runtime.channel import Weights
 from robot_rl.runtime.curve import CurveKeys, make_keys
 from robot_rl.runtime.mailbox import WINDOW
+from robot_rl.runtime.weights import Weights
 from robot_rl.runtime.wire import Hello, Parcel, Refusal, Request, Status, from_frames, to_frames
 from robot_rl.runtime.zmq_actor import ZmqActorChannel
 from robot_rl.runtime.zmq_channel import ZmqLearnerChannel
@@ -318,9 +318,9 @@ def test_an_actor_that_hears_late_what_arrived_goes_on_behind_it(make_actor):
             return numbers
 
         identity = router.recv_multipart()[0]
-        router.send_multipart([identity, *to_frames(Status("l", 0, 0, 2, -1))])
+        router.send_multipart([identity, *to_frames(Status("l", 0, 0, 2, -1, 0, 0, 0, False))])
         assert next_parcels(2) == [0, 1]
-        router.send_multipart([identity, *to_frames(Status("l", 5, 5, 100, -1))])
+        router.send_multipart([identity, *to_frames(Status("l", 5, 5, 100, -1, 0, 0, 0, False))])
         assert next_parcels(3) == [5, 6, 7]
         assert (actor.acknowledged, actor.unacknowledged) == (5, 3)
 
@@ -330,7 +330,7 @@ def test_an_actor_that_hears_late_what_arrived_goes_on_behind_it(make_actor):
 
 def test_two_actors_arrive_whole_and_each_in_order(make_learner, make_actor):
     learner = make_learner()
-    actors = [make_actor(learner.address) for _ in range(2)]
+    actors = [make_actor(learner.address, actor=number) for number in range(2)]
     for step in range(100):
         for number, actor in enumerate(actors):
             actor.send(make_record(number, step))
@@ -358,7 +358,7 @@ def test_who_comes_late_gets_the_present_weights_and_no_others(make_learner, mak
     learner = make_learner()
     for version in range(3):
         learner.publish(Weights(version, {"a": np.full(3, version, np.float64)}))
-    actors = [make_actor(learner.address) for _ in range(2)]
+    actors = [make_actor(learner.address, actor=number) for number in range(2)]
     for actor in actors:
         weights = until(actor.latest)
         assert (weights.version, weights.tensors["a"].tolist()) == (2, [2.0] * 3)
@@ -415,15 +415,22 @@ def test_noise_is_counted_and_disturbs_nobody(make_learner, make_actor, raw, cap
     learner = make_learner()
     actor = make_actor(learner.address)
     bare = raw(learner.address)
-    hello = [bytes(frame) for frame in to_frames(Hello("s", 0, "c", wire.spec_fingerprint(CHANNEL_SPEC)))]
-    other_format = [hello[0].replace(b"RRLW\x00\x01", b"RRLW\x00\x02")]
-    noise = [[b""], [b"x"] * 50, [b"\x80\x04\x95"], other_format, to_frames(Status("l", 0, 0, 0, 0)), hello + [b"more"]]
+    hello = [bytes(frame) for frame in to_frames(Hello("s", 0, 0, "c", wire.spec_fingerprint(CHANNEL_SPEC)))]
+    other_format = [hello[0].replace(b"RRLW\x00\x02", b"RRLW\x00\x03")]
+    noise = [
+        [b""],
+        [b"x"] * 50,
+        [b"\x80\x04\x95"],
+        other_format,
+        to_frames(Status("l", 0, 0, 0, 0, 0, 0, 0, False)),
+        hello + [b"more"],
+    ]
     for frames in noise:
         bare.send_multipart(frames)
         reply = from_frames(bare.recv_multipart())
         assert isinstance(reply, Refusal)
     assert learner.rejected == len(noise)
-    assert "version 1, got 2" in caplog.text
+    assert "version 2, got 3" in caplog.text
     actor.send(make_record(0, 0))
     assert places(drain_until(learner, 1)) == [(0, 0)]
 
@@ -431,7 +438,7 @@ def test_noise_is_counted_and_disturbs_nobody(make_learner, make_actor, raw, cap
 def test_a_record_of_another_shape_is_refused(make_learner, raw):
     learner = make_learner()
     bare = raw(learner.address)
-    bare.send_multipart(to_frames(Hello("s", 0, "c", wire.spec_fingerprint(CHANNEL_SPEC))))
+    bare.send_multipart(to_frames(Hello("s", 0, 0, "c", wire.spec_fingerprint(CHANNEL_SPEC))))
     assert isinstance(from_frames(bare.recv_multipart()), Status)
     record = make_record(0, 0)
     record.time_step.observation.images["wrist"] = np.zeros((9, 9, 3), np.uint8)
