@@ -40,17 +40,19 @@ from robot_rl.specs import EnvironmentSpec
 from robot_rl.types import StepRecord
 
 _DOMAIN = "robot_rl"
+_PARTING_S = 2.0  # that a learner waits for its actors to have understood what is safe
 _LINGER_MS = 500  # for the last acknowledgements of a learner that is closed
 _log = logging.getLogger(__name__)
 
 
 @dataclass
 class _Peer:
-    """A session of an actor: the connection that it was last heard on, and when."""
+    """A session of an actor: the connection that it was last heard on, when, and the oldest record that it keeps."""
 
     identity: bytes
     actor: int
     heard_s: float
+    first: int
 
 
 def _tell_both(ours: str, theirs: str) -> str:
@@ -187,8 +189,25 @@ class ZmqLearnerChannel(ZmqEnd):
             heard = self._receive() if self._socket in events else set()
             for session in list(self._peers) if self._wake_fd in events else heard:
                 self._answer(session)
+        self._part()
+
+    def _part(self) -> None:
+        """Give the last answers, and stay until they were understood: ZeroMQ drops what an actor has not read yet."""
         for session in self._peers:
             self._answer(session)
+        end_s = time.monotonic() + _PARTING_S
+        while self._owes_answers() and time.monotonic() < end_s:
+            if self._socket in self._poll(_PARTING_S / 20):
+                for session in self._receive():
+                    self._answer(session)
+
+    def _owes_answers(self) -> bool:
+        """Whether an actor that is still there keeps records that it need not keep."""
+        since_s = time.monotonic() - 2 * HEARTBEAT_S
+        return any(
+            peer.heard_s > since_s and peer.first < self._inbox.positions(session)[1]
+            for session, peer in self._peers.items()
+        )
 
     def _receive(self) -> set[str]:
         """Take up to 100 messages; the sessions that want an answer."""
@@ -243,7 +262,7 @@ class ZmqLearnerChannel(ZmqEnd):
                 del self._peers[session]
                 self._replaced.add(session)
         self._inbox.open(hello.session, hello.first)
-        self._peers[hello.session] = _Peer(identity, hello.actor, time.monotonic())
+        self._peers[hello.session] = _Peer(identity, hello.actor, time.monotonic(), hello.first)
         return {hello.session}
 
     def _mismatch(self, hello: Hello) -> str:
