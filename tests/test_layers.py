@@ -77,6 +77,7 @@ EXCEPTIONS: dict[str, set[str]] = {
     "robot_rl.config": {"hydra", "omegaconf", "pydantic", "yaml"},  # configuration is read at one place
     "robot_rl.env.gym_env": {"gymnasium"},  # the adapter; the environment itself does without
     "robot_rl.rewards.classifier": {"torch"},  # a network, among plain tests of a task
+    "robot_rl.runtime.classifier.file": {"safetensors"},  # the layout of its file
     "robot_rl_hardware.fci_simulator": {"robot_rl.sim"},  # a simulated robot behind the real wire
 }
 

@@ -1,0 +1,132 @@
+"""From recordings to labelled samples, split by episode; and the mistakes of a classifier, mined from a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from robot_rl.agents.encoders.backbone import Backbone
+from robot_rl.data.store_reader import StoreReader
+from robot_rl.errors import ConfigError
+from robot_rl.rewards.classifier import ClassifierSpec, SuccessClassifier
+from robot_rl.runtime.classifier.config import ClassifierConfig
+from robot_rl.runtime.classifier.labels import Part, Splitter, label
+from robot_rl.runtime.classifier.samples import Gatherer, Samples
+from robot_rl.runtime.run_folder import RunFolder
+
+OnEpisode = Callable[[str], None]
+_AT_ONCE = 128
+
+
+@dataclass(frozen=True, eq=False)
+class Gathered:
+    """Samples, and where they are from.
+
+    Attributes:
+        parts: of the data.
+        episodes: in each part.
+        repeated: episodes that were there twice, and taken once.
+        mistakes: time steps of the run that the classifier called a success.
+    """
+
+    parts: Mapping[Part, Samples]
+    episodes: Mapping[Part, int]
+    repeated: int
+    mistakes: int
+
+
+def open_store(source: str) -> StoreReader:
+    """The recording in a folder, or the experience of the run in it.
+
+    Raises:
+        ConfigError: there is nothing.
+        StoreError: it is no store, or damaged.
+    """
+    folder = RunFolder(Path(source))
+    if not folder.path.is_dir():
+        raise ConfigError(f"there is no recording {source}; record one with: robot-rl record store={source}")
+    return StoreReader(folder.experience if folder.experience.is_dir() else folder.path)
+
+
+def make_spec(readers: Mapping[str, StoreReader], config: ClassifierConfig) -> ClassifierSpec:
+    """What can be looked at in all recordings.
+
+    Raises:
+        ConfigError: no recordings, a camera that one of them lacks, or images that are not square and of one size.
+    """
+    if not readers:
+        raise ConfigError("data must name at least one recording, for example data=demonstrations.")
+    images = {source: reader.spec.observation.images for source, reader in readers.items()}
+    cameras = config.cameras or tuple(next(iter(images.values())))
+    for source, specs in images.items():
+        missing = [name for name in cameras if name not in specs]
+        if missing or not cameras:
+            raise ConfigError(
+                f"{source} has the cameras {list(specs)}, and not {missing}."
+                if missing
+                else f"{source} has no images; record it with cameras, for example robot=sim_pixels."
+            )
+    shapes = {specs[name].shape for specs in images.values() for name in cameras}
+    if len(shapes) > 1 or any(height != width for height, width, _ in shapes):
+        raise ConfigError(f"the cameras' images must be square and of one size, got {sorted(shapes)}.")
+    return ClassifierSpec(cameras, next(iter(shapes))[0], config.labels.stages, config.labels.has_lost)
+
+
+def gather(
+    readers: Mapping[str, StoreReader],
+    run: StoreReader | None,
+    judge: SuccessClassifier | None,
+    spec: ClassifierSpec,
+    backbone: Backbone,
+    config: ClassifierConfig,
+    on_episode: OnEpisode,
+) -> Gathered:
+    """All samples of the recordings, and the mistakes of `judge` in `run`.
+
+    Raises:
+        ConfigError: the labels do not fit, or a part has no image of a kind.
+        StoreError: a recording is damaged.
+        SpecError: the judge looks at other images.
+    """
+    splitter = Splitter(config.claim, config.seed)
+    gatherer = Gatherer(spec, backbone, config.backbone.copies, config.backbone.crop_pad_px, config.seed)
+    repeated = mistakes = 0
+    for source, reader in readers.items():
+        for number, episode in reader.episodes():
+            on_episode(source)
+            if not gatherer.is_new(episode):
+                repeated += 1
+                continue
+            labels = label(episode, config.labels)
+            rows = np.flatnonzero(labels.is_used)
+            part = splitter.deal(episode.is_success)
+            gatherer.add(part, episode, rows, labels.marks[rows], f"{source} episode {number}")
+    if run is not None and judge is not None:
+        # The images just before a success that a classifier declared are no mistakes: it had to see them first.
+        margin = max(config.margin_steps, config.labels.ambiguous_steps)
+        strict = replace(config.labels, ambiguous_steps=margin, negative_stride=1)
+        for number, episode in run.episodes():
+            on_episode(str(run.path))
+            if not gatherer.is_new(episode):
+                repeated += 1
+                continue
+            labels = label(episode, strict)
+            rows = np.flatnonzero(labels.is_used)
+            called = [
+                judge.predict({name: episode.images[name][some] for name in judge.spec.cameras}) > judge.thresholds
+                for some in np.array_split(rows, -(-len(rows) // _AT_ONCE) or 1)
+            ]
+            rows = rows[(np.concatenate(called) & (labels.marks[rows] == 0.0)).any(axis=1)]
+            mistakes += len(rows)
+            gatherer.add(
+                splitter.deal("run"), episode, rows, labels.marks[rows], f"{run.path} episode {number}", is_hard=True
+            )
+    return Gathered(gatherer.finish(), splitter.counts(), repeated, mistakes)
+
+
+def count_episodes(readers: Sequence[StoreReader]) -> int:
+    """Episodes in recordings, for a progress bar."""
+    return sum(len(reader.newest_steps()) for reader in readers)
