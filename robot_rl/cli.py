@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import TypeAlias
 
 from robot_rl.errors import RobotRLError, UnknownNameError
+from robot_rl.runtime import up_parser
 
 _EPILOG = """examples:
   robot-rl train task=peg                                             records demonstrations, trains, evaluates
   robot-rl train task=peg agent=rlpd seed=1 run_dir=runs/peg-1
+  robot-rl up train_peg seed=1                                        the same in processes of their own, over ROS 2
   robot-rl resume runs/peg-1                                          goes on after a crash or Ctrl-C
   robot-rl eval policy=runs/peg-1 task=peg episodes=100 video=peg.mp4
   robot-rl record task=plug episodes=20 store=plug_demonstrations
+  robot-rl train-classifier data=demonstrations out=peg.safetensors   rewards from the cameras' images
   robot-rl eval policy=expert task=peg episodes=50 seed=0
   robot-rl eval policy=expert task=plug episodes=5 video=plug.mp4     also writes the contact sheet plug.png
   robot-rl eval policy=blind task=peg_hard task.scene.clearance_m=0.0005
@@ -32,7 +35,14 @@ Every key of the configuration can be set as KEY=VALUE; a wrong one is answered 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 BENCHES = ("control", "learner", "peg_grid", "sim")
-_CONFIGS = {"env": "EnvConfig", "eval": "EvalConfig", "record": "RecordConfig", "train": "TrainConfig"}
+_CONFIGS = {
+    "classifier": "classifier.config.ClassifierConfig",
+    "env": "config.EnvConfig",
+    "eval": "config.EvalConfig",
+    "record": "config.RecordConfig",
+    "train": "config.TrainConfig",
+}
+"""Name of a YAML file -> where its dataclass is in robot_rl.runtime."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -73,6 +83,9 @@ def _make_parser() -> argparse.ArgumentParser:
         "cycle_time_s.",
     )
     _add_training(commands)
+    _add_seeing(commands)
+    _add_processes(commands)
+    up_parser.add_parser(commands)
     _add_exchange(commands)
 
     bench = commands.add_parser("bench", help="measure; prints a table and one JSON object")
@@ -95,13 +108,14 @@ def _add_configured(
     *,
     summary: str,
     description: str,
+    configured_as: str | None = None,
 ) -> None:
-    """A command whose words are those of the configuration of its name."""
+    """A command whose words are those of a configuration, that of its own name if no other is given."""
     parser = commands.add_parser(
         name,
         help=summary,
         description=description,
-        epilog=f"`robot-rl config {name}` prints every key with its default.\n\n{_EPILOG}",
+        epilog=f"`robot-rl config {configured_as or name}` prints every key with its default.\n\n{_EPILOG}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help=f"for example {example}")
@@ -149,6 +163,22 @@ def _add_training(commands: Commands) -> None:
         description="Record demonstrations into a store; train with demonstrations_from=STORE. A store that exists is "
         "continued.",
     )
+
+
+def _add_seeing(commands: Commands) -> None:
+    """The commands about networks that look at images."""
+    _add_configured(
+        commands,
+        "train-classifier",
+        _run_train_classifier,
+        "data=demonstrations out=classifier.safetensors",
+        configured_as="classifier",
+        summary="train a success classifier on recorded images",
+        description="Train a classifier that tells from the cameras' images whether the task is solved, on recordings "
+        "whose episodes end in success or not: data=STORE,STORE. With run=RUN, what the classifier took for a success "
+        "in that run and was none is learned, too. A report is drawn beside the file. The last line printed is a JSON "
+        "object with the threshold, what can be claimed of it, precision, recall and calibration on held-out episodes.",
+    )
     convert = commands.add_parser(
         "convert-encoder",
         help="convert published weights of the image encoder",
@@ -158,6 +188,32 @@ def _add_training(commands: Commands) -> None:
     convert.add_argument("source", metavar="SOURCE", help="the downloaded file")
     convert.add_argument("target", metavar="TARGET", nargs="?", help="where to write; by default the user's cache")
     convert.set_defaults(run=_run_convert_encoder)
+
+
+def _add_processes(commands: Commands) -> None:
+    """The commands that make a run in processes of their own."""
+    _add_configured(
+        commands,
+        "learner",
+        _run_learner,
+        "task=peg agent=rlpd seed=0 run_dir=runs/peg-1",
+        configured_as="train",
+        summary="the learner of `train` as a process, for an actor in another",
+        description="The learner's part of `train`: demonstrations, imitation, updates, checkpoints. It binds "
+        "channel.address and waits for `robot-rl actor`, or the actor node of ROS, with the same words. The same "
+        "command again goes on with a run that was cut off. Exits with 0 when the run is over and its actors have "
+        "left, with 130 when interrupted.",
+    )
+    _add_configured(
+        commands,
+        "actor",
+        _run_actor,
+        "task=peg agent=rlpd seed=0 run_dir=runs/peg-1",
+        configured_as="train",
+        summary="the actor of `train` as a process, with the simulated robot",
+        description="The actor's part of `train`, for a `robot-rl learner` with the same words: acts, evaluates, and "
+        "says what came of the run. The last line printed is a JSON object.",
+    )
 
 
 def _add_exchange(commands: Commands) -> None:
@@ -206,6 +262,18 @@ def _run_train(parsed: argparse.Namespace) -> int:
     return train_command.train(parsed.overrides)
 
 
+def _run_learner(parsed: argparse.Namespace) -> int:
+    from robot_rl.runtime import learner_command
+
+    return learner_command.run(parsed.overrides)
+
+
+def _run_actor(parsed: argparse.Namespace) -> int:
+    from robot_rl.runtime import actor_command
+
+    return actor_command.run(parsed.overrides)
+
+
 def _run_resume(parsed: argparse.Namespace) -> int:
     from robot_rl.runtime import train_command
 
@@ -223,6 +291,12 @@ def _run_record(parsed: argparse.Namespace) -> int:
     from robot_rl.runtime import record_command
 
     return record_command.run(parsed.overrides)
+
+
+def _run_train_classifier(parsed: argparse.Namespace) -> int:
+    from robot_rl.runtime import train_classifier_command
+
+    return train_classifier_command.run(parsed.overrides)
 
 
 def _run_convert_encoder(parsed: argparse.Namespace) -> int:
@@ -254,9 +328,9 @@ def _run_bench(parsed: argparse.Namespace) -> int:
 
 def _run_config(parsed: argparse.Namespace) -> int:
     from robot_rl import config as configuration
-    from robot_rl.runtime import config as schemas
 
-    schema = getattr(schemas, _CONFIGS[parsed.name])
+    module, _, name = _CONFIGS[parsed.name].rpartition(".")
+    schema = getattr(importlib.import_module(f"robot_rl.runtime.{module}"), name)
     print(configuration.to_yaml(configuration.load(schema, parsed.name, parsed.overrides)), end="")
     for group in configuration.groups():
         print(f"# {group}: {', '.join(configuration.choices(group))}")

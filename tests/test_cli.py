@@ -19,7 +19,7 @@ from robot_rl import cli
 from robot_rl.config import to_plain
 from robot_rl.env.robot_env import RobotEnv
 from robot_rl.errors import SetupError
-from robot_rl.runtime import record_command, training
+from robot_rl.runtime import demonstrations, record_command, training
 from robot_rl.runtime.config import EnvConfig, EvalConfig, RecordConfig
 from robot_rl.sim import gl
 from robot_rl.types import Reason
@@ -153,7 +153,7 @@ def test_an_error_is_one_clear_line_and_exit_code_2(capsys, tmp_path, words, exp
 )
 def test_nonsense_that_shows_late_is_no_less_clear(capsys, tmp_path, monkeypatch, words):
     """What a machine or a library says no to must not come as a traceback, and must not train on nonsense."""
-    for module in (training, record_command):
+    for module in (training, demonstrations, record_command):
         monkeypatch.setattr(module, "make_env", make_fake_env)
     (tmp_path / "its_own.txt").write_text("mine")
     few = ("steps=6", "final_episodes=1", "agent.pretrain_updates=1", "agent.batch_size=8", "demonstrations=1")

@@ -1,0 +1,64 @@
+"""What one process of the graph is, said so that `robot-rl up` and a launch file of ROS 2 can both start it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+_EXPLAINED = 2
+
+
+class Restart(StrEnum):
+    """Whether a process that has failed is started again. One that has ended well never is."""
+
+    NEVER = "never"
+    """Its failure is the end of the graph."""
+    ON_FAILURE = "on_failure"
+    """After a pause that grows; one that keeps failing is the end of the graph."""
+    ON_CRASH = "on_crash"
+    """Likewise, unless it ends with status 2, an error that it has explained and that would only come again."""
+
+
+@dataclass(frozen=True)
+class RosExecutable:
+    """A program that an installed ROS package brings, at PREFIX/lib/PACKAGE/NAME."""
+
+    package: str
+    name: str
+
+
+@dataclass(frozen=True)
+class ProcessSpec:
+    """One process of the graph. Which nodes are in it, and which topics they have, is said by the nodes.
+
+    Attributes:
+        name: in logs and messages; unique within the graph.
+        program: an executable of a ROS package, or a program and its first words.
+        restart: what happens when it fails.
+        ends_run: whether the graph ends when this process has ended well.
+        ends_itself: whether it ends without being asked once the run has ended well. Then it is asked to only when
+            its grace time is over: it has something to finish.
+        moves_robot: whether it asks the robot to move: it is stopped before all others.
+        grace_s: how long it may take to end when asked to, before it is killed [s].
+        arguments: the words after the program: options, then KEY=VALUE overrides of the configuration.
+        namespace: of its ROS nodes, such as "left_arm"; "" for none.
+        log_file: where `robot-rl up` keeps its output (`ros2 launch` has logs of its own); None for nowhere.
+    """
+
+    name: str
+    program: RosExecutable | tuple[str, ...]
+    restart: Restart = Restart.ON_FAILURE
+    ends_run: bool = False
+    ends_itself: bool = False
+    moves_robot: bool = False
+    grace_s: float = 10.0
+    arguments: tuple[str, ...] = ()
+    namespace: str = ""
+    log_file: Path | None = None
+
+    def may_restart(self, code: int) -> bool:
+        """Whether it is started again when it has ended with this exit status (or by the signal -code)."""
+        if self.restart is Restart.ON_CRASH:
+            return code not in (0, _EXPLAINED)
+        return self.restart is Restart.ON_FAILURE and code != 0
