@@ -1,0 +1,44 @@
+"""The environment of a configuration, over the wire."""
+
+from __future__ import annotations
+
+from robot_rl.env.robot_env import RobotEnv
+from robot_rl.robot.robot import Robot
+from robot_rl.runtime.assembly import make_spec
+from robot_rl.runtime.config import EnvConfig
+from robot_rl.sim.franka import MAX_GRIPPER_WIDTH_M
+from robot_rl_ros.clock import make_clock
+from robot_rl_ros.devices.arm import RosArm
+from robot_rl_ros.devices.camera import RosCamera
+from robot_rl_ros.devices.gripper import RosGripper
+from robot_rl_ros.devices.reset import RosReset
+from robot_rl_ros.devices.task import RosTask
+from robot_rl_ros.devices.teleop import RosTeleop
+from robot_rl_ros.link import Link
+
+
+class RosWorkcell:
+    """The robot of a graph, and the environments that use it.
+
+    Attributes:
+        robot: the devices, joined.
+        teleop: the person's device; None where nobody helps.
+        env: with the person.
+        lonely_env: the same without anybody, to evaluate in.
+    """
+
+    def __init__(self, link: Link, config: EnvConfig) -> None:
+        """Join the graph; DeviceError where nobody is there."""
+        clock = make_clock(link, config.graph.is_lock_step)
+        self.robot = Robot(
+            RosArm(link, config.graph.lease_s),
+            RosGripper(link, MAX_GRIPPER_WIDTH_M),
+            {name: RosCamera(link, f"camera_{name}/color/image_raw") for name in config.robot.cameras},
+        )
+        task = RosTask(link, config.task.name, make_spec(config).observation.proprio["task"].shape[0])
+        reset = RosReset(link)
+        kind = config.teleop.kind
+        self.teleop = None if kind == "none" else RosTeleop(link, is_scripted=True)
+        episode = config.task.episode
+        self.env = RobotEnv(self.robot, task, reset, clock, episode, self.teleop)
+        self.lonely_env = RobotEnv(self.robot, task, reset, clock, episode)

@@ -1,0 +1,31 @@
+"""A publisher that can repeat itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+
+
+class Broadcast:
+    """Publishes, and remembers what it published last: in lock-step a message that was lost is asked for again."""
+
+    def __init__(self, node: Node, message_type: type[Any], topic: str, qos: QoSProfile) -> None:
+        self._publisher = node.create_publisher(message_type, topic, qos)
+        self._last: Any = None
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether anybody listens."""
+        return bool(self._publisher.get_subscription_count())
+
+    def send(self, message: Any) -> None:
+        """Publish a message."""
+        self._last = message
+        self._publisher.publish(message)
+
+    def repeat(self) -> None:
+        """Publish the last message once more, if there was one."""
+        if self._last is not None:
+            self._publisher.publish(self._last)

@@ -1,0 +1,86 @@
+"""Time in the graph: the system's on a robot; in lock-step the simulator's, which passes when the actor says so."""
+
+from __future__ import annotations
+
+from rclpy.node import Node
+from rosgraph_msgs.msg import Clock as ClockMsg
+
+from robot_rl.clock import NS_PER_S
+from robot_rl.errors import DeviceError
+from robot_rl_ros import convert, qos
+from robot_rl_ros.link import Link, Newest
+
+
+class RosClock:
+    """The clock of the stamps in real time: ROS time, which all machines of a graph share. Waiting handles messages."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    def now_ns(self) -> int:
+        """Present time [ns]."""
+        return int(self._link.node.get_clock().now().nanoseconds)
+
+    def sleep_until_ns(self, stamp_ns: int) -> None:
+        """Handle messages until `stamp_ns`."""
+        self._link.spin_until(lambda: self.now_ns() >= stamp_ns, max(0, stamp_ns - self.now_ns()) / NS_PER_S)
+
+
+class LockStepClock:
+    """Simulated time: sleeping asks the simulator to go on, and returns when it has."""
+
+    def __init__(self, link: Link) -> None:
+        """Join the simulator; `connect` learns what time it is."""
+        self._link = link
+        self._publisher = link.node.create_publisher(ClockMsg, "simulation/advance", qos.STREAM)
+        self._reached = Newest(
+            link, ClockMsg, "/clock", lambda message: (convert.from_time(message.clock), True), qos.STREAM
+        )
+
+    def connect(self) -> None:
+        """Wait for the simulator, and take its time; DeviceError where there is none."""
+        link = self._link
+        if not link.spin_until(lambda: self._publisher.get_subscription_count() > 0, link.patience_s):
+            raise DeviceError(f"No simulator has joined within {link.patience_s:g} s.")
+        link.due_ns, link.ask_again = 0, self._ask
+        self._ask()
+        link.due_ns, _ = self._reached.read()
+
+    def _ask(self) -> None:
+        """A simulator that has come so far already sends the present once more."""
+        self._publisher.publish(convert.to_clock(self.now_ns()))
+
+    def now_ns(self) -> int:
+        """Simulated time [ns] that was reached."""
+        assert self._link.due_ns is not None, "connect() first"
+        return self._link.due_ns
+
+    def take_over(self, stamp_ns: int) -> None:
+        """Somebody else has let time pass until `stamp_ns`: a reset."""
+        self._link.due_ns = max(self.now_ns(), stamp_ns)
+
+    def sleep_until_ns(self, stamp_ns: int) -> None:
+        """Have the simulator go on until `stamp_ns`.
+
+        Raises:
+            DeviceError: it does not answer.
+        """
+        if stamp_ns <= self.now_ns():
+            return
+        self._link.due_ns = stamp_ns
+        self._ask()
+        self._link.due_ns, _ = self._reached.read()
+
+
+def make_clock(link: Link, is_lock_step: bool) -> RosClock | LockStepClock:
+    """The clock of a graph, connected."""
+    if not is_lock_step:
+        return RosClock(link)
+    clock = LockStepClock(link)
+    clock.connect()
+    return clock
+
+
+def now_ns(node: Node) -> int:
+    """A node's present time [ns]."""
+    return int(node.get_clock().now().nanoseconds)

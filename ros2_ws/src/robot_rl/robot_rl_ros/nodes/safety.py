@@ -1,0 +1,64 @@
+"""The last word on every command, and the public record of every stop."""
+
+from __future__ import annotations
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.node import Node
+from robot_rl_msgs.msg import Stop
+
+from robot_rl.control.guard import Guard, Violation
+from robot_rl.geometry import Pose
+from robot_rl.types import ArmState, StopRecord
+from robot_rl_ros import convert, qos
+
+_DIAGNOSTICS_PERIOD_S = 1.0
+
+
+class Safety(Node):
+    """Judges what the controller of the same process is about to do.
+
+    It lives beside the controller, so that no command can go round it and no wire lies between a judgement and the
+    arm. Publishes `~/stopped` (latched) whenever that changes, and `/diagnostics` once a second.
+    """
+
+    def __init__(self, guard: Guard) -> None:
+        super().__init__("safety")
+        self._guard = guard
+        self._stopped = self.create_publisher(Stop, "~/stopped", qos.LATCHED)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", qos.STREAM)
+        self._stop: StopRecord | None = None
+        self._refused = 0
+        self._stopped.publish(convert.to_stop_msg(None))
+        self.create_timer(_DIAGNOSTICS_PERIOD_S, self._diagnose)
+
+    def check_command(self, pose: Pose, stamp_ns: int, state: ArmState, now_ns: int) -> Violation | None:
+        """What forbids a command, if anything."""
+        violation = self._guard.check_command(pose, stamp_ns, state, now_ns)
+        self._refused += violation is not None
+        return violation
+
+    def check_state(self, state: ArmState) -> Violation | None:
+        """What is wrong with how the arm is, if anything."""
+        return self._guard.check_state(state)
+
+    def show(self, state: ArmState) -> None:
+        """Publish a stop, or the end of one."""
+        if state.stop == self._stop:
+            return
+        self._stop = state.stop
+        self._stopped.publish(convert.to_stop_msg(state.stop))
+        if state.stop is not None:
+            self.get_logger().error(f"the robot is stopped: {state.stop.reason.value}: {state.stop.detail}")
+        else:
+            self.get_logger().info("the robot may move again")
+
+    def _diagnose(self) -> None:
+        stop = self._stop
+        status = DiagnosticStatus(
+            level=DiagnosticStatus.OK if stop is None else DiagnosticStatus.ERROR,
+            name=f"{self.get_fully_qualified_name()}: arm",
+            message="free to move" if stop is None else f"stopped: {stop.reason.value}: {stop.detail}",
+            values=[KeyValue(key="refused commands", value=str(self._refused))],
+        )
+        header = convert.to_header(int(self.get_clock().now().nanoseconds))
+        self._diagnostics.publish(DiagnosticArray(header=header, status=[status]))

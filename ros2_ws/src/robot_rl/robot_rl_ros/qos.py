@@ -1,0 +1,35 @@
+"""Quality of service of every topic. A reliable subscriber of a best-effort publisher silently gets nothing.
+
+What this graph publishes is reliable, so that everybody can read it and lock-step loses nothing; its queues are short,
+since only the newest message of a device says anything.
+"""
+
+from __future__ import annotations
+
+from rclpy.duration import Duration
+from rclpy.qos import (
+    QoSDurabilityPolicy,
+    QoSHistoryPolicy,
+    QoSLivelinessPolicy,
+    QoSProfile,
+    QoSReliabilityPolicy,
+    qos_profile_sensor_data,
+)
+
+STREAM = QoSProfile(depth=5, history=QoSHistoryPolicy.KEEP_LAST, reliability=QoSReliabilityPolicy.RELIABLE)
+"""States, images, a person's device, commands of the clock."""
+LATCHED = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.RELIABLE, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
+"""What late comers must learn, too: why the robot is stopped."""
+FOREIGN = qos_profile_sensor_data
+"""For publishers that are not ours: best effort hears both kinds."""
+
+
+def make_command_qos(lease_s: float) -> QoSProfile:
+    """Of a topic whose publisher must be alive: who has not been heard for `lease_s` counts as gone."""
+    return QoSProfile(
+        depth=1,
+        history=QoSHistoryPolicy.KEEP_LAST,
+        reliability=QoSReliabilityPolicy.RELIABLE,
+        liveliness=QoSLivelinessPolicy.AUTOMATIC,
+        liveliness_lease_duration=Duration(nanoseconds=round(lease_s * 1e9)),
+    )

@@ -1,0 +1,155 @@
+"""The simulated robot as a process: its devices as the nodes that a real robot would have, and the passing of time."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rosgraph_msgs.msg import Clock as ClockMsg
+
+from robot_rl.clock import NS_PER_S, to_ns
+from robot_rl.control.guard import Guard
+from robot_rl.env.robot_env import make_safety_filter
+from robot_rl.robot.robot import RobotReading
+from robot_rl.runtime.assembly import SimWorkcell, make_sim_workcell
+from robot_rl.runtime.config import EnvConfig
+from robot_rl_ros import convert, process, qos
+from robot_rl_ros.broadcast import Broadcast
+from robot_rl_ros.nodes.camera import CameraNode
+from robot_rl_ros.nodes.gripper import GripperNode
+from robot_rl_ros.nodes.impedance_controller import ImpedanceController
+from robot_rl_ros.nodes.reset import ResetNode
+from robot_rl_ros.nodes.safety import Safety
+from robot_rl_ros.nodes.task import TaskNode
+from robot_rl_ros.nodes.teleop import TeleopNode
+
+MAX_ADVANCE_S = 2.0
+"""Nobody waits so long for a policy: whoever asks for more has lost the thread of time."""
+_MAX_LAG_S = 0.5
+"""A process that was suspended for longer goes on from where it was, instead of catching up in one leap."""
+
+
+class SimulationNode(Node):
+    """Makes time pass, and has every device speak when it is its turn.
+
+    In lock-step time passes when `~/advance` says until when; whoever asks for a time that was reached already hears
+    the present once more. In real time it passes by itself. Arm and person speak after every passage of time, the
+    others once a policy period, counted from the end of the last reset.
+    """
+
+    def __init__(self, cell: SimWorkcell, config: EnvConfig, is_lock_step: bool) -> None:
+        super().__init__("simulation")
+        self._cell, self._simulation = cell, cell.simulation
+        episode = config.task.episode
+        self._period_ns = to_ns(1.0 / episode.rate_hz)
+        self._period_start_ns = self._period_end_ns = 0
+        self._told_ns = -1  # what speaks once a period has spoken of this moment
+        filtered = make_safety_filter(episode)
+        clock, robot = cell.env.clock, cell.env.robot
+        self.safety = Safety(Guard(filtered.limits))
+        self.controller = ImpedanceController(robot.arm, self.safety, clock, config.graph.lease_s)
+        assert robot.gripper is not None, "the simulated robot has a hand"
+        self.gripper = GripperNode(robot.gripper, clock)
+        self.cameras = [CameraNode(name, camera) for name, camera in robot.cameras.items()]
+        self.task = TaskNode(cell.task)
+        self.teleop = TeleopNode(cell.teleop, clock, is_scripted=True) if cell.teleop is not None else None
+        self.reset = ResetNode(cell.reset, robot, clock, filtered, self._look_away, self._start_over)
+        self._time = Broadcast(self, ClockMsg, "/clock", qos.STREAM)
+        if is_lock_step:
+            self.create_subscription(ClockMsg, "~/advance", self._advance, qos.STREAM)
+        else:
+            self._simulation.start_ns = int(self.get_clock().now().nanoseconds)
+            self.create_timer(1.0 / episode.teleop_rate_hz, self._follow)
+        self._start_over()
+
+    @property
+    def nodes(self) -> list[Node]:
+        """All nodes of the process."""
+        optional = [] if self.teleop is None else [self.teleop]
+        return [self, self.safety, self.controller, self.gripper, *self.cameras, self.task, *optional, self.reset]
+
+    def _advance(self, message: ClockMsg) -> None:
+        until_ns, now_ns = convert.from_time(message.clock), self._simulation.now_ns()
+        if until_ns <= now_ns:
+            self._repeat()
+        elif until_ns - now_ns > MAX_ADVANCE_S * NS_PER_S:
+            self.get_logger().error(
+                f"asked to go on until {until_ns * 1e-9:.3f} s, but it is only {now_ns * 1e-9:.3f} s: not obeyed"
+            )
+        else:
+            self._simulation.advance_to_ns(until_ns)
+            self._speak()
+
+    def _follow(self) -> None:
+        """Let time pass until now."""
+        now_ns = int(self.get_clock().now().nanoseconds)
+        lag_ns = now_ns - self._simulation.now_ns()
+        if lag_ns > _MAX_LAG_S * NS_PER_S:
+            self._simulation.start_ns += lag_ns
+        self._simulation.advance_to_ns(now_ns)
+        self._speak()
+
+    def _speak(self) -> None:
+        """Have everybody whose turn it is tell the present; the clock comes last."""
+        now_ns = self._simulation.now_ns()
+        self.controller.publish()
+        if self.teleop is not None:
+            self.teleop.publish()
+        if now_ns >= self._period_end_ns:
+            self._period_end_ns = now_ns + self._period_ns - (now_ns - self._period_start_ns) % self._period_ns
+            self._speak_of_period()
+        self._time.send(convert.to_clock(now_ns))
+
+    def _speak_of_period(self) -> None:
+        robot = self._cell.env.robot
+        assert robot.gripper is not None
+        self._told_ns = self._simulation.now_ns()
+        self.gripper.publish()
+        for camera in self.cameras:
+            camera.publish()
+        self.task.publish(RobotReading(robot.arm.state(), robot.gripper.width(), {}))
+
+    def _repeat(self) -> None:
+        """Tell the present once more, also what is not due."""
+        self.controller.repeat()
+        if self.teleop is not None:
+            self.teleop.repeat()
+        if self._told_ns != self._simulation.now_ns():
+            self._speak_of_period()
+        else:
+            self.gripper.repeat()
+            self.task.repeat()
+            for camera in self.cameras:
+                camera.repeat()
+        self._time.repeat()
+
+    def _look_away(self) -> None:
+        if self.teleop is not None:
+            self.teleop.look_away()
+
+    def _start_over(self) -> None:
+        """A period begins here."""
+        self._period_start_ns = self._period_end_ns = self._simulation.now_ns()
+        self._speak()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve the simulated robot until told to end."""
+    with process.started(__doc__, arguments) as (config, _):
+        node = SimulationNode(make_sim_workcell(config), config, config.graph.is_lock_step)
+        executor = SingleThreadedExecutor()
+        for each in node.nodes:
+            executor.add_node(each)
+        try:
+            executor.spin()
+        except (KeyboardInterrupt, ExternalShutdownException):
+            pass
+        finally:
+            executor.shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
