@@ -3,25 +3,60 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
 
 from rich.console import Console
 
 from robot_rl import config as configuration
+from robot_rl.env.robot_env import RobotEnv
 from robot_rl.runtime.assembly import make_env
 from robot_rl.runtime.config import TeleopConfig, TrainConfig
 from robot_rl.runtime.connection import make_actor_channel
 from robot_rl.runtime.interruption import interruptible
 from robot_rl.runtime.learner_command import to_folder
 from robot_rl.runtime.metrics_writer import MetricsWriter
+from robot_rl.runtime.observers import Observer
 from robot_rl.runtime.remote_actor import run_remote_actor
 from robot_rl.runtime.run_folder import RunFolder
 from robot_rl.runtime.run_summary import print_summary
 from robot_rl.runtime.training_progress import TrainingProgress
 
 
+@dataclass(frozen=True)
+class Stage:
+    """Where an actor acts.
+
+    Attributes:
+        env: with the person.
+        lonely_env: without anybody, to evaluate in; may be of the same robot.
+        observers: that belong to the place, told everything.
+    """
+
+    env: RobotEnv
+    lonely_env: RobotEnv
+    observers: Sequence[Observer] = ()
+
+
 def run(overrides: list[str]) -> int:
+    """Act on a simulated robot in this process, see `run_on`."""
+    config = configuration.load(TrainConfig, "train", overrides)
+    logging.basicConfig(format="%(message)s")
+
+    @contextmanager
+    def enter() -> Iterator[Stage]:
+        yield Stage(make_env(config), make_env(replace(config, teleop=TeleopConfig())))
+
+    return run_on(enter, config)
+
+
+def run_on(enter: Callable[[], AbstractContextManager[Stage]], config: TrainConfig) -> int:
     """Act until the run has its steps, evaluate, and say what came of it; the last line printed is a JSON object.
+
+    Args:
+        enter: brings up the robot; not called where the run is finished.
+        config: of the run, as the learner has it.
 
     Returns:
         0 where the run is over, 130 where interrupted: the same command goes on.
@@ -30,31 +65,31 @@ def run(overrides: list[str]) -> int:
         ConfigError: no run_dir.
         ChannelError: the learner refuses this actor: its configuration is another.
     """
-    config = configuration.load(TrainConfig, "train", overrides)
     folder = to_folder(config, "actor")
     console = Console()
-    logging.basicConfig(format="%(message)s")
     if folder.finished_steps() >= config.steps:
         console.print(f"The run {folder.path} is finished.", soft_wrap=True)
-    elif not _act(config, folder, console):
-        console.print("Interrupted; the same command goes on with the run.")
-        return 130
+    else:
+        with enter() as stage:
+            has_finished = _act(stage, config, folder, console)
+        if not has_finished:
+            console.print("Interrupted; the same command goes on with the run.")
+            return 130
     print_summary(config, folder, console)
     return 0
 
 
-def _act(config: TrainConfig, folder: RunFolder, console: Console) -> bool:
+def _act(stage: Stage, config: TrainConfig, folder: RunFolder, console: Console) -> bool:
     """Whether the run was not interrupted."""
-    env, evaluation_env = make_env(config), make_env(replace(config, teleop=TeleopConfig()))
-    channel = make_actor_channel(config, env.spec)
+    channel = make_actor_channel(config, stage.env.spec)
     has_finished = False
     try:
         with interruptible() as interrupted, TrainingProgress(config.steps, 0, console) as progress:
             metrics = MetricsWriter(folder.path)
-            observers = [metrics, progress]
+            observers = [metrics, progress, *stage.observers]
             try:
                 evaluation = run_remote_actor(
-                    env, evaluation_env, config, channel, observers, lambda: bool(interrupted)
+                    stage.env, stage.lonely_env, config, channel, observers, lambda: bool(interrupted)
                 )
             finally:
                 metrics.close()

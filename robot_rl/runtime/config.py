@@ -9,6 +9,7 @@ from robot_rl.agents.agent import AgentConfig
 from robot_rl.data.replay import ReplayConfig
 from robot_rl.env.task import EpisodeConfig
 from robot_rl.errors import ConfigError
+from robot_rl.rewards.config import RewardConfig
 from robot_rl.runtime.channel import DEFAULT_ADDRESS
 from robot_rl.sim.human import HumanConfig
 from robot_rl.sim.tasks.scene import SceneConfig
@@ -97,18 +98,20 @@ class GraphConfig:
 
 @dataclass(frozen=True)
 class EnvConfig:
-    """An environment: robot, task and person.
+    """An environment: robot, task, person and judge.
 
     Attributes:
         robot: which robot.
         task: which task.
         teleop: who may correct the robot.
+        reward: who judges whether the task is solved.
         graph: how nodes go together, where these are processes of their own.
     """
 
     robot: RobotConfig = field(default_factory=RobotConfig)
     task: TaskConfig = field(default_factory=TaskConfig)
     teleop: TeleopConfig = field(default_factory=TeleopConfig)
+    reward: RewardConfig = field(default_factory=RewardConfig)
     graph: GraphConfig = field(default_factory=GraphConfig)
 
 
@@ -129,6 +132,11 @@ class EvalConfig(EnvConfig):
     seed: int = 0
     video: str | None = None
     sheet: str | None = None
+
+    @property
+    def has_pictures(self) -> bool:
+        """Whether any are to be written."""
+        return self.video is not None or self.sheet is not None
 
 
 @dataclass(frozen=True)

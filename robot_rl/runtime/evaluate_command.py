@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,8 +15,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from robot_rl import config as configuration
+from robot_rl.env.robot_env import RobotEnv
 from robot_rl.errors import ConfigError, StoppedError
-from robot_rl.runtime.assembly import SimWorkcell, make_sim_workcell
+from robot_rl.robot.protocols import Camera
+from robot_rl.runtime.assembly import make_sim_workcell
 from robot_rl.runtime.config import EvalConfig, TeleopConfig
 from robot_rl.runtime.evaluation import EpisodeResult, Evaluation, evaluate
 from robot_rl.runtime.interruption import interruptible
@@ -25,7 +27,6 @@ from robot_rl.runtime.policies import SCRIPTED, Policy, make_policy
 from robot_rl.runtime.recording import ContactSheet, VideoRecorder
 from robot_rl.runtime.run_folder import RunFolder
 from robot_rl.runtime.trained_policy import load_policy
-from robot_rl.sim.devices import SimCamera
 from robot_rl.types import TimeStep
 
 _VIEW_HEIGHT, _VIEW_WIDTH = 240, 320
@@ -33,35 +34,69 @@ _VIEW_HEIGHT, _VIEW_WIDTH = 240, 320
 
 def run(overrides: list[str]) -> int:
     """Evaluate as the overrides say; the last line printed is a JSON object."""
-    config = configuration.load(EvalConfig, "eval", overrides)
-    if config.episodes < 1:
-        raise ConfigError(f"episodes must be at least 1, got {config.episodes}.")
-    if config.policy in SCRIPTED:
-        # A script acts through the person's device, like a person.
-        config = dataclasses.replace(
-            config, teleop=TeleopConfig(kind="expert" if config.policy == "expert" else "blind")
-        )
-    run = RunFolder(Path(config.policy)) if Path(config.policy).is_dir() else None
-    if run is None and "/" in config.policy:
-        raise ConfigError(f"policy={config.policy}: there is no such folder of a training run.")
-    if run is not None:
-        trained = run.load_config()
-        config = dataclasses.replace(config, robot=trained.robot)  # it sees what it saw in training
-        if not any(word.startswith(("task=", "task.")) for word in overrides):
-            config = dataclasses.replace(config, task=trained.task)
+    config = resolve(configuration.load(EvalConfig, "eval", overrides), overrides)
     console = Console()
     with console.status("preparing (the first run compiles the 1 kHz loop, about a minute)"):
         workcell = make_sim_workcell(config)
         workcell.simulation.advance(0)
-    policy: Policy
+    cameras = []
+    if config.has_pictures:
+        cameras = [workcell.make_camera(name, _VIEW_HEIGHT, _VIEW_WIDTH) for name in ("side", "wrist")]
+    try:
+        return run_on(workcell.env, config, console, cameras)
+    finally:
+        for camera in cameras:
+            camera.close()
+
+
+def resolve(config: EvalConfig, overrides: Sequence[str]) -> EvalConfig:
+    """The configuration with what the policy decides: who acts for a script, what a trained one saw in training.
+
+    Args:
+        config: as composed.
+        overrides: the words that it was composed with; a task among them is not replaced by that of the training.
+
+    Raises:
+        ConfigError: no episodes, or no such run.
+    """
+    if config.episodes < 1:
+        raise ConfigError(f"episodes must be at least 1, got {config.episodes}.")
+    if config.policy in SCRIPTED:
+        # A script acts through the person's device, like a person.
+        teleop = TeleopConfig(kind="expert" if config.policy == "expert" else "blind")
+        return dataclasses.replace(config, teleop=teleop)
+    run = _find_run(config)
     if run is None:
-        policy = make_policy(config.policy, workcell.env.spec, config.seed)
-    else:
-        policy = load_policy(run, workcell.env.spec)
+        return config
+    trained = run.load_config()
+    config = dataclasses.replace(config, robot=trained.robot)
+    if not any(word.startswith(("task=", "task.")) for word in overrides):
+        config = dataclasses.replace(config, task=trained.task)
+    return config
+
+
+def run_on(
+    env: RobotEnv, config: EvalConfig, console: Console, cameras: Sequence[Camera], observers: Sequence[Observer] = ()
+) -> int:
+    """Evaluate in an environment; the last line printed is a JSON object.
+
+    Args:
+        env: without a person, unless the policy is a script.
+        config: from `resolve`.
+        console: for people.
+        cameras: their pictures are recorded side by side, where any are to be.
+        observers: told everything.
+
+    Returns:
+        0; 2 where the robot was stopped, and 130 where interrupted.
+    """
+    run = _find_run(config)
+    policy: Policy = make_policy(config.policy, env.spec, config.seed) if run is None else load_policy(run, env.spec)
     stopped: StoppedError | None = None
-    with _pictures(config, workcell) as observers, _progress(config, console) as bar, interruptible() as interrupted:
+    with _pictures(config, cameras) as recorders, _progress(config, console) as bar, interruptible() as interrupted:
         try:
-            evaluate(workcell.env, policy, config.episodes, config.seed, [*observers, bar], lambda: bool(interrupted))
+            everybody = [*recorders, *observers, bar]
+            evaluate(env, policy, config.episodes, config.seed, everybody, lambda: bool(interrupted))
         except StoppedError as error:
             stopped = error  # the episodes before it are still a result
     evaluation = bar.evaluation
@@ -74,6 +109,15 @@ def run(overrides: list[str]) -> int:
     names = {"policy": config.policy, "task": config.task.name, "level": config.task.level, "seed": config.seed}
     print(json.dumps({**evaluation.to_json(), **names}))
     return 130 if interrupted else 2 if stopped else 0
+
+
+def _find_run(config: EvalConfig) -> RunFolder | None:
+    """The training run that the policy comes from; None for one that needs no training."""
+    if Path(config.policy).is_dir():
+        return RunFolder(Path(config.policy))
+    if "/" in config.policy:
+        raise ConfigError(f"policy={config.policy}: there is no such folder of a training run.")
+    return None
 
 
 def _paths(config: EvalConfig) -> list[Path]:
@@ -89,14 +133,15 @@ def _sheet_path(config: EvalConfig) -> Path | None:
 
 
 @contextmanager
-def _pictures(config: EvalConfig, workcell: SimWorkcell) -> Iterator[list[Observer]]:
+def _pictures(config: EvalConfig, cameras: Sequence[Camera]) -> Iterator[list[Observer]]:
     """Recorders for what was asked for; their files are finished whatever happens."""
     recorders: list[VideoRecorder | ContactSheet] = []
     sheet = _sheet_path(config)
     if sheet is None:
         yield []
         return
-    cameras = [workcell.make_camera(name, _VIEW_HEIGHT, _VIEW_WIDTH) for name in ("side", "wrist")]
+    if not cameras:
+        raise ConfigError("pictures need cameras; choose a robot that has some, for example robot=sim_pixels.")
     view = _View(cameras)
     recorders.append(ContactSheet(sheet, view.capture))
     if config.video:
@@ -106,8 +151,6 @@ def _pictures(config: EvalConfig, workcell: SimWorkcell) -> Iterator[list[Observ
     finally:
         for recorder in recorders:
             recorder.close()
-        for camera in cameras:
-            camera.close()
 
 
 class _View(Observer):
@@ -116,7 +159,7 @@ class _View(Observer):
     A step is counted as told, not by its time: a reset may take none.
     """
 
-    def __init__(self, cameras: list[SimCamera]) -> None:
+    def __init__(self, cameras: Sequence[Camera]) -> None:
         self._cameras = cameras
         self._latest: NDArray[np.uint8] | None = None
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from robot_rl import config as configuration
 from robot_rl.errors import ConfigError, UnknownNameError
+from robot_rl.runtime import evaluate_command
 from robot_rl.runtime.config import ChannelConfig, EnvConfig, EvalConfig, RecordConfig, TrainConfig
 from robot_rl.runtime.process_spec import ProcessSpec, Restart, RosExecutable
 
@@ -77,6 +78,8 @@ def list_processes(graph: str, overrides: Sequence[str] = (), namespace: str = "
     _check_namespace(namespace)
     chosen = _GRAPHS[graph]
     config = configuration.load(chosen.schema, chosen.config, list(overrides))
+    if isinstance(config, EvalConfig):
+        config = evaluate_command.resolve(config, overrides)
     kind: str = config.robot.kind
     if kind not in _ROBOTS:
         raise UnknownNameError("robot", kind, _ROBOTS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +14,9 @@ from robot_rl.data.store_writer import StoreWriter
 from robot_rl.env.robot_env import RobotEnv
 from robot_rl.errors import ConfigError
 from robot_rl.runtime.actor import to_episode_seed
-from robot_rl.types import Reason, Source, StepRecord
+from robot_rl.runtime.evaluation import EpisodeTally
+from robot_rl.runtime.observers import Observer
+from robot_rl.types import Reason, Source, StepRecord, TimeStep
 
 _FLUSH_TIMEOUT_S = 60.0
 _APPEND_AT_ONCE = 256
@@ -30,6 +32,7 @@ def record_demonstrations(
     *,
     is_success_only: bool,
     on_episode: Callable[[int, bool], bool],
+    observers: Sequence[Observer] = (),
 ) -> int:
     """Record until `episodes` episodes were kept, or `on_episode` says so; return how many that were.
 
@@ -41,6 +44,7 @@ def record_demonstrations(
         seed: of the scenes.
         is_success_only: whether failures are left out.
         on_episode: called with the number kept so far and whether the last one succeeded; False ends the recording.
+        observers: told everything.
     """
     nothing = np.zeros(env.action_map.action_size, np.float32)
     kept = failures = 0
@@ -49,11 +53,11 @@ def record_demonstrations(
         with StoreWriter(path, env.spec, attributes) as store:
             episode = max(StoreReader(path).newest_steps(), default=-1) + 1
             while kept < episodes:
-                records = _run_episode(env, nothing, episode, to_episode_seed(seed, episode))
+                records = _run_episode(env, nothing, episode, to_episode_seed(seed, episode), observers)
                 is_success = records[-1].is_success
                 if is_success or not is_success_only:
-                    for record in records:
-                        if len(records) > _APPEND_AT_ONCE and record.step % _APPEND_AT_ONCE == 0:
+                    for number, record in enumerate(records):
+                        if len(records) > _APPEND_AT_ONCE and number % _APPEND_AT_ONCE == 0:
                             store.flush(_FLUSH_TIMEOUT_S)  # an episode may be longer than the queue
                         store.append(record)
                     store.flush(_FLUSH_TIMEOUT_S)
@@ -75,14 +79,25 @@ def record_demonstrations(
     return kept
 
 
-def _run_episode(env: RobotEnv, nothing: NDArray[np.float32], episode: int, seed: int) -> list[StepRecord]:
+def _run_episode(
+    env: RobotEnv, nothing: NDArray[np.float32], episode: int, seed: int, observers: Sequence[Observer]
+) -> list[StepRecord]:
     """One episode in which the policy asks for nothing; what a person did in it is a demonstration."""
-    time_step = env.reset(seed)
-    records = [StepRecord(time_step, episode, 0)]
-    while not time_step.is_last:
-        time_step = env.step(nothing)
-        is_success = time_step.is_last and env.outcome.is_success
+    records: list[StepRecord] = []
+    tally = EpisodeTally()
+
+    def take(time_step: TimeStep) -> None:
+        tally.note(time_step)
+        for observer in observers:
+            observer.on_step(time_step)
         if time_step.source is Source.HUMAN:
             time_step = replace(time_step, source=Source.DEMO)
-        records.append(StepRecord(time_step, episode, len(records), is_success=is_success))
+        is_success = time_step.is_last and env.outcome.is_success
+        records.append(StepRecord(time_step, episode, tally.index, is_success=is_success))
+
+    take(env.reset(seed))
+    while not records[-1].time_step.is_last:
+        take(env.step(nothing))
+    for observer in observers:
+        observer.on_episode_end(tally.to_result(episode, env))
     return records

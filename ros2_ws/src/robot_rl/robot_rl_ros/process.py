@@ -14,6 +14,7 @@ from rclpy.utilities import remove_ros_args
 
 from robot_rl import config as configuration
 from robot_rl.errors import RobotRLError
+from robot_rl.runtime import evaluate_command
 from robot_rl.runtime.config import EnvConfig, EvalConfig, RecordConfig, TrainConfig
 
 _SCHEMAS: dict[str, type[EnvConfig]] = {
@@ -25,13 +26,10 @@ _SCHEMAS: dict[str, type[EnvConfig]] = {
 
 
 @contextmanager
-def started(
-    description: str, arguments: Sequence[str] | None, *, has_handlers: bool = True
-) -> Iterator[tuple[EnvConfig, list[str]]]:
+def started(description: str, arguments: Sequence[str] | None, *, has_handlers: bool = True) -> Iterator[EnvConfig]:
     """Join the graph with the configuration that the command line says, and leave it at the end.
 
-    Yields (configuration, KEY=VALUE words). An error of the project becomes one line on standard error and the exit
-    status 2.
+    An error of the project becomes one line on standard error and the exit status 2; an interruption, status 130.
 
     Args:
         description: of the program, for --help.
@@ -47,9 +45,14 @@ def started(
     options = SignalHandlerOptions.ALL if has_handlers else SignalHandlerOptions.NO
     rclpy.init(args=argv, signal_handler_options=options)
     try:
-        yield configuration.load(_SCHEMAS[parsed.config], parsed.config, parsed.overrides), parsed.overrides
+        config = configuration.load(_SCHEMAS[parsed.config], parsed.config, parsed.overrides)
+        if isinstance(config, EvalConfig):
+            config = evaluate_command.resolve(config, parsed.overrides)
+        yield config
     except RobotRLError as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         raise SystemExit(2) from error
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
     finally:
         rclpy.try_shutdown()

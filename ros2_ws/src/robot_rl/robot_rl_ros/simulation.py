@@ -137,7 +137,7 @@ class SimulationNode(Node):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve the simulated robot until told to end."""
-    with process.started(__doc__, arguments) as (config, _):
+    with process.started(__doc__, arguments) as config:
         node = SimulationNode(make_sim_workcell(config), config, config.graph.is_lock_step)
         executor = SingleThreadedExecutor()
         for each in node.nodes:

@@ -8,7 +8,7 @@ from robot_rl_msgs.msg import Stop
 
 from robot_rl.control.guard import Guard, Violation
 from robot_rl.geometry import Pose
-from robot_rl.types import ArmState, StopRecord
+from robot_rl.types import ArmState, Reason, StopRecord
 from robot_rl_ros import convert, qos
 
 _DIAGNOSTICS_PERIOD_S = 1.0
@@ -47,10 +47,13 @@ class Safety(Node):
             return
         self._stop = state.stop
         self._stopped.publish(convert.to_stop_msg(state.stop))
-        if state.stop is not None:
-            self.get_logger().error(f"the robot is stopped: {state.stop.reason.value}: {state.stop.detail}")
+        log = self.get_logger()
+        if state.stop is None:
+            log.info("the robot may move again")
+        elif state.stop.reason is Reason.REQUESTED:
+            log.info(f"the robot is stopped: {state.stop.detail}")
         else:
-            self.get_logger().info("the robot may move again")
+            log.error(f"the robot is stopped: {state.stop.reason.value}: {state.stop.detail}")
 
     def _diagnose(self) -> None:
         stop = self._stop

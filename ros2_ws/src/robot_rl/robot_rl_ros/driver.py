@@ -1,0 +1,85 @@
+"""What the processes that drive the robot have in common: they join it, may move it, and say what they do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from rclpy.node import Node
+from robot_rl_msgs.msg import Episode
+
+from robot_rl.runtime.config import EnvConfig
+from robot_rl.runtime.evaluation import EpisodeResult
+from robot_rl.runtime.observers import Observer
+from robot_rl.types import Source, TimeStep
+from robot_rl_ros import convert, qos
+from robot_rl_ros.assembly import RosWorkcell
+from robot_rl_ros.link import Link
+
+_REMIND_EVERY_S = 10.0
+
+
+class GraphObserver(Observer):
+    """Tells the graph what is done with the robot: each episode, and to the person whether they have it."""
+
+    def __init__(self, node: Node, cell: RosWorkcell) -> None:
+        self._cell = cell
+        self._episodes = node.create_publisher(Episode, "~/episode", qos.STREAM)
+        self._has_person = False
+
+    def on_step(self, time_step: TimeStep) -> None:
+        """Show a takeover or a hand-back."""
+        has_person = time_step.source is Source.HUMAN and not time_step.is_last
+        if has_person is not self._has_person and self._cell.teleop is not None:
+            self._cell.teleop.show(has_person, time_step.observation.stamp_ns)
+        self._has_person = has_person
+
+    def on_episode_end(self, episode: EpisodeResult) -> None:
+        """Publish the episode."""
+        self._episodes.publish(convert.to_episode(episode, self._cell.env.clock.now_ns()))
+
+
+@dataclass(frozen=True)
+class Driver:
+    """Who drives the robot of a graph.
+
+    Attributes:
+        cell: the robot.
+        observer: to be told everything.
+    """
+
+    cell: RosWorkcell
+    observer: GraphObserver
+
+
+@contextmanager
+def joined(name: str, config: EnvConfig) -> Iterator[Driver]:
+    """Join the robot of the graph as the node `name`; its arm may move.
+
+    Raises:
+        DeviceError: nobody is there.
+    """
+    node = Node(name)
+    link = Link(node, config.graph.patience_s)
+    try:
+        cell = RosWorkcell(link, config)
+        free_to_move(link, cell, config)
+        yield Driver(cell, GraphObserver(node, cell))
+    finally:
+        link.close()
+        node.destroy_node()
+
+
+def free_to_move(link: Link, cell: RosWorkcell, config: EnvConfig) -> None:
+    """Wait until the arm may move. Only a simulated one is recovered without a person having said so."""
+    arm = cell.robot.arm
+    stop = arm.state().stop
+    if stop is not None and config.graph.recovers:
+        arm.recover()
+    while (stop := arm.state().stop) is not None:
+        link.node.get_logger().warning(
+            f"the arm is stopped ({stop.reason.value}: {stop.detail}). When that is safe: "
+            "ros2 service call impedance_controller/recover std_srvs/srv/Trigger"
+        )
+        link.spin_until(lambda: arm.state().stop is None, _REMIND_EVERY_S)
