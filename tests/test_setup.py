@@ -103,7 +103,7 @@ def test_every_imported_library_is_declared():
 def test_every_bound_says_why():
     lines = (ROOT / "pyproject.toml").read_text().splitlines()
     bounds = [
-        line for line in lines if re.match(r'\s+"[\w\[\]-]+[<>=!~]=?', line) or line.startswith("requires-python")
+        line for line in lines if re.match(r'\s+"\w[\w\[\]-]*[<>=!~]=?', line) or line.startswith("requires-python")
     ]
     assert len(bounds) >= 5
     for line in bounds:
@@ -270,7 +270,10 @@ def test_the_wheel_holds_assets_configs_and_types(tmp_path):
         assert files, f"no {pattern} in {folder}"
         for file in files:
             assert (f"robot_rl/{file}" if folder == "configs" else file) in names
-    assert {name.split("/")[0] for name in names} == {"robot_rl", f"robot_rl-{PROJECT['version']}.dist-info"}
+    own = f"robot_rl-{PROJECT['version']}"
+    assert {name.split("/")[0] for name in names} == {"robot_rl", "robot_rl_ros", f"{own}.data", f"{own}.dist-info"}
+    for place in ("share/ament_index/resource_index/packages/robot_rl", "share/robot_rl/package.xml"):
+        assert f"{own}.data/data/{place}" in names
 
 
 def build_wheel(folder):
