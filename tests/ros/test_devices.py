@@ -88,5 +88,6 @@ def test_a_simulator_that_dies_is_an_error_and_not_a_hang(tmp_path):
         here.cell.env.reset(seed=0)
         process.kill()
         here.link.patience_s = 1.0
+        here.advance(0.1)
         with pytest.raises(DeviceError, match="silent"):
-            here.advance(0.1)
+            here.cell.robot.arm.state()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
@@ -12,7 +13,9 @@ class Broadcast:
     """Publishes, and remembers what it published last: in lock-step a message that was lost is asked for again."""
 
     def __init__(self, node: Node, message_type: type[Any], topic: str, qos: QoSProfile) -> None:
-        self._publisher = node.create_publisher(message_type, topic, qos)
+        # Every event of a topic has to be waited for in every wait: a fifth of a lock-step tick.
+        quiet = PublisherEventCallbacks(use_default_callbacks=False)
+        self._publisher = node.create_publisher(message_type, topic, qos, event_callbacks=quiet)
         self._last: Any = None
 
     @property

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from rclpy.node import Node
 from rosgraph_msgs.msg import Clock as ClockMsg
 
@@ -10,9 +12,11 @@ from robot_rl.errors import DeviceError
 from robot_rl_ros import convert, qos
 from robot_rl_ros.link import Link, Newest
 
+_NAP_S = 0.05  # ROS time may jump
+
 
 class RosClock:
-    """The clock of the stamps in real time: ROS time, which all machines of a graph share. Waiting handles messages."""
+    """The clock of the stamps in real time: ROS time, which all machines of a graph share."""
 
     def __init__(self, link: Link) -> None:
         self._link = link
@@ -22,20 +26,34 @@ class RosClock:
         return int(self._link.node.get_clock().now().nanoseconds)
 
     def sleep_until_ns(self, stamp_ns: int) -> None:
-        """Handle messages until `stamp_ns`."""
-        self._link.spin_until(lambda: self.now_ns() >= stamp_ns, max(0, stamp_ns - self.now_ns()) / NS_PER_S)
+        """Wait until `stamp_ns`."""
+        while (remaining_ns := stamp_ns - self.now_ns()) > 0:
+            self._link.sleep(min(_NAP_S, remaining_ns / NS_PER_S))
+
+
+class NodeClock:
+    """ROS time, for who has a node and no link."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def now_ns(self) -> int:
+        """Present time [ns]."""
+        return now_ns(self._node)
+
+    def sleep_until_ns(self, stamp_ns: int) -> None:
+        """Wait until `stamp_ns`."""
+        while (remaining_ns := stamp_ns - self.now_ns()) > 0:
+            time.sleep(min(_NAP_S, remaining_ns / NS_PER_S))
 
 
 class LockStepClock:
-    """Simulated time: sleeping asks the simulator to go on, and returns when it has."""
+    """Simulated time: sleeping asks the simulator to go on. Who then reads a device waits until it has."""
 
     def __init__(self, link: Link) -> None:
         """Join the simulator; `connect` learns what time it is."""
         self._link = link
         self._publisher = link.node.create_publisher(ClockMsg, "simulation/advance", qos.STREAM)
-        self._reached = Newest(
-            link, ClockMsg, "/clock", lambda message: (convert.from_time(message.clock), True), qos.STREAM
-        )
 
     def connect(self) -> None:
         """Wait for the simulator, and take its time; DeviceError where there is none."""
@@ -43,15 +61,17 @@ class LockStepClock:
         if not link.spin_until(lambda: self._publisher.get_subscription_count() > 0, link.patience_s):
             raise DeviceError(f"No simulator has joined within {link.patience_s:g} s.")
         link.due_ns, link.ask_again = 0, self._ask
+        told = Newest(link, ClockMsg, "/clock", lambda message: (convert.from_time(message.clock), True), qos.STREAM)
         self._ask()
-        link.due_ns, _ = self._reached.read()
+        link.due_ns, _ = told.read()
+        told.close()
 
     def _ask(self) -> None:
         """A simulator that has come so far already sends the present once more."""
         self._publisher.publish(convert.to_clock(self.now_ns()))
 
     def now_ns(self) -> int:
-        """Simulated time [ns] that was reached."""
+        """Simulated time [ns] that was asked for."""
         assert self._link.due_ns is not None, "connect() first"
         return self._link.due_ns
 
@@ -60,16 +80,10 @@ class LockStepClock:
         self._link.due_ns = max(self.now_ns(), stamp_ns)
 
     def sleep_until_ns(self, stamp_ns: int) -> None:
-        """Have the simulator go on until `stamp_ns`.
-
-        Raises:
-            DeviceError: it does not answer.
-        """
-        if stamp_ns <= self.now_ns():
-            return
-        self._link.due_ns = stamp_ns
-        self._ask()
-        self._link.due_ns, _ = self._reached.read()
+        """Have the simulator go on until `stamp_ns`."""
+        if stamp_ns > self.now_ns():
+            self._link.due_ns = stamp_ns
+            self._ask()
 
 
 def make_clock(link: Link, is_lock_step: bool) -> RosClock | LockStepClock:

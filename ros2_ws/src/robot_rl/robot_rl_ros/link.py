@@ -7,21 +7,25 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from rclpy.client import Client
+from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.qos import QoSProfile
+from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
+from rclpy.subscription import Subscription
 from rclpy.task import Future
 
 from robot_rl.errors import DeviceError
+from robot_rl_ros.hot_wait import HotWait
 
 T = TypeVar("T")
 
 _ASK_FIRST_AFTER_S, _ASK_EVERY_S = 0.1, 1.0
+_SERVE_EVERY_S = 0.1
 _LOOK_EVERY_S = 0.05  # not everything that is waited for comes as a message: a node that joins does not
 
 
 class Link:
-    """One node, spun by the thread that uses its devices, so that nothing changes behind that thread's back.
+    """One node, whose messages are handled by the thread that uses its devices, and only while it waits or asks.
 
     Attributes:
         node: the node.
@@ -37,14 +41,48 @@ class Link:
         self.ask_again: Callable[[], None] = lambda: None
         self._executor = SingleThreadedExecutor(context=node.context)
         self._executor.add_node(node)
-        self._count = 0
+        self._heard: list[Subscription[Any]] = []
+        self._hot = HotWait(node.context, ())
+        self._served_s = 0.0
 
-    def note(self) -> None:
-        """A callback has run."""
-        self._count += 1
+    def listen(self, subscription: Subscription[Any]) -> None:
+        """Have a subscription's messages handled whenever something is waited for."""
+        self._heard.append(subscription)
+        self._hot = HotWait(self.node.context, self._heard)
+
+    def forget(self, subscription: Subscription[Any]) -> None:
+        """End a subscription."""
+        self._heard.remove(subscription)
+        self._hot = HotWait(self.node.context, self._heard)
+        self.node.destroy_subscription(subscription)
+
+    def drain(self) -> None:
+        """Handle everything that has arrived; who asks this node something waits for `_SERVE_EVERY_S` at most."""
+        while self._hot.handle():
+            pass
+        now_s = time.monotonic()
+        if now_s - self._served_s > _SERVE_EVERY_S:
+            self._served_s = now_s
+            self._executor.spin_once(timeout_sec=0.0)
+
+    def wait_for(self, is_reached: Callable[[], bool]) -> bool:
+        """Handle messages until a condition on them holds, asking again now and then; False where patience ends."""
+        start_s = time.monotonic()
+        asked_s, pause_s = start_s, _ASK_FIRST_AFTER_S
+        self.drain()
+        while not is_reached():
+            now_s = time.monotonic()
+            if now_s - start_s >= self.patience_s:
+                return False
+            if now_s - asked_s >= pause_s:
+                self.ask_again()
+                asked_s, pause_s = now_s, min(2.0 * pause_s, _ASK_EVERY_S)
+            self._hot.wait(_LOOK_EVERY_S)
+            self.drain()
+        return True
 
     def spin_until(self, is_reached: Callable[[], bool], timeout_s: float) -> bool:
-        """Handle messages until a condition holds; whether it did in time."""
+        """Handle messages and answers of services until a condition holds; whether it did in time."""
         end_s = time.monotonic() + timeout_s
         while not is_reached():
             remaining_s = end_s - time.monotonic()
@@ -53,23 +91,10 @@ class Link:
             self._executor.spin_once(timeout_sec=min(remaining_s, _LOOK_EVERY_S))
         return True
 
-    def wait_for(self, is_reached: Callable[[], bool]) -> bool:
-        """As `spin_until`, for as long as patience lasts, asking again now and then."""
-        end_s = time.monotonic() + self.patience_s
-        pause_s = _ASK_FIRST_AFTER_S
-        while not self.spin_until(is_reached, min(pause_s, self.patience_s)):
-            if time.monotonic() >= end_s:
-                return False
-            self.ask_again()
-            pause_s = min(2.0 * pause_s, _ASK_EVERY_S)
-        return True
-
-    def drain(self) -> None:
-        """Handle everything that has arrived."""
-        before = -1
-        while before != self._count:
-            before = self._count
-            self._executor.spin_once(timeout_sec=0.0)
+    def sleep(self, duration_s: float) -> None:
+        """Let time pass. What arrives meanwhile is handled by whoever reads it."""
+        self.drain()
+        time.sleep(max(0.0, duration_s))
 
     def call(self, client: Client[Any, Any], request: Any) -> Any:
         """Ask a service and wait for its answer.
@@ -106,14 +131,16 @@ class Newest(Generic[T]):
         qos: QoSProfile,
     ) -> None:
         """Subscribe to `topic` as (stamp_ns, value)."""
-        self._link, self._convert = link, convert
+        self._link, self._convert, self._qos = link, convert, qos
         self.stamp_ns = -1
         self._value: T | None = None
         self._error: Exception | None = None
-        self.subscription = link.node.create_subscription(message_type, topic, self._take, qos)
+        # Every event of a topic has to be waited for in every wait; what does not fit is found when nothing comes.
+        quiet = SubscriptionEventCallbacks(use_default_callbacks=False)
+        self._subscription = link.node.create_subscription(message_type, topic, self._take, qos, event_callbacks=quiet)
+        link.listen(self._subscription)
 
     def _take(self, message: Any) -> None:
-        self._link.note()
         try:
             self.stamp_ns, self._value = self._convert(message)
             self._error = None
@@ -128,20 +155,38 @@ class Newest(Generic[T]):
         """
         link = self._link
         if link.due_ns is None:
-            link.drain()
+            link.drain()  # the newest, and not the first that comes
         due_ns = 0 if link.due_ns is None else link.due_ns
         is_there = link.wait_for(lambda: self.stamp_ns >= due_ns or self._error is not None)
         if self._error is not None:
             error, self._error = self._error, None
-            raise DeviceError(f"{self.subscription.topic_name} carries nonsense: {error}") from error
+            raise DeviceError(f"{self._subscription.topic_name} carries nonsense: {error}") from error
         if not is_there:
             newest = f"its newest message is of {self.stamp_ns * 1e-9:.3f} s" if self.stamp_ns >= 0 else "nothing came"
             raise DeviceError(
-                f"{self.subscription.topic_name} was silent for {link.patience_s:g} s: it should have reached "
-                f"{due_ns * 1e-9:.3f} s, {newest}."
+                f"{self._subscription.topic_name} was silent for {link.patience_s:g} s: it should have reached "
+                f"{due_ns * 1e-9:.3f} s, {newest}{self._find_cause()}."
             )
         assert self._value is not None
         return self.stamp_ns, self._value
+
+    def close(self) -> None:
+        """Listen no longer."""
+        self._link.forget(self._subscription)
+
+    def _find_cause(self) -> str:
+        """Why nothing comes, where the graph knows."""
+        topic = self._subscription.topic_name
+        publishers = self._link.node.get_publishers_info_by_topic(topic)
+        if not publishers:
+            return "; nobody publishes it"
+        reasons = [
+            f"; {other.node_name} publishes it otherwise: {reason}"
+            for other in publishers
+            for fit, reason in [qos_check_compatible(other.qos_profile, self._qos)]
+            if fit is not QoSCompatibility.OK
+        ]
+        return "".join(reasons)
 
     @property
     def value(self) -> T | None:

@@ -17,7 +17,7 @@ class CameraNode(Node):
     """
 
     def __init__(self, name: str, camera: Camera) -> None:
-        super().__init__(f"camera_{name}")
+        super().__init__(f"camera_{name}", start_parameter_services=False)
         self._camera, self._frame = camera, f"camera_{name}_color_optical_frame"
         self._image = Broadcast(self, Image, "~/color/image_raw", qos.STREAM)
         self._size = Broadcast(self, CameraInfo, "~/color/camera_info", qos.STREAM)

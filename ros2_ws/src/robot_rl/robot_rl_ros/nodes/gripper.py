@@ -19,7 +19,7 @@ class GripperNode(Node):
     """Owns a gripper: `~/joint_states` out, service `~/set_width` in. Whoever makes time pass calls `publish`."""
 
     def __init__(self, gripper: Gripper, clock: Clock) -> None:
-        super().__init__("gripper")
+        super().__init__("gripper", start_parameter_services=False)
         self._gripper, self._time = gripper, clock
         self._state = Broadcast(self, JointState, "~/joint_states", qos.STREAM)
         self.create_service(SetWidth, "~/set_width", self._serve)

@@ -39,7 +39,7 @@ class ImpedanceController(Node):
         self._pose = Broadcast(self, PoseStamped, "~/tcp_pose", qos.STREAM)
         self._twist = Broadcast(self, TwistStamped, "~/tcp_twist", qos.STREAM)
         self._wrench = Broadcast(self, WrenchStamped, "~/wrench", qos.STREAM)
-        self.create_subscription(
+        self.commands = self.create_subscription(
             PoseStamped,
             "~/equilibrium_pose",
             self._command,

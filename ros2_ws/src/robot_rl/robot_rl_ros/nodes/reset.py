@@ -31,7 +31,7 @@ class ResetNode(Node):
         on_end: Callable[[], None],
     ) -> None:
         """Serve `procedure` on `robot`, whose commands pass `safety`; `on_start` and `on_end` are called around it."""
-        super().__init__("reset")
+        super().__init__("reset", start_parameter_services=False)
         self._procedure, self._robot, self._time, self._safety = procedure, robot, clock, safety
         self._on_start, self._on_end = on_start, on_end
         self._is_busy = False

@@ -15,7 +15,7 @@ class TaskNode(Node):
     """Judges: `~/reward` and `~/estimate` out, once a policy period."""
 
     def __init__(self, task: Task) -> None:
-        super().__init__("task")
+        super().__init__("task", start_parameter_services=False)
         self._task = task
         self._reward = Broadcast(self, Reward, "~/reward", qos.STREAM)
         self._estimate = Broadcast(self, Estimate, "~/estimate", qos.STREAM)
