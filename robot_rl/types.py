@@ -41,6 +41,7 @@ class Button(enum.Enum):
     SUCCESS = "success"
     FAILURE = "failure"
     ABORT = "abort"
+    PAUSE = "pause"
 
 
 class Reason(enum.Enum):
@@ -59,6 +60,7 @@ class Reason(enum.Enum):
     WATCHDOG = "watchdog: no command"
     REQUESTED = "stop requested"
     UNSTABLE = "simulation became unstable"
+    TIMEOUT = "took too long"
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,8 @@ class TimeStep:
         discount: 0 after termination, else 1 (also after truncation).
         applied_action: what the robot executed, normalised, shape (A,); zeros on the first.
         source: who chose it.
+        is_resumed: whether a person paused before the observation was made: what happened since the time step before
+            is not what the robot did, so the two are no transition.
     """
 
     step_type: StepType
@@ -119,6 +123,7 @@ class TimeStep:
     discount: float
     applied_action: NDArray[np.float32]
     source: Source
+    is_resumed: bool = False
 
     @property
     def is_first(self) -> bool:
@@ -167,7 +172,8 @@ class StepRecord:
     Attributes:
         episode: number of the episode, unique in the run: the actor's number in the upper 32 bits, its count of
             episodes in the lower.
-        step: index of the time step in its episode, 0 for the first.
+        step: index of the time step in its episode, 0 for the first. One that follows a pause leaves an index out,
+            like one whose predecessor got lost: that is how a gap is told from a transition.
         policy_version: version of the weights that were acting, -1 where none were.
         is_success: whether the task was solved here; only on the last time step.
     """

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from robot_rl.data.episode import Episode, to_episode
 from robot_rl.data.store_columns import Columns, column_specs, to_records
@@ -12,6 +15,21 @@ from robot_rl.data.store_layout import list_segments, load_attributes, read_spec
 from robot_rl.data.store_segment import read_columns
 from robot_rl.errors import StoreError
 from robot_rl.types import StepRecord
+
+
+class _Parts:
+    """Names the part of its episode that a time step belongs to: (episode, its step when the part begins)."""
+
+    def __init__(self) -> None:
+        self._newest: dict[int, tuple[int, int]] = {}  # episode -> (first step of its newest part, its newest step)
+
+    def find(self, episode: int, step: int) -> tuple[int, int]:
+        """The part of a time step; those of an episode are asked for in their order."""
+        first, before = self._newest.get(episode, (step, step - 1))
+        if step != before + 1:
+            first = step
+        self._newest[episode] = (first, step)
+        return episode, first
 
 
 class StoreReader:
@@ -69,20 +87,31 @@ class StoreReader:
     def episodes(self) -> Iterator[tuple[int, Episode]]:
         """(number, episode) in the order of their first rows.
 
-        A gap ends an episode early, as a killed actor does. What holds less than a step is left out.
+        A gap, where a person paused or a row got lost, divides an episode: each part comes as one of its own, with
+        the same number, and all but the last are incomplete. What holds less than a step is left out.
 
         Raises:
             StoreError: a file is damaged or missing.
         """
-        lengths, last_rows = self._scan_episodes()
-        begun: dict[int, list[StepRecord]] = {}
+        last_rows = self._scan_parts()
+        parts = _Parts()
+        begun: dict[tuple[int, int], list[StepRecord]] = {}
         for row, record in enumerate(self.records()):
-            if record.step < lengths[record.episode]:
-                begun.setdefault(record.episode, []).append(record)
+            part = parts.find(record.episode, record.step)
+            records = begun.setdefault(part, [])
+            records.append(replace(record, step=len(records)))
             while begun and last_rows[oldest := next(iter(begun))] <= row:
                 records = begun.pop(oldest)
                 if len(records) > 1:
-                    yield oldest, to_episode(records)
+                    yield oldest[0], to_episode(records)
+
+    def count_steps(self) -> int:
+        """Number of environment steps: rows that are not the first of their episode.
+
+        Raises:
+            StoreError: a file is damaged or missing.
+        """
+        return sum(int(np.count_nonzero(columns["step"])) for columns in self._blocks(("step",), 0))
 
     def newest_steps(self) -> dict[int, int]:
         """Episode -> its newest step.
@@ -95,18 +124,16 @@ class StoreReader:
             out.update(zip(columns["episode"].tolist(), columns["step"].tolist(), strict=True))
         return out
 
-    def _scan_episodes(self) -> tuple[dict[int, int], dict[int, int]]:
-        """Episode -> time steps before its first gap, and -> the row of the last of those."""
-        lengths: dict[int, int] = {}
-        last_rows: dict[int, int] = {}
+    def _scan_parts(self) -> dict[tuple[int, int], int]:
+        """Part of an episode -> row of its last time step."""
+        parts = _Parts()
+        last_rows: dict[tuple[int, int], int] = {}
         row = 0
         for columns in self._blocks(("episode", "step"), 0):
             for episode, step in zip(columns["episode"].tolist(), columns["step"].tolist(), strict=True):
-                if lengths.setdefault(episode, 0) == step:
-                    lengths[episode] += 1
-                    last_rows[episode] = row
+                last_rows[parts.find(episode, step)] = row
                 row += 1
-        return lengths, last_rows
+        return last_rows
 
     def _blocks(self, names: tuple[str, ...], first: int) -> Iterator[Columns]:
         """These columns of the rows from `first` on, segment by segment."""

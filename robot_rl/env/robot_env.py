@@ -4,6 +4,9 @@ A control step lasts one policy period. A person's device is read `teleop_rate_h
 takeover starts at once and not at the next step. What the step stores as its action is the mean over the period
 of what was asked for, through the same action map and the same safety filter for policy and person, after all
 corrections: what the robot executed.
+
+A person may pause: the robot rests from that tick on, and the step lasts until they go on. Then the robot is observed
+anew, for the world may have been changed meanwhile, and the time step says that it is no transition.
 """
 
 from __future__ import annotations
@@ -133,7 +136,7 @@ class RobotEnv:
             raise StoppedError(f"The arm is stopped ({stop.reason.value}: {stop.detail}); call recover() first.")
 
     def step(self, action: ArrayLike) -> TimeStep:
-        """Run one policy period and return what came of it.
+        """Run one policy period and return what came of it; if a person has paused, after they have gone on.
 
         Args:
             action: normalised, shape (A,). Values beyond [-1, 1] are clipped; one that is not finite makes the
@@ -149,8 +152,17 @@ class RobotEnv:
         self._corrections.clear()
         applied, source = self._act(self._clip(wanted), self._reading)
         self._step_count += 1
+        before = self._reading = self.robot.observe()
+        time_step = self._judge(before, applied, source)
+        if not self._takeover.is_paused:
+            return time_step
+        self._sit_out_pause()
+        if self._takeover.buttons:  # they have ended the episode, as it was when they paused
+            return self._judge(before, applied, source)
+        if time_step.is_last:
+            return time_step
         self._reading = self.robot.observe()
-        return self._judge(self._reading, applied, source)
+        return replace(self._judge(self._reading, applied, source), is_resumed=True)
 
     @property
     def corrections(self) -> tuple[Correction, ...]:
@@ -184,8 +196,10 @@ class RobotEnv:
             human = self._takeover.read(self.action_map, reference)
             if human is not None:
                 source, wanted = Source.HUMAN, human
+            elif source is Source.POLICY and not self._takeover.is_paused:
+                wanted = asked
             else:  # after a hand-back the policy's old action is outdated: rest until the next step
-                wanted = asked if source is Source.POLICY else np.zeros_like(action)
+                wanted = np.zeros_like(action)
             if tick == 0 or not np.array_equal(wanted, asked):
                 past += part * np.float32(tick - part_start)
                 asked, part_start, rest = wanted, tick, self._ticks - tick
@@ -230,6 +244,16 @@ class RobotEnv:
             applied = applied.copy()
             applied[6] = 0.0 if width_m is None else 1.0 if width_m > 0.0 else -1.0
         return applied
+
+    def _sit_out_pause(self) -> None:
+        """Hold until the person goes on, or ends the episode; or until the arm is stopped."""
+        tick_ns = self._period_ns // self._ticks
+        while True:
+            self._takeover.read(self.action_map, self._rest_pose)
+            if not self._takeover.is_paused or self._takeover.buttons or self.robot.arm.state().stop is not None:
+                break
+            self.clock.sleep_until_ns(self.clock.now_ns() + tick_ns)
+        self._period_start_ns = self.clock.now_ns()
 
     def _judge(self, reading: RobotReading, applied: NDArray[np.float32], source: Source) -> TimeStep:
         """Turn the end of a period into a time step: ended by the task, by a person, by a stop, by time, or not."""

@@ -16,23 +16,34 @@ MAX_COMMAND_AGE_S = 0.2
 
 
 class Takeover:
-    """Starts with the first motion beyond the dead band, or a gripper button; ends when that has been still a while."""
+    """Starts with the first motion beyond the dead band, or a gripper button; ends when that has been still a while.
+
+    The pause button takes the robot from policy and person both, until it is pressed again or the person begins to
+    move: motion counts after the hand was still for the hold time, since pressing a button nudges the device.
+
+    Attributes:
+        buttons: pressed since the reset, without the pause.
+        is_paused: whether the robot is to hold.
+    """
 
     def __init__(self, teleop: Teleop | None, clock: Clock, dead_band: float, hold_s: float) -> None:
         self._teleop, self._clock = teleop, clock
         self._dead_band, self._hold_ns = dead_band, to_ns(hold_s)
         self._until_ns = -1
+        self._is_pause_down = False
         self.buttons: frozenset[Button] = frozenset()
+        self.is_paused = False
 
     def reset(self, seed: int | None = None) -> None:
-        """An episode starts: nobody has taken over."""
+        """An episode starts: nobody has taken over, or paused."""
         self._until_ns = -1
+        self._is_pause_down = self.is_paused = False
         self.buttons = frozenset()
         if self._teleop is not None:
             self._teleop.reset(seed)
 
     def read(self, action_map: ActionMap, reference: Pose) -> NDArray[np.float32] | None:
-        """The person's action now, or None while the policy has the robot. Collects buttons on the way.
+        """The person's action now, or None while they do not have the robot. Collects buttons on the way.
 
         Args:
             action_map: makes an action of the deflection.
@@ -45,12 +56,24 @@ class Takeover:
         if command is not None and now_ns - command.stamp_ns > to_ns(MAX_COMMAND_AGE_S):
             command = None
         twist, gripper, is_active = np.zeros(6), 0.0, False
+        pressed = command.buttons if command is not None else frozenset[Button]()
+        self.buttons |= pressed - {Button.PAUSE}
         if command is not None:
-            self.buttons |= command.buttons
             is_finite = bool(np.isfinite(command.twist_base).all() and np.isfinite(command.gripper))
             if is_finite and (np.abs(command.twist_base).max() > self._dead_band or command.gripper != 0.0):
-                self._until_ns = now_ns + self._hold_ns
                 twist, gripper, is_active = command.twist_base, command.gripper, True
-        if not is_active and now_ns >= self._until_ns:
+        self._note_pause(Button.PAUSE in pressed, is_active, now_ns)
+        if is_active:
+            self._until_ns = now_ns + self._hold_ns
+        if self.is_paused or (not is_active and now_ns >= self._until_ns):
             return None
         return action_map.from_twist_base(twist, reference, gripper)
+
+    def _note_pause(self, is_down: bool, is_active: bool, now_ns: int) -> None:
+        """Begin or end a pause. A button that stays down is pressed once."""
+        if is_down and not self._is_pause_down:
+            self.is_paused = not self.is_paused
+            self._until_ns = now_ns + self._hold_ns if self.is_paused else -1
+        elif is_active and now_ns >= self._until_ns:
+            self.is_paused = False
+        self._is_pause_down = is_down

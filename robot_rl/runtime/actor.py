@@ -94,13 +94,13 @@ def _run_episode(
     observers: Sequence[Observer],
     pace: Callable[[], None],
 ) -> EpisodeResult:
-    step, tally = 0, EpisodeTally()
+    tally = EpisodeTally()
 
     def note(time_step: TimeStep) -> None:
         tally.note(time_step)
         is_success = time_step.is_last and env.outcome.is_success
         version = -1 if time_step.is_first else runner.version  # nobody acted before the first
-        channel.send(StepRecord(time_step, episode, step, version, is_success))
+        channel.send(StepRecord(time_step, episode, tally.index, version, is_success))
         for observer in observers:
             observer.on_step(time_step)
         pace()
@@ -111,7 +111,8 @@ def _run_episode(
     while not time_step.is_last:
         load_newest(runner, channel)
         time_step = env.step(runner(time_step.observation))
-        step += 1
+        if time_step.is_resumed:
+            runner.forget_past()
         note(time_step)
     return tally.to_result(episode % EPISODES_PER_ACTOR, env)
 

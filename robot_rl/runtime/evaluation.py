@@ -34,14 +34,20 @@ class EpisodeResult:
 
 
 class EpisodeTally:
-    """Counts what an `EpisodeResult` tells, time step by time step."""
+    """Counts what an `EpisodeResult` tells, time step by time step.
+
+    Attributes:
+        index: of the newest time step in its episode, as it is stored; see `StepRecord.step`.
+    """
 
     def __init__(self) -> None:
+        self.index = -1
         self._steps = self._human_steps = self._interventions = 0
         self._is_human = False
 
     def note(self, time_step: TimeStep) -> None:
         """The next time step, the first included."""
+        self.index += 2 if time_step.is_resumed else 1
         is_human = not time_step.is_first and time_step.source is Source.HUMAN
         self._steps += not time_step.is_first
         self._human_steps += is_human
@@ -145,5 +151,7 @@ def _run_episode(
     note(time_step)
     while not time_step.is_last:
         time_step = env.step(policy(time_step.observation))
+        if time_step.is_resumed:
+            policy.reset()
         note(time_step)
     return tally.to_result(index, env)

@@ -19,7 +19,7 @@ class Policy(Protocol):
     """Chooses actions."""
 
     def reset(self) -> None:
-        """An episode starts."""
+        """An episode starts, or goes on after a pause: what was seen before has nothing to do with what comes."""
         ...
 
     def __call__(self, observation: Observation) -> NDArray[np.float32]:

@@ -45,8 +45,12 @@ class PolicyRunner:
 
     def reset(self, exploration_seed: int | None = None) -> None:
         """Start an episode; explore if there is a seed."""
-        self._past.clear()
+        self.forget_past()
         self._generator = None if exploration_seed is None else torch.Generator().manual_seed(exploration_seed)
+
+    def forget_past(self) -> None:
+        """What was seen before has nothing to do with what comes: an episode begins, or goes on after a pause."""
+        self._past.clear()
 
     def load(self, version: int, tensors: Mapping[str, NDArray[Any]]) -> None:
         """Take over published weights, those of `to_tensors`, all at once."""

@@ -87,7 +87,7 @@ class RunFolder:
 
     def count_steps(self) -> int:
         """Environment steps of the run that are stored."""
-        return sum(StoreReader(self.experience).newest_steps().values()) if self.experience.is_dir() else 0
+        return StoreReader(self.experience).count_steps() if self.experience.is_dir() else 0
 
     def load_config(self) -> TrainConfig:
         """The run's configuration.

@@ -23,7 +23,7 @@ from robot_rl.geometry import Array, Pose
 from robot_rl.runtime.evaluation import EpisodeResult
 from robot_rl.types import ArmState, Button, Command, Outcome, Reason, StopRecord
 
-BUTTONS = (None, None, Button.SUCCESS, Button.FAILURE, Button.ABORT)
+BUTTONS = (None, None, Button.SUCCESS, Button.FAILURE, Button.ABORT, Button.PAUSE)
 """Meaning of the entries of `teleop/buttons`; the first two close and open the gripper."""
 _CLOSE, _OPEN = 0, 1
 
@@ -95,6 +95,11 @@ def to_twist(twist: Array) -> Twist:
     return Twist(linear=_to_vector3(twist[:3]), angular=_to_vector3(twist[3:]))
 
 
+def from_twist(message: Twist) -> Array:
+    """(v, omega), shape (6,)."""
+    return _from_vector3s(message.linear, message.angular)
+
+
 def to_wrench(wrench: Array) -> Wrench:
     """(force, torque), shape (6,), as a message."""
     return Wrench(force=_to_vector3(wrench[:3]), torque=_to_vector3(wrench[3:]))
@@ -107,7 +112,7 @@ def to_twist_stamped(twist: Array, stamp_ns: int, frame: str) -> TwistStamped:
 
 def from_twist_stamped(message: TwistStamped) -> tuple[int, Array]:
     """(stamp_ns, (v, omega))."""
-    return from_time(message.header.stamp), _from_vector3s(message.twist.linear, message.twist.angular)
+    return from_time(message.header.stamp), from_twist(message.twist)
 
 
 def to_wrench_stamped(wrench: Array, stamp_ns: int, frame: str) -> WrenchStamped:
@@ -164,7 +169,7 @@ def from_arm_state_msg(message: ArmStateMsg) -> ArmState:
         joint_velocities=np.array(message.joint_velocities, np.float64),
         joint_torques=np.array(message.joint_torques, np.float64),
         tcp_pose=from_pose_msg(message.tcp_pose),
-        tcp_twist_base=_from_vector3s(message.tcp_twist.linear, message.tcp_twist.angular),
+        tcp_twist_base=from_twist(message.tcp_twist),
         tcp_wrench=_from_vector3s(message.tcp_wrench.force, message.tcp_wrench.torque),
         stop=from_stop_msg(message.stop),
     )

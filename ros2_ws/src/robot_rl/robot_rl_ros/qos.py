@@ -18,10 +18,14 @@ from rclpy.qos import (
 
 STREAM = QoSProfile(depth=5, history=QoSHistoryPolicy.KEEP_LAST, reliability=QoSReliabilityPolicy.RELIABLE)
 """States, images, a person's device, commands of the clock."""
+PRESSES = QoSProfile(depth=200, history=QoSHistoryPolicy.KEEP_LAST, reliability=QoSReliabilityPolicy.RELIABLE)
+"""A person's buttons: each press counts, also one that came while the actor was thinking."""
 LATCHED = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.RELIABLE, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
 """What late comers must learn, too: why the robot is stopped."""
 FOREIGN = qos_profile_sensor_data
 """For publishers that are not ours: best effort hears both kinds."""
+FOREIGN_NEWEST = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT)
+"""Likewise, for a listener that is slower than they are and must not fall behind."""
 
 
 def make_command_qos(lease_s: float) -> QoSProfile:

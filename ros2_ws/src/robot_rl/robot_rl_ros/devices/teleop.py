@@ -27,8 +27,9 @@ class RosTeleop:
         """
         self._link = link
         self._pressed: set[Button] = set()
+        self._asked = 0.0  # of the gripper, newest since the last read
         self._twist = Newest(link, TwistStamped, "teleop/twist", convert.from_twist_stamped, qos.STREAM)
-        self._joy = Newest(link, Joy, "teleop/buttons", self._take, qos.STREAM)
+        self._joy = Newest(link, Joy, "teleop/buttons", self._take, qos.PRESSES)
         self._takeover = link.node.create_publisher(Takeover, "teleop/takeover", qos.LATCHED)
         self._start: Client[Any, Any] | None = None
         if is_scripted:
@@ -37,6 +38,7 @@ class RosTeleop:
     def _take(self, message: Joy) -> tuple[int, float]:
         stamp_ns, gripper, buttons = convert.from_joy(message)
         self._pressed |= buttons
+        self._asked = gripper or self._asked
         return stamp_ns, gripper
 
     def reset(self, seed: int | None = None) -> None:
@@ -44,6 +46,7 @@ class RosTeleop:
         if self._start is not None and seed is not None:
             self._link.call(self._start, StartEpisode.Request(seed=seed))
         self._pressed.clear()
+        self._asked = 0.0
 
     def read(self) -> Command | None:
         """What the person does now; None while their device has said nothing yet."""
@@ -52,8 +55,9 @@ class RosTeleop:
             if self._twist.value is None:
                 return None
         stamp_ns, twist = self._twist.read()
-        gripper = self._joy.read()[1] if self._link.due_ns is not None else self._joy.value or 0.0
-        pressed, self._pressed = frozenset(self._pressed), set()
+        # In real time a press may be over before it is looked for; in lock-step nothing passes between two readings.
+        gripper = self._joy.read()[1] if self._link.due_ns is not None else self._asked or self._joy.value or 0.0
+        pressed, self._pressed, self._asked = frozenset(self._pressed), set(), 0.0
         return Command(twist, stamp_ns, gripper, pressed)
 
     def show(self, is_active: bool, stamp_ns: int) -> None:

@@ -26,7 +26,7 @@ class TeleopNode(Node):
         self._teleop, self._time = teleop, clock
         self._is_watching = not is_scripted
         self._twist = Broadcast(self, TwistStamped, "~/twist", qos.STREAM)
-        self._buttons = Broadcast(self, Joy, "~/buttons", qos.STREAM)
+        self._buttons = Broadcast(self, Joy, "~/buttons", qos.PRESSES)
         self.create_service(StartEpisode, "~/start_episode", self._serve)
 
     def publish(self) -> None:
