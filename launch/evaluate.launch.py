@@ -27,14 +27,14 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 "teleop",
                 default_value="none",
-                choices=["blind", "expert", "human", "none"],
+                choices=["blind", "expert", "human", "joy", "keyboard", "none", "spacemouse", "twist"],
                 description="who may correct the robot",
             ),
             DeclareLaunchArgument(
                 "reward",
                 default_value="task",
-                choices=["task"],
-                description="who judges whether the task is solved: its own test",
+                choices=["button", "classifier", "task"],
+                description="who judges whether the task is solved; classifier needs overrides:=reward.file=FILE",
             ),
             DeclareLaunchArgument("episodes", default_value="50", description="how many"),
             DeclareLaunchArgument("namespace", default_value="", description="of all nodes, for a second robot"),
@@ -45,7 +45,7 @@ def generate_launch_description() -> LaunchDescription:
             ),
             IncludeLaunchDescription(
                 PythonLaunchDescriptionSource([ThisLaunchFileDir(), "/processes.launch.py"]),
-                launch_arguments={"graph": "evaluate", "settings": "policy robot task teleop episodes"}.items(),
+                launch_arguments={"graph": "evaluate", "settings": "policy robot task teleop reward episodes"}.items(),
             ),
         ]
     )

@@ -26,14 +26,14 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 "teleop",
                 default_value="expert",
-                choices=["blind", "expert", "human", "none"],
+                choices=["blind", "expert", "human", "joy", "keyboard", "none", "spacemouse", "twist"],
                 description="who demonstrates; expert is the task's script",
             ),
             DeclareLaunchArgument(
                 "reward",
                 default_value="task",
-                choices=["task"],
-                description="who judges whether the task is solved: its own test",
+                choices=["button", "classifier", "task"],
+                description="who judges whether the task is solved; classifier needs overrides:=reward.file=FILE",
             ),
             DeclareLaunchArgument(
                 "store", default_value="demonstrations", description="folder of the recording; made, or continued"
@@ -47,7 +47,10 @@ def generate_launch_description() -> LaunchDescription:
             ),
             IncludeLaunchDescription(
                 PythonLaunchDescriptionSource([ThisLaunchFileDir(), "/processes.launch.py"]),
-                launch_arguments={"graph": "record_demos", "settings": "robot task teleop store episodes"}.items(),
+                launch_arguments={
+                    "graph": "record_demos",
+                    "settings": "robot task teleop reward store episodes",
+                }.items(),
             ),
         ]
     )

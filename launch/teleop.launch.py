@@ -24,13 +24,16 @@ def generate_launch_description() -> LaunchDescription:
                 description="which task",
             ),
             DeclareLaunchArgument(
-                "teleop", default_value="expert", choices=["blind", "expert", "human", "none"], description="who drives"
+                "teleop",
+                default_value="expert",
+                choices=["blind", "expert", "human", "joy", "keyboard", "none", "spacemouse", "twist"],
+                description="who drives",
             ),
             DeclareLaunchArgument(
                 "reward",
                 default_value="task",
-                choices=["task"],
-                description="who judges whether the task is solved: its own test",
+                choices=["button", "classifier", "task"],
+                description="who judges whether the task is solved; classifier needs overrides:=reward.file=FILE",
             ),
             DeclareLaunchArgument("namespace", default_value="", description="of all nodes, for a second robot"),
             DeclareLaunchArgument(
@@ -40,7 +43,7 @@ def generate_launch_description() -> LaunchDescription:
             ),
             IncludeLaunchDescription(
                 PythonLaunchDescriptionSource([ThisLaunchFileDir(), "/processes.launch.py"]),
-                launch_arguments={"graph": "teleop", "settings": "robot task teleop"}.items(),
+                launch_arguments={"graph": "teleop", "settings": "robot task teleop reward"}.items(),
             ),
         ]
     )

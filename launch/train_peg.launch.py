@@ -32,14 +32,14 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 "teleop",
                 default_value="human",
-                choices=["blind", "expert", "human", "none"],
+                choices=["blind", "expert", "human", "joy", "keyboard", "none", "spacemouse", "twist"],
                 description="who may correct the robot; human is a scripted person who helps now and then",
             ),
             DeclareLaunchArgument(
                 "reward",
                 default_value="task",
-                choices=["task"],
-                description="who judges whether the task is solved: its own test",
+                choices=["button", "classifier", "task"],
+                description="who judges whether the task is solved; classifier needs overrides:=reward.file=FILE",
             ),
             DeclareLaunchArgument(
                 "run_dir", default_value="", description="folder of the run; runs/TASK-AGENT-SEED if empty"
@@ -52,7 +52,7 @@ def generate_launch_description() -> LaunchDescription:
             ),
             IncludeLaunchDescription(
                 PythonLaunchDescriptionSource([ThisLaunchFileDir(), "/processes.launch.py"]),
-                launch_arguments={"graph": "train_peg", "settings": "robot task agent teleop run_dir"}.items(),
+                launch_arguments={"graph": "train_peg", "settings": "robot task agent teleop reward run_dir"}.items(),
             ),
         ]
     )

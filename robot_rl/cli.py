@@ -34,7 +34,7 @@ Every key of the configuration can be set as KEY=VALUE; a wrong one is answered 
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
-BENCHES = ("control", "learner", "peg_grid", "sim")
+BENCHES = ("control", "graph", "learner", "peg_grid", "sim")
 _CONFIGS = {
     "classifier": "classifier.config.ClassifierConfig",
     "env": "config.EnvConfig",

@@ -103,6 +103,9 @@ class ConstantRunner:
     def reset(self, exploration_seed: int | None = None) -> None:
         self.seeds.append(exploration_seed)
 
+    def forget_past(self) -> None:
+        pass
+
     def load(self, version: int, tensors: Mapping[str, Any]) -> None:
         self.loaded.append(version)
         self.version = version

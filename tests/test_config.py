@@ -24,10 +24,14 @@ def test_without_words_the_defaults_of_the_dataclasses_hold():
     assert configuration.load(EnvConfig, "env") == EnvConfig()
 
 
+NEEDED = {"classifier": ["reward.file=peg.safetensors"], "backward_policy": ["reset.policy=runs/reach"]}
+"""What some choices ask for beside their name."""
+
+
 @pytest.mark.parametrize(("group", "name"), FILES)
 def test_every_file_loads(group, name):
     schema, command = (TrainConfig, "train") if group == "agent" else (EvalConfig, "eval")
-    config = configuration.load(schema, command, [f"{group}={name}"])
+    config = configuration.load(schema, command, [f"{group}={name}", *NEEDED.get(name, [])])
     assert isinstance(config, schema)
     assert name in configuration.choices(group)
     text = (configuration.config_directory() / group / f"{name}.yaml").read_text()
@@ -77,7 +81,7 @@ def test_the_config_cannot_be_changed():
         ("tsak=peg", "task"),
         ("task=pegg", "peg, peg_hard, pick_cube, plug, reach"),
         ("robot=real", "sim, sim_pixels"),
-        ("teleop=joystick", "blind, expert, human, none"),
+        ("teleop=joystick", "blind, expert, human, joy, keyboard, none, spacemouse, twist"),
         ("task.scene.clearence_m=1", "clearance_m"),
         ("task.scen.clearance_m=1", "scene"),
         ("+task.scene.clearence_m=1", "clearance_m"),
@@ -103,7 +107,9 @@ def test_an_unknown_name_is_answered_with_the_known_ones(word, valid):
         ("task.scene.clearance_m=abc", ["task.scene.clearance_m", "abc", "number"]),
         ("task.episode.action_frame=world", ["action_frame", "world", "tcp", "base"]),
         ("robot.kind=real", ["robot.kind", "real", "sim"]),
-        ("robot.reset=magic", ["teleport", "scripted"]),
+        ("reset.kind=magic", ["teleport", "scripted"]),
+        ("reset=backward_policy", ["reset.policy=RUN"]),
+        ("reward=classifier", ["reward.file=FILE", "train-classifier"]),
         ("robot.cameras=wrist", ["robot.cameras", "wrist"]),
         ("task.scene.start_height_range_m=[1,2,3]", ["start_height_range_m"]),
         ("task.episode=3", ["task.episode", "3"]),

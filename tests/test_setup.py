@@ -271,7 +271,13 @@ def test_the_wheel_holds_assets_configs_and_types(tmp_path):
         for file in files:
             assert (f"robot_rl/{file}" if folder == "configs" else file) in names
     own = f"robot_rl-{PROJECT['version']}"
-    assert {name.split("/")[0] for name in names} == {"robot_rl", "robot_rl_ros", f"{own}.data", f"{own}.dist-info"}
+    assert {name.split("/")[0] for name in names} == {
+        "robot_rl",
+        "robot_rl_hardware",
+        "robot_rl_ros",
+        f"{own}.data",
+        f"{own}.dist-info",
+    }
     for place in ("share/ament_index/resource_index/packages/robot_rl", "share/robot_rl/package.xml"):
         assert f"{own}.data/data/{place}" in names
 

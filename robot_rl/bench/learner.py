@@ -46,7 +46,7 @@ from robot_rl.bench.ingestion import Ingestion, measure_ingestion
 from robot_rl.bench.learner_rig import ACTION_SIZE, CAMERAS, HIDDEN, PROPRIO_SIZE, Rig, make_rig, make_spec
 from robot_rl.bench.report import make_progress, print_report, read_options
 from robot_rl.data.replay import FeatureShape, Replay, ReplayConfig
-from robot_rl.runtime.learner_run import find_device
+from robot_rl.runtime.torch_device import find_device
 
 TARGETS: Final[Mapping[str, tuple[str, float]]] = {
     "state_e2_full_per_s": (">=", 150.0),

@@ -101,6 +101,18 @@ class ImpedanceLaw:
         self._record = np.array([self._parameters.to_record()])
         self._record_bytes = self._record.view(np.uint8)
 
+    def set_posture(self, joint_positions: Array) -> None:
+        """Posture [rad] (7,) that the null space returns to, until the next `start`.
+
+        Raises:
+            SpecError: another shape, not finite, or beyond the joints' limits; the law goes on as before.
+        """
+        posture = np.asarray(joint_positions, np.float64)
+        lower, upper = np.asarray(self._parameters.joint_lower_rad), np.asarray(self._parameters.joint_upper_rad)
+        if posture.shape != (7,) or not (np.isfinite(posture) & (posture >= lower) & (posture <= upper)).all():
+            raise SpecError(f"A posture must be 7 angles from {lower} to {upper} rad, got {posture}.")
+        self._state["null_posture_rad"][0] = posture
+
     def torque(
         self,
         joint_positions: Array,

@@ -23,7 +23,8 @@ class GymEnv(gymnasium.Env[GymObservation, NDArray[np.float32]]):
     Observations are a Dict of the named proprioceptive parts (float32) and of one uint8 image per camera.
 
     `info` of a step holds `applied_action` (what the robot executed: store this, not the action that was asked
-    for), `source` ("policy" or "human"), `is_success`, and `corrections`, a list of (reason, detail).
+    for), `source` ("policy" or "human"), `is_success`, `corrections`, a list of (reason, detail), and `is_resumed`:
+    a person paused during the step, so store no transition of it.
     """
 
     # gymnasium's interface: a class attribute, and a dict
@@ -90,6 +91,7 @@ class GymEnv(gymnasium.Env[GymObservation, NDArray[np.float32]]):
             "applied_action": time_step.applied_action,
             "source": time_step.source.name.lower(),
             "is_success": self._env.outcome.is_success,
+            "is_resumed": time_step.is_resumed,
             "corrections": [(c.reason.value, c.detail) for c in self._env.corrections],
         }
 

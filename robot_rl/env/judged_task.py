@@ -25,6 +25,18 @@ class Judge(Protocol):
         ...
 
 
+class PersonsJudge:
+    """Finds nothing in any reading: only a person says what it is worth, by the buttons that `RobotEnv` reads."""
+
+    def reset(self) -> None:
+        """Nothing to forget."""
+
+    def evaluate(self, reading: RobotReading) -> Outcome:
+        """No reward, and no end."""
+        del reading
+        return Outcome()
+
+
 class JudgedTask:
     """What its task is, but for the verdict; `JudgedReset` tells the judge where episodes begin.
 

@@ -1,7 +1,13 @@
-"""How the robot gets from the end of one episode to the start of the next."""
+"""How the robot gets from the end of one episode to the start of the next.
+
+A procedure is a generator of steps: it commands, says how far it is and until when it wants to wait, and is asked to
+go on. Whoever asks lets time pass in its own way, may tell others, and may leave it at any step: the arm then rests
+where it was told last.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -9,10 +15,26 @@ import numpy as np
 
 from robot_rl.clock import Clock, to_ns
 from robot_rl.control.safety import SafetyFilter
-from robot_rl.geometry import Pose
+from robot_rl.errors import StoppedError
+from robot_rl.geometry import Array, Pose
 from robot_rl.robot.protocols import Arm
 from robot_rl.robot.robot import Robot
-from robot_rl.types import RobotCommand
+from robot_rl.types import Reason
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a procedure is.
+
+    Attributes:
+        phase: what is going on, in words.
+        share: of the phase that is behind, 0 to 1.
+        until_ns: when the procedure wants to go on.
+    """
+
+    phase: str
+    share: float
+    until_ns: int
 
 
 class Scene(Protocol):
@@ -23,10 +45,10 @@ class Scene(Protocol):
         ...
 
 
-class Reset(Protocol):
-    """Brings robot and scene to the start of an episode."""
+class Procedure(Protocol):
+    """A reset, step by step."""
 
-    def run(self, robot: Robot, clock: Clock, safety: SafetyFilter, seed: int) -> None:
+    def steps(self, robot: Robot, clock: Clock, safety: SafetyFilter, seed: int) -> Iterator[Progress]:
         """Get clear of the scene, have it arranged from `seed`, and stand still where the episode starts.
 
         Every command passes through the safety filter.
@@ -37,63 +59,81 @@ class Reset(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class ScriptedReset:
-    """Pull back along the tool's axis, move to the start in a straight line, wait: the way a real robot does it.
-
-    Attributes:
-        scene: arranged in between.
-        lift_m: how far to pull back from where the episode ended.
-        speed_m_s, speed_rad_s: of the moves.
-        settle_s: rest at the end.
-        preset: impedance while moving.
-        start_width_m: gripper opening at the start; None to leave the gripper alone.
-        period_s: time between two commands.
-    """
-
-    scene: Scene
-    lift_m: float = 0.1
-    speed_m_s: float = 0.2
-    speed_rad_s: float = 1.0
-    settle_s: float = 0.5
-    preset: str = "precision"
-    start_width_m: float | None = None
-    period_s: float = 0.1
+class Reset(Protocol):
+    """Brings robot and scene to the start of an episode."""
 
     def run(self, robot: Robot, clock: Clock, safety: SafetyFilter, seed: int) -> None:
-        """Pull back, have the scene arranged, move to the start."""
-        self.retreat(robot, clock, safety)
-        self.approach(robot, clock, safety, self.scene.arrange(seed))
+        """Return when they are there.
 
-    def retreat(self, robot: Robot, clock: Clock, safety: SafetyFilter) -> None:
-        """Pull back by `lift_m`, opening the gripper first when the task starts with it open."""
-        robot.arm.set_impedance(self.preset)
-        if self.start_width_m is not None and robot.gripper is not None:
-            robot.gripper.set_width(self.start_width_m)
-            clock.sleep_until_ns(clock.now_ns() + to_ns(self.settle_s))
-        pose = robot.arm.state().tcp_pose
-        self._move(robot.arm, clock, safety, pose @ Pose(np.array([0.0, 0.0, -self.lift_m])))
+        Raises:
+            StoppedError: the arm stopped on the way.
+        """
+        ...
 
-    def approach(self, robot: Robot, clock: Clock, safety: SafetyFilter, start_pose: Pose) -> None:
-        """Move above the start, then onto it, and settle."""
-        above = start_pose @ Pose(np.array([0.0, 0.0, -0.5 * self.lift_m]))
-        self._move(robot.arm, clock, safety, above)
-        self._move(robot.arm, clock, safety, start_pose)
-        clock.sleep_until_ns(clock.now_ns() + to_ns(self.settle_s))
 
-    def _move(self, arm: Arm, clock: Clock, safety: SafetyFilter, goal: Pose) -> None:
-        """Straight line at constant speed, one waypoint a period."""
-        safety.reset()  # a new motion from where the arm is
-        start = arm.state().tcp_pose
-        rotation_vector = (start.inverse() @ goal).rotation_vector
-        duration_s = max(
-            float(np.linalg.norm(goal.position - start.position)) / self.speed_m_s,
-            float(np.linalg.norm(rotation_vector)) / self.speed_rad_s,
-        )
-        steps = max(1, int(np.ceil(duration_s / self.period_s)))
-        for step in range(1, steps + 1):
-            waypoint = start.interpolate(goal, step / steps)
-            now_ns = clock.now_ns()
-            command = safety.filter(RobotCommand(waypoint, now_ns), arm.state(), now_ns).command
-            arm.set_equilibrium_pose(command.pose, now_ns)
-            clock.sleep_until_ns(now_ns + to_ns(self.period_s))
+class TimedReset:
+    """A procedure that stops the arm when it takes too long; to be run, or to be asked step by step."""
+
+    def __init__(self, procedure: Procedure, timeout_s: float) -> None:
+        """Nothing moves yet."""
+        self._procedure, self._timeout_s = procedure, timeout_s
+
+    def run(self, robot: Robot, clock: Clock, safety: SafetyFilter, seed: int) -> None:
+        """See Reset."""
+        play(self.steps(robot, clock, safety, seed), clock)
+
+    def steps(self, robot: Robot, clock: Clock, safety: SafetyFilter, seed: int) -> Iterator[Progress]:
+        """See Procedure.
+
+        Raises:
+            StoppedError: the arm stopped on the way, or was stopped because the time is over.
+        """
+        end_ns = clock.now_ns() + to_ns(self._timeout_s)
+        for progress in self._procedure.steps(robot, clock, safety, seed):
+            if clock.now_ns() >= end_ns:
+                detail = f"the reset was not over after {self._timeout_s:g} s, but still {progress.phase}"
+                robot.stop(Reason.TIMEOUT, detail)
+                raise StoppedError(f"The arm was stopped: {detail}.")
+            yield progress
+
+
+class RandomStart:
+    """A scene whose start lies anywhere in a box around where it would be, drawn from the episode's seed."""
+
+    def __init__(self, scene: Scene, half_m: tuple[float, float, float], half_yaw_rad: float) -> None:
+        """Use `scene`.
+
+        Args:
+            scene: says where the middle of the box is.
+            half_m: half of the box's edges, base axes [m].
+            half_yaw_rad: largest turn about the vertical, either way.
+        """
+        self._scene, self._half_m, self._half_yaw_rad = scene, np.asarray(half_m), half_yaw_rad
+
+    def arrange(self, seed: int) -> Pose:
+        """See Scene."""
+        middle = self._scene.arrange(seed)
+        draw = np.random.default_rng([seed, 1]).uniform(-1.0, 1.0, 4)  # the scene draws from [seed]
+        turn = Pose.from_rotation_vector(np.array([0.0, 0.0, draw[3] * self._half_yaw_rad]))
+        return Pose(middle.position + draw[:3] * self._half_m, (turn @ middle).quaternion)
+
+
+def play(steps: Iterable[Progress], clock: Clock) -> None:
+    """Ask for step after step, and let time pass on a clock."""
+    for progress in steps:
+        clock.sleep_until_ns(progress.until_ns)
+
+
+def hold(arm: Arm, clock: Clock) -> None:
+    """Rest where the arm is, free to move: what comes of a reset that is called off.
+
+    Raises:
+        StoppedError: the arm is stopped.
+    """
+    arm.set_equilibrium_pose(arm.state().tcp_pose, clock.now_ns())
+
+
+def distance(one: Pose, other: Pose) -> tuple[float, float]:
+    """(metres, radians) between two poses."""
+    offset: Array = other.position - one.position
+    return float(np.linalg.norm(offset)), float(np.linalg.norm((one.inverse() @ other).rotation_vector))

@@ -131,11 +131,14 @@ class SuccessClassifier:
     def __call__(self, images: Images) -> NDArray[np.float64]:
         """Probability of each output, shape (O,), for the images (H, W, 3) of one moment.
 
+        A robot may have more cameras than are looked at.
+
         Raises:
-            SpecError: other cameras, or images of another size or type.
+            SpecError: a camera is missing, or images are of another size or type.
         """
-        self.spec.check(images)
-        one: NDArray[np.float64] = self.predict({name: image[np.newaxis] for name, image in images.items()})[0]
+        own = {name: images[name] for name in self.spec.cameras if name in images}
+        self.spec.check(own)
+        one: NDArray[np.float64] = self.predict({name: image[np.newaxis] for name, image in own.items()})[0]
         return one
 
     def predict(self, images: Images) -> NDArray[np.float64]:

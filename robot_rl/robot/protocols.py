@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from robot_rl.geometry import Pose
+from robot_rl.geometry import Array, Pose
 from robot_rl.types import ArmState, Command, Reason, StopRecord
 
 
@@ -44,6 +44,19 @@ class Arm(Protocol):
 
     def recover(self) -> None:
         """Allow motion again, from the present pose."""
+        ...
+
+
+@runtime_checkable
+class PosturedArm(Arm, Protocol):
+    """An arm with more joints than the pose of its tool needs, whose null space pulls to a posture."""
+
+    def set_posture(self, joint_positions: Array) -> None:
+        """Have the null space return to these joint positions [rad], shape (7,); the tool stays where it is commanded.
+
+        Raises:
+            SpecError: another shape, not finite, or beyond the joints' limits.
+        """
         ...
 
 

@@ -24,6 +24,7 @@ _OWN = (
     "channel.actor",
     "channel.patience_s",
     "robot.has_visual_meshes",
+    "reward.device",
     "graph",
 )
 """Keys, or groups of them, that each process may set for itself: they do not change what is learned."""

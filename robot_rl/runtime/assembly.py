@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from robot_rl.env.judged_task import JudgedReset, JudgedTask
 from robot_rl.env.observation import make_observation_spec
-from robot_rl.env.resets import Reset, ScriptedReset
+from robot_rl.env.resets import TimedReset
 from robot_rl.env.robot_env import RobotEnv
+from robot_rl.errors import ConfigError
 from robot_rl.robot.protocols import Teleop
 from robot_rl.robot.robot import Robot
 from robot_rl.runtime.config import EnvConfig, TeleopConfig
+from robot_rl.runtime.judging import make_judge
+from robot_rl.runtime.resetting import find_backward, make_reset
 from robot_rl.sim import franka
 from robot_rl.sim.devices import SimArm, SimCamera, SimClock, SimGripper
 from robot_rl.sim.expert import Deflection, ScriptedExpert
@@ -17,8 +21,8 @@ from robot_rl.sim.human import ScriptedHuman
 from robot_rl.sim.simulation import Simulation
 from robot_rl.sim.tasks import make_task
 from robot_rl.sim.tasks.task import SimTask, View
-from robot_rl.sim.teleport import TeleportReset
 from robot_rl.sim.visuals import use_visual_meshes
+from robot_rl.sim.watcher import Watcher
 from robot_rl.sim.workcell import make_workcell_spec
 from robot_rl.specs import EnvironmentSpec
 
@@ -27,12 +31,20 @@ _ARM_ELEMENTS = 6  # of an action: translation and rotation; a gripper adds one
 
 @dataclass(frozen=True)
 class SimWorkcell:
-    """A simulated environment, and what is behind it for those who watch."""
+    """A simulated environment, and what is behind it for those who watch.
+
+    Attributes:
+        env: the environment, judged by whom the configuration says.
+        simulation: physics and law.
+        task: as it is, with its own test.
+        reset: without the judge, who has to be told of it.
+        teleop: the person.
+    """
 
     env: RobotEnv
     simulation: Simulation
     task: SimTask
-    reset: Reset
+    reset: TimedReset
     teleop: Teleop | None
 
     def make_camera(self, name: str, height: int, width: int) -> SimCamera:
@@ -45,15 +57,19 @@ def make_sim_workcell(config: EnvConfig) -> SimWorkcell:
 
     Raises:
         UnknownNameError: no such task or camera.
+        ConfigError: a real person's device.
     """
-    task = make_task(config.task.name, config.task.scene)
+    task, backward = make_task(config.task.name, config.task.scene), find_backward(config)
     spec = make_workcell_spec()
     if config.robot.has_visual_meshes:
         use_visual_meshes(spec)
-    task.add_to(spec)
+    tasks = [task] if backward is None else [task, backward.task]
+    for each in tasks:
+        each.add_to(spec)
     simulation = Simulation(spec, config.task.episode.impedance)
-    task.attach(simulation)
-    task.arrange(seed=0)  # there is something to see and to judge before the first episode
+    for each in tasks:
+        each.attach(simulation)
+        each.arrange(seed=0)  # there is something to see and to judge before the first episode
     simulation.place_robot(franka.HOME_JOINTS, task.grasp_width_m)  # the fingers on the part that is in the hand
     size = config.robot.image_size
     robot = Robot(
@@ -61,13 +77,12 @@ def make_sim_workcell(config: EnvConfig) -> SimWorkcell:
         SimGripper(simulation),
         {name: SimCamera(simulation, name, size, size) for name in config.robot.cameras},
     )
-    reset: Reset
-    if config.robot.reset == "teleport":
-        reset = TeleportReset(simulation, task, task.grasp_width_m)
-    else:
-        reset = ScriptedReset(task, start_width_m=task.grasp_width_m if config.task.episode.has_gripper else None)
+    clock = SimClock(simulation)
+    reset = make_reset(config, simulation, task, robot, clock, backward)
     teleop = _make_teleop(config.teleop, task, config)
-    env = RobotEnv(robot, task, reset, SimClock(simulation), config.task.episode, teleop)
+    judge = make_judge(config)
+    judged, procedure = (task, reset) if judge is None else (JudgedTask(task, judge), JudgedReset(reset, judge))
+    env = RobotEnv(robot, judged, procedure, clock, config.task.episode, teleop)
     return SimWorkcell(env, simulation, task, reset, teleop)
 
 
@@ -92,6 +107,16 @@ def make_spec(config: EnvConfig) -> EnvironmentSpec:
 
 
 def _make_teleop(teleop: TeleopConfig, task: SimTask, config: EnvConfig) -> Teleop | None:
+    """Who is at the device; where a person's button is the reward, somebody watches at least."""
+    hands = _make_hands(teleop, task, config)
+    return Watcher(task, hands) if config.reward.kind == "button" else hands
+
+
+def _make_hands(teleop: TeleopConfig, task: SimTask, config: EnvConfig) -> Teleop | None:
+    if teleop.is_device:
+        raise ConfigError(
+            f"teleop={teleop.kind} is a node of the graph, and there is none within one process: use robot-rl up."
+        )
     episode = config.task.episode
     deflection = Deflection(episode.translation_scale_m, episode.rotation_scale_rad)
     if teleop.kind == "expert":

@@ -7,10 +7,12 @@ from typing import Literal
 
 from robot_rl.agents.agent import AgentConfig
 from robot_rl.data.replay import ReplayConfig
+from robot_rl.env.reset_config import ResetConfig
 from robot_rl.env.task import EpisodeConfig
 from robot_rl.errors import ConfigError
 from robot_rl.rewards.config import RewardConfig
 from robot_rl.runtime.channel import DEFAULT_ADDRESS
+from robot_rl.runtime.device_config import JoyConfig, KeyboardConfig, SpaceMouseConfig, TwistConfig
 from robot_rl.sim.human import HumanConfig
 from robot_rl.sim.tasks.scene import SceneConfig
 
@@ -23,14 +25,12 @@ class RobotConfig:
         kind: "sim", the Franka in MuJoCo.
         cameras: names of the cameras that the policy sees; the simulated ones are wrist and side.
         image_size: height and width of their pictures [pixels].
-        reset: "teleport" (simulation only, takes no simulated time) or "scripted" (moves as a real robot does).
         has_visual_meshes: draw the manufacturer's meshes where the mujoco-menagerie package has them cached.
     """
 
     kind: Literal["sim"] = "sim"
     cameras: tuple[str, ...] = ()
     image_size: int = 128
-    reset: Literal["teleport", "scripted"] = "teleport"
     has_visual_meshes: bool = False
 
     def __post_init__(self) -> None:
@@ -61,12 +61,23 @@ class TeleopConfig:
 
     Attributes:
         kind: "none"; "expert" or "blind" (the task's script, seeing the truth or only the estimate, acts all the
-            time); "human" (a scripted person helps now and then).
-        human: how that person is.
+            time); "human" (a scripted person helps now and then); or a real person, in the graph and in real time,
+            with "spacemouse", "joy", "twist" or "keyboard".
+        human: how the scripted person is.
+        spacemouse, joy, twist, keyboard: the devices.
     """
 
-    kind: Literal["none", "expert", "blind", "human"] = "none"
+    kind: Literal["none", "expert", "blind", "human", "spacemouse", "joy", "twist", "keyboard"] = "none"
     human: HumanConfig = field(default_factory=HumanConfig)
+    spacemouse: SpaceMouseConfig = field(default_factory=SpaceMouseConfig)
+    joy: JoyConfig = field(default_factory=JoyConfig)
+    twist: TwistConfig = field(default_factory=TwistConfig)
+    keyboard: KeyboardConfig = field(default_factory=KeyboardConfig)
+
+    @property
+    def is_device(self) -> bool:
+        """Whether it is a real person's."""
+        return self.kind in ("spacemouse", "joy", "twist", "keyboard")
 
 
 @dataclass(frozen=True)
@@ -105,6 +116,7 @@ class EnvConfig:
         task: which task.
         teleop: who may correct the robot.
         reward: who judges whether the task is solved.
+        reset: how robot and scene come to the start of an episode.
         graph: how nodes go together, where these are processes of their own.
     """
 
@@ -112,7 +124,13 @@ class EnvConfig:
     task: TaskConfig = field(default_factory=TaskConfig)
     teleop: TeleopConfig = field(default_factory=TeleopConfig)
     reward: RewardConfig = field(default_factory=RewardConfig)
+    reset: ResetConfig = field(default_factory=ResetConfig)
     graph: GraphConfig = field(default_factory=GraphConfig)
+
+    def check_device(self) -> None:
+        """Raise ConfigError where a real person is to correct a robot whose time waits for the actor."""
+        if self.teleop.is_device and self.graph.is_lock_step:
+            raise ConfigError(f"teleop={self.teleop.kind} is a real person's device: it needs graph=real_time.")
 
 
 @dataclass(frozen=True)

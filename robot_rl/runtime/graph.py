@@ -55,6 +55,8 @@ _GRAPHS: Mapping[str, _Graph] = {
 
 # The processes that a robot consists of: its controller, gripper, cameras, the person's device, task and resets.
 _ROBOTS: Mapping[str, tuple[ProcessSpec, ...]] = {"sim": (_make_ros("simulation"),)}
+_REWARD_CLASSIFIER = _make_ros("reward_classifier")
+_TELEOP = _make_ros("teleop")
 
 
 def list_processes(graph: str, overrides: Sequence[str] = (), namespace: str = "") -> list[ProcessSpec]:
@@ -80,6 +82,7 @@ def list_processes(graph: str, overrides: Sequence[str] = (), namespace: str = "
     config = configuration.load(chosen.schema, chosen.config, list(overrides))
     if isinstance(config, EvalConfig):
         config = evaluate_command.resolve(config, overrides)
+    config.check_device()
     kind: str = config.robot.kind
     if kind not in _ROBOTS:
         raise UnknownNameError("robot", kind, _ROBOTS)
@@ -89,7 +92,10 @@ def list_processes(graph: str, overrides: Sequence[str] = (), namespace: str = "
     else:
         run = Path("runs", f"{graph}-{config.task.name}-{time.strftime('%Y%m%d-%H%M%S')}").absolute()
         arguments = ("--config", chosen.config, *overrides)
-    robot = [replace(process, restart=chosen.restart) for process in _ROBOTS[kind]]
+    judges = (_REWARD_CLASSIFIER,) if config.reward.kind == "classifier" else ()
+    # a keyboard needs a terminal, which no process of a graph has: a person starts theirs beside it
+    hands = (_TELEOP,) if config.teleop.is_device and config.teleop.kind != "keyboard" else ()
+    robot = [replace(process, restart=chosen.restart) for process in (*_ROBOTS[kind], *judges, *hands)]
     return [
         replace(process, arguments=arguments, namespace=namespace, log_file=run / "logs" / f"{process.name}.log")
         for process in (*robot, *chosen.processes)

@@ -10,7 +10,7 @@ from robot_rl.agents.agent import Agent, make_agent
 from robot_rl.data.replay import FeatureShape, Replay
 from robot_rl.data.store_reader import StoreReader
 from robot_rl.data.store_writer import StoreWriter
-from robot_rl.errors import CheckpointError, ConfigError
+from robot_rl.errors import CheckpointError
 from robot_rl.runtime import checkpoint
 from robot_rl.runtime.batches import BatchMaker
 from robot_rl.runtime.channel import LearnerChannel
@@ -19,6 +19,7 @@ from robot_rl.runtime.demonstrations import load_demonstrations
 from robot_rl.runtime.learner import Learner
 from robot_rl.runtime.observers import Observer
 from robot_rl.runtime.run_folder import RunFolder, describe
+from robot_rl.runtime.torch_device import find_device
 from robot_rl.specs import EnvironmentSpec
 
 _FLUSH_TIMEOUT_S = 60.0
@@ -91,7 +92,7 @@ class LearnerRun:
             raise CheckpointError(
                 f"the newest checkpoint of {self.folder.path} does not fit its configuration."
             ) from error
-        self.learner.budget.steps = sum(reader.newest_steps().values())
+        self.learner.budget.steps = reader.count_steps()
         self._saved_at_step = self._logged_at_step = self.learner.budget.steps
         self.learner.catch_up()  # before the robot moves
 
@@ -138,17 +139,6 @@ class LearnerRun:
         """End the learner's thread and close the store."""
         self.learner.close()
         self._store.close()
-
-
-def find_device(name: str) -> str:
-    """The device of a configuration: "auto" is a GPU where there is one."""
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as error:  # the latter where torch was built without it
-        raise ConfigError(f"device={name} cannot be used here: {str(error).splitlines()[0]}") from error
-    return name
 
 
 def make_learner(

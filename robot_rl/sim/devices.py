@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from robot_rl.clock import NS_PER_S
 from robot_rl.errors import SpecError, StoppedError, UnknownNameError
-from robot_rl.geometry import Pose
+from robot_rl.geometry import Array, Pose
 from robot_rl.sim import franka
 from robot_rl.sim.rendering import make_renderer
 from robot_rl.sim.simulation import Simulation
@@ -65,6 +65,10 @@ class SimArm:
     def set_impedance(self, preset: str) -> None:
         """Change to a named preset, smoothly."""
         self._simulation.law.set_preset(preset)
+
+    def set_posture(self, joint_positions: Array) -> None:
+        """Have the null space return to these joint positions [rad], shape (7,)."""
+        self._simulation.law.set_posture(joint_positions)
 
     def stop(self, reason: Reason = Reason.REQUESTED, detail: str = "") -> StopRecord:
         """Hold softly here."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Iterator
+from typing import Never, Protocol
 
 from robot_rl.clock import Clock
 from robot_rl.geometry import Pose
@@ -29,9 +30,10 @@ class TeleportReset:
         self._simulation, self._scene = simulation, scene
         self._start_width_m = start_width_m
 
-    def run(self, robot: Robot, clock: Clock, safety: object, seed: int) -> None:
-        """Have the scene arranged, and stand where the episode starts."""
+    def steps(self, robot: Robot, clock: Clock, safety: object, seed: int) -> Iterator[Never]:
+        """Have the scene arranged, and stand where the episode starts: at once, with no step to wait for."""
         del robot, clock, safety  # nothing is commanded: objects do not mind where the robot was
         joints = solve_joints(self._simulation.model, self._scene.arrange(seed))
         self._simulation.place_robot(joints, self._start_width_m)
         self._simulation.advance(1)
+        return iter(())

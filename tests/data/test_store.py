@@ -205,14 +205,18 @@ def test_an_episode_that_was_cut_off_is_incomplete_and_delays_no_other(path):
     assert (number, len(episode), episode.is_complete) == (1, 3, True)
 
 
-def test_a_gap_ends_an_episode(path):
+def test_a_gap_divides_an_episode(path):
     steps = make_episode(0, 6)
     write(path, [*steps[:3], *steps[4:], *make_episode(1, 1)])
-    episodes = list(StoreReader(path).episodes())
+    reader = StoreReader(path)
+    episodes = list(reader.episodes())
     assert [(number, len(episode), episode.is_complete) for number, episode in episodes] == [
         (0, 2, False),
+        (0, 2, True),
         (1, 1, True),
     ]
+    np.testing.assert_array_equal(episodes[1][1].actions, to_episode(steps).actions[4:])
+    assert reader.count_steps() == 6, "what was lost is not counted"
 
 
 def test_an_episode_of_less_than_a_step_is_left_out(path):

@@ -1,4 +1,4 @@
-"""The scripted reset: clear of the scene first, in straight lines, at a known speed."""
+"""Resets: the script (clear of the scene first, in straight lines, at a known speed), its limits, and its start."""
 
 from itertools import pairwise
 
@@ -7,8 +7,10 @@ import pytest
 
 from robot_rl.clock import FakeClock
 from robot_rl.control.safety import SafetyFilter, SafetyLimits
-from robot_rl.env.resets import ScriptedReset
-from robot_rl.errors import StoppedError
+from robot_rl.env.reset_config import ResetConfig
+from robot_rl.env.resets import RandomStart, TimedReset, hold
+from robot_rl.env.scripted_reset import Posture, ScriptedReset
+from robot_rl.errors import ConfigError, StoppedError
 from robot_rl.geometry import Pose
 from robot_rl.robot.fake import TOOL_DOWN
 from robot_rl.robot.robot import Robot
@@ -37,6 +39,16 @@ SCENE = FixedScene()
 START = Pose.from_rotation_vector([0.1, 0.0, 0.4], [0.06, -0.1, 0.05])
 
 
+def play(steps, clock):
+    """The phases, in their order, and how far each went."""
+    phases = {}
+    for progress in steps:
+        assert progress.share >= phases.get(progress.phase, 0.0)
+        phases[progress.phase] = progress.share
+        clock.sleep_until_ns(progress.until_ns)
+    return phases
+
+
 @pytest.fixture
 def clock():
     return FakeClock()
@@ -61,7 +73,7 @@ def robot(arm, gripper):
 def test_it_pulls_back_along_the_tools_axis(robot, arm, clock):
     tilted = TOOL_DOWN @ Pose.from_rotation_vector([0.0, 0.3, 0.0])
     arm.place(tilted)
-    ScriptedReset(SCENE, lift_m=0.05).retreat(robot, clock, make_safety())
+    play(ScriptedReset(SCENE, lift_m=0.05).retreat(robot, clock, make_safety()), clock)
     assert_near(arm.state().tcp_pose, tilted @ Pose(np.array([0.0, 0.0, -0.05])), 1e-9, 1e-9)
     for pose, _ in arm.commands:
         offset = tilted.inverse().transform_point(pose.position)
@@ -72,21 +84,21 @@ def test_it_pulls_back_along_the_tools_axis(robot, arm, clock):
 def test_it_lets_go_before_it_lifts(robot, arm, gripper, clock):
     gripper.set_width(0.0)
     reset = ScriptedReset(SCENE, start_width_m=0.08, settle_s=0.5)
-    reset.retreat(robot, clock, make_safety())
+    play(reset.retreat(robot, clock, make_safety()), clock)
     assert gripper.asked[-1] == 0.08
     assert arm.sent_at_ns[0] >= 500_000_000, "the fingers need their time"
 
 
 def test_without_a_start_width_the_grasp_is_kept(robot, gripper, clock):
     reset = ScriptedReset(SCENE)
-    reset.retreat(robot, clock, make_safety())
-    reset.approach(robot, clock, make_safety(), TOOL_DOWN @ START)
+    play(reset.retreat(robot, clock, make_safety()), clock)
+    play(reset.approach(robot, clock, make_safety(), TOOL_DOWN @ START), clock)
     assert gripper.asked == []
 
 
 def test_it_ends_at_the_start_from_above_and_settles(robot, arm, clock):
     goal = TOOL_DOWN @ START
-    ScriptedReset(SCENE, lift_m=0.1, settle_s=0.5).approach(robot, clock, make_safety(), goal)
+    play(ScriptedReset(SCENE, lift_m=0.1, settle_s=0.5).approach(robot, clock, make_safety(), goal), clock)
     assert_near(arm.state().tcp_pose, goal, 1e-9, 1e-9)
     above = goal @ Pose(np.array([0.0, 0.0, -0.05]))
     assert min(distance(pose, above)[0] for pose, _ in arm.commands) < 1e-9
@@ -96,7 +108,7 @@ def test_it_ends_at_the_start_from_above_and_settles(robot, arm, clock):
 @pytest.mark.parametrize("goal", [TOOL_DOWN @ START, TOOL_DOWN @ Pose.from_rotation_vector([0.0, 0.0, 2.0])])
 def test_it_keeps_its_speed(robot, arm, clock, goal):
     reset = ScriptedReset(SCENE, speed_m_s=0.2, speed_rad_s=1.0)
-    reset.approach(robot, clock, make_safety(), goal)
+    play(reset.approach(robot, clock, make_safety(), goal), clock)
     poses = [TOOL_DOWN, *(pose for pose, _ in arm.commands)]
     times_s = np.array(arm.sent_at_ns) / 1e9
     assert np.allclose(np.diff(times_s), 0.1)
@@ -110,25 +122,141 @@ def test_it_keeps_its_speed(robot, arm, clock, goal):
 def test_a_stop_on_the_way_is_not_swallowed(robot, arm, clock):
     arm.stop(Reason.WRENCH, "caught")
     with pytest.raises(StoppedError):
-        ScriptedReset(SCENE).retreat(robot, clock, make_safety())
+        play(ScriptedReset(SCENE).retreat(robot, clock, make_safety()), clock)
     with pytest.raises(StoppedError):
-        ScriptedReset(SCENE).approach(robot, clock, make_safety(), TOOL_DOWN)
+        play(ScriptedReset(SCENE).approach(robot, clock, make_safety(), TOOL_DOWN), clock)
     assert arm.state().stop is not None
 
 
-def test_its_commands_pass_through_the_safety_filter(robot, arm, clock):
-    outside = Pose(np.array([0.9, 0.0, 0.2]), TOOL_DOWN.quaternion)
-    ScriptedReset(SCENE).approach(robot, clock, make_safety(), outside)
+class OutsideScene:
+    """Has its robot start where it may not go."""
+
+    def arrange(self, seed):
+        return Pose(np.array([0.9, 0.0, 0.2]), TOOL_DOWN.quaternion)
+
+
+def test_a_start_that_cannot_be_reached_ends_in_a_stop_with_its_reason(robot, arm, clock):
+    with pytest.raises(StoppedError, match=r"not over after 10 s, but still 15\.0 cm and 0\.00 rad off the start"):
+        TimedReset(ScriptedReset(OutsideScene()), 10.0).run(robot, clock, make_safety(), 0)
     assert max(pose.position[0] for pose, _ in arm.commands) <= SafetyLimits().box_upper_m[0]
+    assert arm.state().stop.reason is Reason.TIMEOUT
+    assert clock.now_ns() <= 10.2e9
+
+
+def test_pressed_against_something_the_script_lets_go(robot, arm, clock):
     arm.wrench = np.array([0.0, 0.0, 90.0, 0.0, 0.0, 0.0])
     here = arm.state().tcp_pose
-    ScriptedReset(SCENE).retreat(robot, clock, make_safety())
+    play(ScriptedReset(SCENE).retreat(robot, clock, make_safety()), clock)
     assert_near(arm.state().tcp_pose, here, 1e-9, 1e-9)
 
 
 def test_the_scene_is_arranged_when_the_robot_is_clear_of_it(robot, arm, clock):
     scene = FixedScene(arm)
-    ScriptedReset(scene, lift_m=0.1).run(robot, clock, make_safety(), 17)
+    TimedReset(ScriptedReset(scene, lift_m=0.1), 60.0).run(robot, clock, make_safety(), 17)
     assert scene.seed == 17
     assert_near(scene.clear_at, TOOL_DOWN @ Pose(np.array([0.0, 0.0, -0.1])), 1e-9, 1e-9)
     assert_near(arm.state().tcp_pose, TOOL_DOWN @ START, 1e-9, 1e-9)
+
+
+def test_it_says_what_it_does(robot, arm, clock):
+    reset = ScriptedReset(FixedScene(arm), start_width_m=0.08)
+    phases = play(reset.steps(robot, clock, make_safety(), 0), clock)
+    assert list(phases) == ["letting go", "lifting", "returning", "lowering", "settling"]
+    assert set(phases.values()) == {1.0}
+
+
+def test_left_at_any_step_the_arm_rests_where_it_is_and_the_next_reset_goes_on_from_there(robot, arm, clock):
+    reset = ScriptedReset(FixedScene(arm))
+    for count, progress in enumerate(reset.steps(robot, clock, make_safety(), 0)):
+        clock.sleep_until_ns(progress.until_ns)
+        if count == 3:
+            break
+    hold(arm, clock)
+    assert_near(arm.commands[-1][0], arm.state().tcp_pose, 1e-12, 1e-12)
+    sent = len(arm.commands)
+    clock.sleep_until_ns(clock.now_ns() + 1_000_000_000)
+    assert len(arm.commands) == sent
+    play(reset.steps(robot, clock, make_safety(), 0), clock)
+    assert_near(arm.state().tcp_pose, TOOL_DOWN @ START, 1e-9, 1e-9)
+
+
+# ------------------------------------------------------------------------------------ the start
+
+
+def test_the_start_lies_anywhere_in_its_box_and_follows_from_the_seed():
+    half_m, half_yaw_rad = (0.05, 0.02, 0.01), 0.3
+    scene = RandomStart(FixedScene(NotedArm(FakeClock())), half_m, half_yaw_rad)
+    starts = [scene.arrange(seed) for seed in range(200)]
+    offsets = np.array([start.position - (TOOL_DOWN @ START).position for start in starts])
+    assert (np.abs(offsets) <= half_m).all()
+    assert (np.abs(offsets).max(axis=0) > 0.95 * np.array(half_m)).all()
+    turns = np.array([((TOOL_DOWN @ START).inverse() @ start).rotation_vector for start in starts])
+    angles = np.linalg.norm(turns, axis=1)
+    assert 0.95 * half_yaw_rad < angles.max() <= half_yaw_rad + 1e-9
+    vertical = np.array([(start @ (TOOL_DOWN @ START).inverse()).rotation_vector for start in starts])
+    np.testing.assert_allclose(vertical[:, :2], 0.0, atol=1e-9)
+    again = scene.arrange(7)
+    np.testing.assert_array_equal(again.to_vector(), starts[7].to_vector())
+
+
+# ------------------------------------------------------------------------------------ the posture
+
+
+class PosturedArmOfNotes(NotedArm):
+    """Remembers the postures, and has them at once."""
+
+    def __init__(self, clock):
+        super().__init__(clock, TOOL_DOWN)
+        self._presets = ("insertion", "precision")
+        self.postures = []
+
+    def set_posture(self, joint_positions):
+        self.postures.append(np.array(joint_positions))
+
+
+def test_the_posture_is_taken_after_the_lift_at_a_known_speed_and_only_when_it_is_due(clock):
+    arm = PosturedArmOfNotes(clock)
+    posture = Posture((0.0, 0.0, 0.9, 0.0, 0.0, -0.3, 0.0), every=5, speed_rad_s=0.3)
+    reset = ScriptedReset(FixedScene(arm), posture=posture)
+    assert "taking the posture" not in play(reset.steps(Robot(arm), clock, make_safety(), 11), clock)
+    assert arm.postures == []
+    phases = play(reset.steps(Robot(arm), clock, make_safety(), 10), clock)
+    assert list(phases)[:2] == ["lifting", "taking the posture"]
+    np.testing.assert_allclose(arm.postures[-1], posture.joint_positions_rad)
+    steps = np.abs(np.diff([np.zeros(7), *arm.postures], axis=0))
+    assert steps.max() <= 0.03 + 1e-9
+    assert len(arm.postures) == 30
+
+
+def test_about_every_so_many_episodes_it_is_due():
+    seeds = np.random.default_rng(0).integers(2**63, size=2000)
+    posture = Posture((0.0,) * 7, every=20)
+    assert 70 <= sum(posture.is_due(int(seed)) for seed in seeds) <= 130
+
+
+def test_an_arm_without_a_posture_says_so(robot, arm, clock):
+    reset = ScriptedReset(FixedScene(arm), posture=Posture((0.0,) * 7, every=1))
+    with pytest.raises(ConfigError, match="NotedArm has no posture"):
+        play(reset.steps(robot, clock, make_safety(), 0), clock)
+
+
+# ------------------------------------------------------------------------------------ the choice
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"timeout_s": 0.0}, "timeout_s must be positive"),
+        ({"speed_m_s": 0.3}, r"speed_m_s must lie in \(0, 0.25\], got 0.3"),
+        ({"speed_rad_s": 0.0}, "speed_rad_s"),
+        ({"start_half_m": (0.0, -0.1, 0.0)}, "start_half_m"),
+        ({"posture_every": -1}, "posture_every"),
+        ({"posture_every": 5}, "a robot that moves"),
+        ({"posture_rad": (0.0,) * 6}, "7 angles"),
+        ({"kind": "backward_policy"}, r"reset\.policy=RUN and reset=backward_policy belong together"),
+        ({"policy": "runs/reach"}, "belong together"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(values, said):
+    with pytest.raises(ConfigError, match=said):
+        ResetConfig(**values)

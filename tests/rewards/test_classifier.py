@@ -95,7 +95,7 @@ def test_a_network_has_a_head_for_each_camera_and_no_proprioception():
     ("change", "said"),
     [
         (lambda images: {"wrist": images["wrist"]}, "['wrist', 'side'], got ['wrist']"),
-        (lambda images: {**images, "top": images["side"]}, "got ['wrist', 'side', 'top']"),
+        (lambda images: {"wrist": images["wrist"], "top": images["side"]}, "['wrist', 'side'], got ['wrist']"),
         (lambda images: {**images, "side": images["side"][:16]}, "images['side'] must be uint8 (32, 32, 3)"),
         (lambda images: {**images, "side": images["side"].astype(np.float32)}, "got float32"),
         (lambda images: {**images, "side": images["side"][None]}, "got uint8 (1, 32, 32, 3)"),
@@ -105,6 +105,12 @@ def test_other_images_are_refused(change, said):
     with pytest.raises(SpecError) as error:
         make_classifier()(change(make_images()))
     assert said in str(error.value)
+
+
+def test_a_robot_may_have_more_cameras_than_are_looked_at():
+    classifier, images = make_classifier(), make_images()
+    more = {"top": images["side"], **images}
+    np.testing.assert_array_equal(classifier(more), classifier(images))
 
 
 @pytest.mark.parametrize(

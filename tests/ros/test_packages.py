@@ -81,6 +81,7 @@ def test_the_nodes_declare_what_they_and_the_launch_files_import():
     imported = {name for path in paths for name in imported_by(path)} - sys.stdlib_module_names
     # The library and what it needs comes from pip, which reads pyproject.toml.
     from_pip = {re.match(r"[\w-]+", line)[0].lower() for line in PROJECT["dependencies"]} | {"robot_rl", "robot_rl_ros"}
+    from_pip.add("robot_rl_hardware")
     assert dependencies("robot_rl", "depend", "exec_depend") == imported - from_pip
 
 

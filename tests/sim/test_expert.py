@@ -25,7 +25,7 @@ DEFLECTION = Deflection(0.01, 0.06)
     ],
 )
 def test_the_expert_succeeds(task, episodes, reset):
-    cell = simcells.make(f"task={task}", "teleop=expert", f"robot.reset={reset}")
+    cell = simcells.make(f"task={task}", "teleop=expert", f"reset={reset}")
     failures = []
     for episode in range(episodes):
         is_success, steps = simcells.play(cell, 0 if episode == 0 else None)
@@ -38,7 +38,7 @@ def test_the_expert_succeeds(task, episodes, reset):
 
 def test_a_scripted_reset_brings_the_tool_to_its_start():
     for task in ("peg", "pick_cube"):
-        cell = simcells.make(f"task={task}", "robot.reset=scripted", "teleop=expert")
+        cell = simcells.make(f"task={task}", "reset=scripted", "teleop=expert")
         starts = []
         arrange = cell.task.arrange
         cell.task.arrange = lambda generator, draw=arrange, seen=starts: seen.append(draw(generator)) or seen[-1]

@@ -38,7 +38,7 @@ class TestPickCubeWithPixels(SimEnvContract):
 
 
 class TestPlugWithScriptedReset(SimEnvContract):
-    overrides = ("task=plug", "robot.reset=scripted", "task.episode.step_limit=8")
+    overrides = ("task=plug", "reset=scripted", "task.episode.step_limit=8")
     same_seed_is_exact = False  # the arm arrives at the start from where it was
 
 

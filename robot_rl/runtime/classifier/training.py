@@ -21,8 +21,8 @@ from robot_rl.runtime.classifier.file import load_classifier, make_network, save
 from robot_rl.runtime.classifier.fit import Fitted, compute_logits, fit
 from robot_rl.runtime.classifier.gather import Gathered, count_episodes, gather, make_spec, open_store
 from robot_rl.runtime.classifier.labels import Part
-from robot_rl.runtime.learner_run import find_device
 from robot_rl.runtime.run_folder import find_revision
+from robot_rl.runtime.torch_device import find_device
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from robot_rl.env.judged_task import JudgedReset, JudgedTask, PersonsJudge
 from robot_rl.env.robot_env import RobotEnv
+from robot_rl.robot.only_buttons import OnlyButtons
 from robot_rl.robot.robot import Robot
 from robot_rl.runtime.assembly import make_spec
 from robot_rl.runtime.config import EnvConfig
@@ -12,7 +14,7 @@ from robot_rl_ros.devices.arm import RosArm
 from robot_rl_ros.devices.camera import RosCamera
 from robot_rl_ros.devices.gripper import RosGripper
 from robot_rl_ros.devices.reset import RosReset
-from robot_rl_ros.devices.task import RosTask
+from robot_rl_ros.devices.task import CLASSIFIER, TASK, RosTask
 from robot_rl_ros.devices.teleop import RosTeleop
 from robot_rl_ros.link import Link
 
@@ -24,21 +26,32 @@ class RosWorkcell:
         robot: the devices, joined.
         teleop: the person's device; None where nobody helps.
         env: with the person.
-        lonely_env: the same without anybody, to evaluate in.
+        lonely_env: the same without anybody, to evaluate in; a person who is the judge only judges.
     """
 
     def __init__(self, link: Link, config: EnvConfig) -> None:
-        """Join the graph; DeviceError where nobody is there."""
+        """Join the graph.
+
+        Raises:
+            DeviceError: nobody is there.
+            ConfigError: a real person's device in a graph whose time waits for the actor.
+        """
+        config.check_device()
         clock = make_clock(link, config.graph.is_lock_step)
         self.robot = Robot(
             RosArm(link, config.graph.lease_s),
             RosGripper(link, MAX_GRIPPER_WIDTH_M),
             {name: RosCamera(link, f"camera_{name}/color/image_raw") for name in config.robot.cameras},
         )
-        task = RosTask(link, config.task.name, make_spec(config).observation.proprio["task"].shape[0])
-        reset = RosReset(link)
-        kind = config.teleop.kind
-        self.teleop = None if kind == "none" else RosTeleop(link, is_scripted=True)
+        by_person = config.reward.kind == "button"
+        estimate_size = make_spec(config).observation.proprio["task"].shape[0]
+        judge = CLASSIFIER if config.reward.kind == "classifier" else TASK
+        at_wire = RosTask(link, config.task.name, estimate_size, judge)
+        task = JudgedTask(at_wire, PersonsJudge()) if by_person else at_wire
+        reset = JudgedReset(RosReset(link), at_wire)
+        has_teleop = config.teleop.kind != "none" or by_person
+        self.teleop = RosTeleop(link, is_scripted=not config.teleop.is_device) if has_teleop else None
         episode = config.task.episode
         self.env = RobotEnv(self.robot, task, reset, clock, episode, self.teleop)
-        self.lonely_env = RobotEnv(self.robot, task, reset, clock, episode)
+        watching = OnlyButtons(self.teleop) if self.teleop is not None and by_person else None
+        self.lonely_env = RobotEnv(self.robot, task, reset, clock, episode, watching)

@@ -65,8 +65,13 @@ class Link:
             self._served_s = now_s
             self._executor.spin_once(timeout_sec=0.0)
 
-    def wait_for(self, is_reached: Callable[[], bool]) -> bool:
-        """Handle messages until a condition on them holds, asking again now and then; False where patience ends."""
+    def wait_for(self, is_reached: Callable[[], bool], ask_too: Callable[[], None] = lambda: None) -> bool:
+        """Handle messages until a condition on them holds, asking again now and then; False where patience ends.
+
+        Args:
+            is_reached: the condition.
+            ask_too: asks whoever has to answer what the present is, beside those that `ask_again` asks.
+        """
         start_s = time.monotonic()
         asked_s, pause_s = start_s, _ASK_FIRST_AFTER_S
         self.drain()
@@ -76,6 +81,7 @@ class Link:
                 return False
             if now_s - asked_s >= pause_s:
                 self.ask_again()
+                ask_too()
                 asked_s, pause_s = now_s, min(2.0 * pause_s, _ASK_EVERY_S)
             self._hot.wait(_LOOK_EVERY_S)
             self.drain()

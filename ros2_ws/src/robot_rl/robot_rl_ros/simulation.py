@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.subscription import Subscription
 from rosgraph_msgs.msg import Clock as ClockMsg
 
 from robot_rl.clock import NS_PER_S, to_ns
 from robot_rl.control.guard import Guard
 from robot_rl.env.robot_env import make_safety_filter
+from robot_rl.rewards.config import RewardConfig
 from robot_rl.robot.robot import RobotReading
 from robot_rl.runtime.assembly import SimWorkcell, make_sim_workcell
-from robot_rl.runtime.config import EnvConfig
+from robot_rl.runtime.config import EnvConfig, TeleopConfig
 from robot_rl_ros import convert, process, qos
 from robot_rl_ros.broadcast import Broadcast
+from robot_rl_ros.hot_wait import HotWait
 from robot_rl_ros.nodes.camera import CameraNode
 from robot_rl_ros.nodes.gripper import GripperNode
 from robot_rl_ros.nodes.impedance_controller import ImpedanceController
@@ -27,6 +33,8 @@ from robot_rl_ros.nodes.teleop import TeleopNode
 
 MAX_ADVANCE_S = 2.0
 """Nobody waits so long for a policy: whoever asks for more has lost the thread of time."""
+_HOT_S, _SERVE_EVERY_S, _IDLE_S = 0.005, 0.02, 0.05
+"""In lock-step: how long the next message may take while time passes, and how often everybody else is asked."""
 _MAX_LAG_S = 0.5
 """A process that was suspended for longer goes on from where it was, instead of catching up in one leap."""
 
@@ -40,7 +48,7 @@ class SimulationNode(Node):
     """
 
     def __init__(self, cell: SimWorkcell, config: EnvConfig, is_lock_step: bool) -> None:
-        super().__init__("simulation")
+        super().__init__("simulation", start_parameter_services=False)
         self._cell, self._simulation = cell, cell.simulation
         episode = config.task.episode
         self._period_ns = to_ns(1.0 / episode.rate_hz)
@@ -55,10 +63,20 @@ class SimulationNode(Node):
         self.cameras = [CameraNode(name, camera) for name, camera in robot.cameras.items()]
         self.task = TaskNode(cell.task)
         self.teleop = TeleopNode(cell.teleop, clock, is_scripted=True) if cell.teleop is not None else None
-        self.reset = ResetNode(cell.reset, robot, clock, filtered, self._look_away, self._start_over)
+        self.reset = ResetNode(
+            cell.reset,
+            robot,
+            clock,
+            filtered,
+            on_start=self._look_away,
+            on_step=self.controller.publish,  # which has the guard look at the arm
+            on_end=self._start_over,
+            is_lock_step=is_lock_step,
+        )
         self._time = Broadcast(self, ClockMsg, "/clock", qos.STREAM)
+        self._advances: Subscription[ClockMsg] | None = None
         if is_lock_step:
-            self.create_subscription(ClockMsg, "~/advance", self._advance, qos.STREAM)
+            self._advances = self.create_subscription(ClockMsg, "~/advance", self._advance, qos.STREAM)
         else:
             self._simulation.start_ns = int(self.get_clock().now().nanoseconds)
             self.create_timer(1.0 / episode.teleop_rate_hz, self._follow)
@@ -69,6 +87,27 @@ class SimulationNode(Node):
         """All nodes of the process."""
         optional = [] if self.teleop is None else [self.teleop]
         return [self, self.safety, self.controller, self.gripper, *self.cameras, self.task, *optional, self.reset]
+
+    def serve(self) -> None:
+        """Serve everybody until ROS is shut down.
+
+        While time passes in lock-step, only that and the commands are waited for; the others are asked now and then.
+        """
+        executor = SingleThreadedExecutor(context=self.context)
+        for node in self.nodes:
+            executor.add_node(node)
+        try:
+            if self._advances is None:
+                executor.spin()
+            else:
+                hot = HotWait(self.context, [self._advances, self.controller.commands])
+                while self.context.ok():
+                    executor.spin_once(timeout_sec=_IDLE_S)
+                    end_s = time.monotonic() + _SERVE_EVERY_S
+                    while time.monotonic() < end_s and hot.wait(_HOT_S):
+                        hot.handle()
+        finally:
+            executor.shutdown()
 
     def _advance(self, message: ClockMsg) -> None:
         until_ns, now_ns = convert.from_time(message.clock), self._simulation.now_ns()
@@ -100,7 +139,8 @@ class SimulationNode(Node):
         if now_ns >= self._period_end_ns:
             self._period_end_ns = now_ns + self._period_ns - (now_ns - self._period_start_ns) % self._period_ns
             self._speak_of_period()
-        self._time.send(convert.to_clock(now_ns))
+        if self._time.is_heard:
+            self._time.send(convert.to_clock(now_ns))
 
     def _speak_of_period(self) -> None:
         robot = self._cell.env.robot
@@ -123,7 +163,7 @@ class SimulationNode(Node):
             self.task.repeat()
             for camera in self.cameras:
                 camera.repeat()
-        self._time.repeat()
+        self._time.send(convert.to_clock(self._simulation.now_ns()))
 
     def _look_away(self) -> None:
         if self.teleop is not None:
@@ -138,16 +178,13 @@ class SimulationNode(Node):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve the simulated robot until told to end."""
     with process.started(__doc__, arguments) as config:
+        if config.reward.kind == "classifier":  # whose process is another; here the task's own test stays to be seen
+            config = replace(config, reward=RewardConfig())
+        if config.teleop.is_device:  # likewise; and where a person judges, it is that one
+            config = replace(config, teleop=TeleopConfig(), reward=RewardConfig())
         node = SimulationNode(make_sim_workcell(config), config, config.graph.is_lock_step)
-        executor = SingleThreadedExecutor()
-        for each in node.nodes:
-            executor.add_node(each)
-        try:
-            executor.spin()
-        except (KeyboardInterrupt, ExternalShutdownException):
-            pass
-        finally:
-            executor.shutdown()
+        with suppress(KeyboardInterrupt, ExternalShutdownException):
+            node.serve()
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rclpy.action import ActionClient
+from rclpy.action.client import ClientGoalHandle
 from robot_rl_msgs.action import Reset
 
 from robot_rl.clock import Clock
@@ -17,33 +18,46 @@ from robot_rl_ros.link import Link
 
 
 class RosReset:
-    """Asks the reset node, which moves the robot itself, and waits."""
+    """Asks the reset node, which moves the robot itself, and waits for as long as it tells of its progress."""
 
-    def __init__(self, link: Link, timeout_s: float = 120.0) -> None:
-        """Join the node; a reset that takes longer than `timeout_s` is cancelled."""
-        self._link, self._timeout_s = link, timeout_s
+    def __init__(self, link: Link) -> None:
+        """Join the node."""
+        self._link = link
         self._client: ActionClient[Any, Any, Any] = ActionClient(link.node, Reset, "reset/reset")
+        self._phase, self._heard = "beginning", 0
 
     def run(self, robot: Robot, clock: Clock, safety: SafetyFilter, seed: int) -> None:
         """Bring robot and scene to the start of an episode.
 
         Raises:
-            StoppedError: the reset failed.
-            DeviceError: the node is not there, or took too long.
+            StoppedError: the reset failed, or was cancelled.
+            DeviceError: the node is not there, or has fallen silent.
         """
         del robot, safety
         link = self._link
         if not link.spin_until(self._client.server_is_ready, link.patience_s):
             raise DeviceError(f"The reset node was not there within {link.patience_s:g} s.")
-        handle = link.wait(self._client.send_goal_async(Reset.Goal(seed=seed)), "The reset node")
+        goal = self._client.send_goal_async(Reset.Goal(seed=seed), feedback_callback=self._note)
+        handle = link.wait(goal, "The reset node")
         if not handle.accepted:
             raise DeviceError("The reset node refused: is another reset under way?")
-        result = handle.get_result_async()
-        if not link.spin_until(result.done, self._timeout_s):
-            handle.cancel_goal_async()
-            raise DeviceError(f"The reset took more than {self._timeout_s:g} s and was cancelled.")
-        answer = result.result().result
+        answer = self._wait(handle)
         if not answer.success:
             raise StoppedError(answer.message)
         if isinstance(clock, LockStepClock):
             clock.take_over(convert.from_time(answer.stamp))
+
+    def _note(self, message: Reset.Impl.FeedbackMessage) -> None:
+        self._phase, self._heard = message.feedback.phase, self._heard + 1
+
+    def _wait(self, handle: ClientGoalHandle[Any, Any, Any]) -> Any:
+        """The result; it has as much time as its own limit gives it, as long as the node is alive."""
+        link, result = self._link, handle.get_result_async()
+        while True:
+            before = self._heard
+            if link.spin_until(lambda: result.done() or self._heard != before, link.patience_s):  # noqa: B023  used now
+                if (answer := result.result()) is not None:
+                    return answer.result
+            else:
+                handle.cancel_goal_async()
+                raise DeviceError(f"The reset node has been silent for {link.patience_s:g} s, while {self._phase}.")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Generator
 from typing import Any
 
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
@@ -12,37 +13,60 @@ from robot_rl_msgs.action import Reset
 
 from robot_rl.clock import Clock
 from robot_rl.control.safety import SafetyFilter
-from robot_rl.env.resets import Reset as ResetProcedure
+from robot_rl.env.resets import Procedure, hold
 from robot_rl.errors import RobotRLError
 from robot_rl.robot.robot import Robot
 from robot_rl_ros import convert
 
+_TURN_EVERY_S = 0.02
+_BEAT_S = 0.01
+
 
 class ResetNode(Node):
-    """Brings robot and scene to the start of an episode: the action `~/reset`. One at a time."""
+    """Brings robot and scene to the start of an episode: the action `~/reset`, one at a time, which may be cancelled.
+
+    Between two steps of the procedure everybody else in the process has a turn; where time passes by itself, until the
+    next step is due.
+    """
 
     def __init__(
         self,
-        procedure: ResetProcedure,
+        procedure: Procedure,
         robot: Robot,
         clock: Clock,
         safety: SafetyFilter,
         on_start: Callable[[], None],
+        on_step: Callable[[], None],
         on_end: Callable[[], None],
+        *,
+        is_lock_step: bool,
     ) -> None:
-        """Serve `procedure` on `robot`, whose commands pass `safety`; `on_start` and `on_end` are called around it."""
+        """Serve a procedure.
+
+        Args:
+            procedure: to serve.
+            robot: that it moves.
+            clock: of its time; in lock-step sleeping on it makes time pass.
+            safety: that its commands pass.
+            on_start, on_step, on_end: called before it, after the time that each of its steps takes, and after it.
+            is_lock_step: whether time passes only when somebody makes it.
+        """
         super().__init__("reset", start_parameter_services=False)
         self._procedure, self._robot, self._time, self._safety = procedure, robot, clock, safety
-        self._on_start, self._on_end = on_start, on_end
+        self._on_start, self._on_step, self._on_end = on_start, on_step, on_end
+        self._is_lock_step = is_lock_step
         self._is_busy = False
+        self._turn_s = 0.0
         self._server = ActionServer(
             self,
             Reset,
             "~/reset",
             self._execute,
             goal_callback=self._accept,
-            cancel_callback=lambda handle: CancelResponse.REJECT,  # noqa: ARG005  the arm is stopped by its own service
+            cancel_callback=lambda handle: CancelResponse.ACCEPT,  # noqa: ARG005  any goal at any time
         )
+        if not is_lock_step:  # it ends the executor's wait for messages, so that it looks at us again
+            self.create_timer(_BEAT_S, lambda: None)
 
     def _accept(self, goal: Reset.Goal) -> GoalResponse:
         del goal
@@ -51,14 +75,18 @@ class ResetNode(Node):
         self._is_busy = True
         return GoalResponse.ACCEPT
 
-    def _execute(self, handle: ServerGoalHandle[Any, Any, Any]) -> Any:
+    async def _execute(self, handle: ServerGoalHandle[Any, Any, Any]) -> Any:
         result = Reset.Result()
-        handle.publish_feedback(Reset.Feedback(phase="moving to the start", progress=0.0))
         self._on_start()
         try:
-            self._procedure.run(self._robot, self._time, self._safety, int(handle.request.seed))
-            result.success = True
-            handle.succeed()
+            cancelled_while = await self._play(handle)
+            if cancelled_while is None:
+                result.success = True
+                handle.succeed()
+            else:
+                hold(self._robot.arm, self._time)
+                result.message = f"The reset was cancelled while {cancelled_while}; the arm holds."
+                handle.canceled()
         except RobotRLError as error:
             result.message = str(error)
             handle.abort()
@@ -66,5 +94,29 @@ class ResetNode(Node):
             self._is_busy = False
             self._on_end()
         result.stamp = convert.to_time(self._time.now_ns())
-        handle.publish_feedback(Reset.Feedback(phase="at the start", progress=1.0))
         return result
+
+    async def _play(self, handle: ServerGoalHandle[Any, Any, Any]) -> str | None:
+        """Ask for step after step; what was going on when the goal was cancelled, or None."""
+        for progress in self._procedure.steps(self._robot, self._time, self._safety, int(handle.request.seed)):
+            handle.publish_feedback(Reset.Feedback(phase=progress.phase, progress=progress.share))
+            if self._is_lock_step:
+                self._time.sleep_until_ns(progress.until_ns)
+                if time.monotonic() - self._turn_s > _TURN_EVERY_S:
+                    if self.executor is not None:
+                        self.executor.wake()  # it would wait for a message before it looks at us again
+                    await _Turn()
+                    self._turn_s = time.monotonic()
+            while self._time.now_ns() < progress.until_ns:
+                await _Turn()
+            self._on_step()
+            if handle.is_cancel_requested:
+                return progress.phase
+        return None
+
+
+class _Turn:
+    """Lets the executor do what else there is, and come back."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        yield

@@ -1,0 +1,26 @@
+"""A person who judges, and leaves the robot alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from robot_rl.robot.protocols import Teleop
+from robot_rl.types import Command
+
+
+class OnlyButtons:
+    """The buttons of a device, without its motions: for evaluations that a person judges."""
+
+    def __init__(self, teleop: Teleop) -> None:
+        self._teleop = teleop
+
+    def reset(self, seed: int | None = None) -> None:
+        """An episode starts."""
+        self._teleop.reset(seed)
+
+    def read(self) -> Command | None:
+        """What is pressed now."""
+        command = self._teleop.read()
+        return None if command is None else replace(command, twist_base=np.zeros(6), gripper=0.0)

@@ -1,0 +1,52 @@
+"""Makes the judge that a configuration asks for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from robot_rl.env.judged_task import Judge, PersonsJudge
+from robot_rl.errors import ConfigError
+from robot_rl.rewards.classifier import ClassifierSpec
+from robot_rl.rewards.reward import ClassifierReward
+from robot_rl.robot.robot import RobotReading
+from robot_rl.runtime.classifier.file import load_classifier
+from robot_rl.runtime.config import EnvConfig, TrainConfig
+from robot_rl.runtime.torch_device import find_device
+
+
+def make_judge(config: EnvConfig) -> Judge | None:
+    """Who judges instead of the task's own test; None where that does.
+
+    Raises:
+        ConfigError: the classifier does not go with the robot's cameras, or with what is learned.
+        SetupError, CheckpointError: the classifier's file is missing, or unreadable.
+    """
+    if config.reward.kind == "classifier":
+        return make_classifier_reward(config)[0]
+    return PersonsJudge() if config.reward.kind == "button" else None
+
+
+def make_classifier_reward(config: EnvConfig) -> tuple[ClassifierReward[RobotReading], ClassifierSpec]:
+    """The classifier of `reward.file` as a judge, and what it looks at.
+
+    Raises:
+        ConfigError: it does not go with the robot's cameras, or with what is learned.
+        SetupError, CheckpointError: the file is missing, or unreadable.
+    """
+    reward, robot = config.reward, config.robot
+    classifier = load_classifier(Path(reward.file or ""), find_device(reward.device))
+    spec = classifier.spec
+    if not set(spec.cameras) <= set(robot.cameras) or spec.image_size_px != robot.image_size:
+        raise ConfigError(
+            f"the classifier {reward.file} looks at the cameras {list(spec.cameras)} with {spec.image_size_px} pixels, "
+            f"and the robot has {list(robot.cameras)} with {robot.image_size}; "
+            f"set robot.cameras and robot.image_size as they were when its data was recorded."
+        )
+    if isinstance(config, TrainConfig) and config.agent.name == "rlpd":
+        largest = config.agent.rlpd.return_range and config.agent.rlpd.return_range[1]
+        if largest is not None and largest < len(spec.stages):
+            raise ConfigError(
+                f"the classifier {reward.file} pays 1 for each of its stages {list(spec.stages)}, and values are "
+                f"clipped to at most {largest:g}: set agent.rlpd.return_range=[0,{len(spec.stages)}]."
+            )
+    return ClassifierReward(classifier, reward.debounce), spec

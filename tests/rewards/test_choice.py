@@ -1,0 +1,104 @@
+"""Who judges: the task's own test, a classifier of images, or a person's buttons; in one process."""
+
+import numpy as np
+import pytest
+
+from robot_rl import config as configuration
+from robot_rl.env.judged_task import JudgedReset, JudgedTask, PersonsJudge
+from robot_rl.env.robot_env import RobotEnv
+from robot_rl.errors import ConfigError, SetupError
+from robot_rl.rewards.reward import Judgement
+from robot_rl.robot.only_buttons import OnlyButtons
+from robot_rl.runtime.config import EnvConfig, TrainConfig
+from robot_rl.runtime.graph import list_processes
+from robot_rl.runtime.judging import make_judge
+from robot_rl.types import Button, Command, Outcome
+from tests import simcells
+from tests.fakes import Act, make_cell
+from tests.rewards import judged
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory):
+    return judged.write(tmp_path_factory.mktemp("classifier") / "reach.safetensors", ("near", "there"))
+
+
+def test_a_classifier_pays_each_stage_once_and_ends_the_episode(words):
+    cell = simcells.make(*words, "teleop=expert")
+    rewards = []
+    for seed in range(50, 54):
+        is_success, steps = simcells.play(cell, seed)
+        rewards.append(sum(step.reward for step in steps))
+        assert isinstance(cell.env.outcome, Judgement)
+        assert set(cell.env.outcome.probabilities) == {"near", "there"}
+        assert is_success == (rewards[-1] == 2.0) == steps[-1].is_terminal
+    assert 2.0 in rewards
+    assert max(rewards) == 2.0
+
+
+def test_images_confirm_each_other_only_within_the_debounce(words):
+    slow = simcells.make(*words, "teleop=expert", "reward.debounce.required=20", "reward.debounce.window=20")
+    assert not simcells.play(slow, 50)[0], "no episode shows success so often"
+
+
+def test_a_classifier_of_other_images_is_answered_with_what_it_looks_at(words):
+    with pytest.raises(ConfigError, match=r"\['wrist', 'side'\] with 32 pixels, and the robot has \['wrist'\] with 64"):
+        simcells.make(*words, "robot.cameras=[wrist]", "robot.image_size=64")
+
+
+def test_what_several_stages_pay_must_be_within_the_values_that_are_learned(words):
+    config = configuration.load(TrainConfig, "train", list(words))
+    with pytest.raises(ConfigError, match=r"\['near', 'there'\].*at most 1: set agent\.rlpd\.return_range=\[0,2\]"):
+        make_judge(config)
+    for more in ("agent.rlpd.return_range=[0,2]", "agent.rlpd.return_range=null", "agent=bc"):
+        assert make_judge(configuration.load(TrainConfig, "train", [*words, more])) is not None
+
+
+def test_a_classifier_needs_a_file():
+    with pytest.raises(ConfigError, match=r"reward\.file=FILE"):
+        configuration.load(EnvConfig, "env", ["reward=classifier"])
+    with pytest.raises(SetupError, match="train-classifier"):
+        simcells.make(*judged.PIXELS, "reward=classifier", "reward.file=nowhere.safetensors")
+
+
+@pytest.mark.parametrize("graph", ["train_peg", "record_demos", "teleop"])
+def test_a_classifier_is_a_process_of_the_graph_and_the_other_judges_are_not(graph):
+    def names(*words):
+        return [process.name for process in list_processes(graph, words)]
+
+    assert names("reward=task") == names("reward=button")
+    more = names("reward=classifier", "reward.file=reach.safetensors")
+    assert [name for name in more if name not in names()] == ["reward_classifier"]
+
+
+@pytest.mark.parametrize("teleop", ["expert", "none"])
+def test_with_buttons_the_scripted_person_says_when_the_task_is_solved(teleop):
+    cell = simcells.make("task=reach", "reward=button", f"teleop={teleop}", "task.episode.step_limit=30")
+    is_success, steps = simcells.play(cell, 3)
+    assert is_success == (teleop == "expert")
+    assert sum(step.reward for step in steps) == float(is_success)
+    if is_success:
+        assert steps[-1].is_terminal
+        assert cell.task.is_success()
+
+
+def test_whoever_judges_the_persons_button_has_the_last_word():
+    cell = make_cell([Act(0.05, 0.15, buttons=frozenset({Button.FAILURE}))], step_limit=5)
+    judge = PersonsJudge()
+    cell.task.outcome = Outcome(1.0, is_terminal=True, is_success=True)
+    task, reset = JudgedTask(cell.task, judge), JudgedReset(cell.reset, judge)
+    env = RobotEnv(cell.env.robot, task, reset, cell.clock, cell.env.config, cell.teleop)
+    env.reset(seed=0)
+    assert env.step(np.zeros(6)).is_terminal
+    assert env.outcome == Outcome(0.0, is_terminal=True)
+
+
+def test_in_an_evaluation_a_person_may_judge_and_not_move():
+    cell = make_cell([Act(0.0, 1.0, (1.0,) * 6, 1.0, frozenset({Button.SUCCESS}))])
+    teleop = OnlyButtons(cell.teleop)
+    teleop.reset(seed=0)
+    command = teleop.read()
+    assert isinstance(command, Command)
+    assert (command.buttons, command.gripper, command.twist_base.any()) == ({Button.SUCCESS}, 0.0, False)
+    cell.waste(2.0)
+    assert teleop.read() is None

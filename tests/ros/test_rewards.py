@@ -1,0 +1,76 @@
+"""Rewards in real time, where the judge and the actor each have a beat of their own: every reward counts once."""
+
+import pytest
+import rclpy
+from rclpy.context import Context
+from rclpy.node import Node
+from robot_rl_msgs.msg import Reward
+from robot_rl_ros import convert, qos
+from robot_rl_ros.clock import now_ns
+from robot_rl_ros.devices.task import RosTask
+from robot_rl_ros.link import Link
+
+from robot_rl.errors import DeviceError
+from robot_rl.types import Outcome
+
+MS = 1_000_000
+STAGE, END = Outcome(1.0), Outcome(1.0, is_terminal=True, is_success=True)
+
+
+class Judge:
+    """Says what it is told of moments that are so many milliseconds after the reset."""
+
+    def __init__(self, node, link):
+        self.task, self.link = RosTask(link, "peg", 6), link
+        self.publisher = node.create_publisher(Reward, "task/reward", qos.STREAM)
+        assert link.spin_until(lambda: self.publisher.get_subscription_count() > 0, 30.0)
+        self.start_ns = now_ns(node)
+
+    def say(self, after_ms, outcome=None):
+        self.publisher.publish(convert.to_reward(outcome or Outcome(), self.start_ns + after_ms * MS))
+        wanted = self.start_ns + after_ms * MS
+        assert self.link.spin_until(lambda: self.task._reward.stamp_ns == wanted, 30.0)
+
+    def ask(self):
+        return self.task.evaluate(None)
+
+
+@pytest.fixture
+def judge():
+    context = Context()
+    rclpy.init(args=[], context=context)
+    node = Node("test", context=context)
+    link = Link(node, 2.0)
+    yield Judge(node, link)
+    link.close()
+    node.destroy_node()
+    rclpy.try_shutdown(context=context)
+
+
+def test_what_was_paid_between_two_steps_is_not_lost_and_not_paid_twice(judge):
+    for after_ms, outcome in ((10, None), (20, STAGE), (30, None)):
+        judge.say(after_ms, outcome)
+    assert judge.ask() == Outcome(1.0)
+    judge.say(30)
+    assert judge.ask() == Outcome()
+    assert judge.ask() == Outcome(), "nothing new is nothing"
+
+
+def test_after_the_end_nothing_is_paid(judge):
+    judge.say(10, STAGE)
+    judge.say(20, END)
+    judge.say(30, END)
+    assert judge.ask() == Outcome(2.0, is_terminal=True, is_success=True)
+
+
+def test_what_was_said_of_the_episode_before_does_not_end_this_one(judge):
+    judge.say(-50, END)
+    judge.task.reset()
+    judge.say(-40, END)
+    assert judge.ask() == Outcome(), "it arrived late, and is of before the reset"
+
+
+def test_a_judge_that_has_fallen_silent_is_an_error(judge):
+    judge.say(-3000)
+    with pytest.raises(DeviceError, match=r"task/reward has been silent for 3\.\d s"):
+        judge.ask()
