@@ -45,7 +45,7 @@ def act(config: EnvConfig) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the actor of a training run, or an evaluation."""
-    with process.started(__doc__, arguments, has_handlers=False) as config:
+    with process.started(__doc__, arguments) as config:
         return act(config)
 
 

@@ -11,14 +11,14 @@ from geometry_msgs.msg import Point, PoseStamped, Quaternion, Twist, TwistStampe
 from geometry_msgs.msg import Pose as PoseMsg
 from numpy.typing import NDArray
 from robot_rl_msgs.msg import ArmState as ArmStateMsg
-from robot_rl_msgs.msg import Episode, Estimate, Reward, Takeover
+from robot_rl_msgs.msg import Episode, Estimate, Reward, Takeover, TeleopCommand
 from robot_rl_msgs.msg import Stop as StopMsg
 from rosgraph_msgs.msg import Clock as ClockMsg
 from sensor_msgs.msg import CameraInfo, Image, JointState, Joy
 from std_msgs.msg import Header
 
 from robot_rl.clock import NS_PER_S
-from robot_rl.errors import DeviceError
+from robot_rl.errors import DeviceError, SpecError
 from robot_rl.geometry import Array, Pose
 from robot_rl.runtime.evaluation import EpisodeResult
 from robot_rl.types import ArmState, Button, Command, Outcome, Reason, StopRecord
@@ -108,11 +108,6 @@ def to_wrench(wrench: Array) -> Wrench:
 def to_twist_stamped(twist: Array, stamp_ns: int, frame: str) -> TwistStamped:
     """(v, omega) in the axes of `frame` at a moment."""
     return TwistStamped(header=to_header(stamp_ns, frame), twist=to_twist(twist))
-
-
-def from_twist_stamped(message: TwistStamped) -> tuple[int, Array]:
-    """(stamp_ns, (v, omega))."""
-    return from_time(message.header.stamp), from_twist(message.twist)
 
 
 def to_wrench_stamped(wrench: Array, stamp_ns: int, frame: str) -> WrenchStamped:
@@ -254,11 +249,32 @@ def to_teleop_msgs(command: Command | None, stamp_ns: int, frame: str) -> tuple[
     return to_twist_stamped(command.twist_base, command.stamp_ns, frame), joy
 
 
-def from_joy(message: Joy) -> tuple[int, float, frozenset[Button]]:
-    """(stamp_ns, gripper: -1 close, 0 stay, +1 open, the other buttons that are pressed)."""
-    pressed = [bool(value) for value in message.buttons] + [False] * len(BUTTONS)
-    meant = frozenset(button for button, is_pressed in zip(BUTTONS, pressed, strict=False) if button and is_pressed)
-    return from_time(message.header.stamp), float(pressed[_OPEN]) - float(pressed[_CLOSE]), meant
+def to_teleop_command(command: Command | None, stamp_ns: int, frame: str) -> TeleopCommand:
+    """The same in one message."""
+    if command is None:
+        return TeleopCommand(header=to_header(stamp_ns, frame))
+    return TeleopCommand(
+        header=to_header(command.stamp_ns, frame),
+        twist=command.twist_base.tolist(),
+        gripper=command.gripper,
+        buttons=[button.value for button in Button if button in command.buttons],
+    )
+
+
+def from_teleop_command(message: TeleopCommand) -> Command:
+    """What a person says at a moment.
+
+    Raises:
+        SpecError: a number is not finite, or a button is unknown.
+    """
+    twist = np.array(message.twist, np.float64)
+    if not np.isfinite([*twist, message.gripper]).all():
+        raise SpecError(f"a deflection must be finite, got {twist} and {message.gripper} for the gripper.")
+    try:
+        buttons = frozenset(Button(name) for name in message.buttons)
+    except ValueError as error:
+        raise SpecError(f"{error}; buttons are {[button.value for button in Button]}.") from error
+    return Command(twist, from_time(message.header.stamp), message.gripper, buttons)
 
 
 def to_takeover(is_active: bool, stamp_ns: int) -> Takeover:

@@ -27,7 +27,7 @@ class _Lines(Observer):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Drive until told to end."""
-    with process.started(__doc__, arguments, has_handlers=False) as config:
+    with process.started(__doc__, arguments) as config:
         if config.teleop.kind == "none":
             raise ConfigError("with teleop=none nobody drives; choose a device.")
         with driver.joined(NAME, config) as here, interruptible() as interrupted:

@@ -65,15 +65,21 @@ class Link:
             self._served_s = now_s
             self._executor.spin_once(timeout_sec=0.0)
 
-    def wait_for(self, is_reached: Callable[[], bool], ask_too: Callable[[], None] = lambda: None) -> bool:
+    def wait_for(
+        self,
+        is_reached: Callable[[], bool],
+        ask_too: Callable[[], None] = lambda: None,
+        ask_after_s: float = _ASK_FIRST_AFTER_S,
+    ) -> bool:
         """Handle messages until a condition on them holds, asking again now and then; False where patience ends.
 
         Args:
             is_reached: the condition.
             ask_too: asks whoever has to answer what the present is, beside those that `ask_again` asks.
+            ask_after_s: when it is asked first; later ever more seldom.
         """
         start_s = time.monotonic()
-        asked_s, pause_s = start_s, _ASK_FIRST_AFTER_S
+        asked_s, pause_s = start_s, ask_after_s
         self.drain()
         while not is_reached():
             now_s = time.monotonic()
@@ -83,7 +89,7 @@ class Link:
                 self.ask_again()
                 ask_too()
                 asked_s, pause_s = now_s, min(2.0 * pause_s, _ASK_EVERY_S)
-            self._hot.wait(_LOOK_EVERY_S)
+            self._hot.wait(min(pause_s, _LOOK_EVERY_S))
             self.drain()
         return True
 
@@ -153,8 +159,8 @@ class Newest(Generic[T]):
         except Exception as error:  # noqa: BLE001  raised where the value is used, not in whoever waits for another one
             self._error = error
 
-    def read(self) -> tuple[int, T]:
-        """(stamp_ns, value) of the present.
+    def read(self, ask_after_s: float = _ASK_FIRST_AFTER_S) -> tuple[int, T]:
+        """(stamp_ns, value) of the present; in lock-step it is asked for where it does not come by itself.
 
         Raises:
             DeviceError: the topic is silent, or what it carries makes no sense.
@@ -163,7 +169,7 @@ class Newest(Generic[T]):
         if link.due_ns is None:
             link.drain()  # the newest, and not the first that comes
         due_ns = 0 if link.due_ns is None else link.due_ns
-        is_there = link.wait_for(lambda: self.stamp_ns >= due_ns or self._error is not None)
+        is_there = link.wait_for(lambda: self.stamp_ns >= due_ns or self._error is not None, ask_after_s=ask_after_s)
         if self._error is not None:
             error, self._error = self._error, None
             raise DeviceError(f"{self._subscription.topic_name} carries nonsense: {error}") from error

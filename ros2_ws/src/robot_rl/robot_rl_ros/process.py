@@ -5,17 +5,27 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
+from rclpy.subscription import Subscription
 from rclpy.utilities import remove_ros_args
 
 from robot_rl import config as configuration
 from robot_rl.errors import RobotRLError
 from robot_rl.runtime import evaluate_command
 from robot_rl.runtime.config import EnvConfig, EvalConfig, RecordConfig, TrainConfig
+from robot_rl.runtime.interruption import interruptible
+from robot_rl_ros.hot_wait import HotWait
+
+_LOOK_EVERY_S = 0.05  # whether it is to end
+_HOT_S, _SERVE_EVERY_S = 0.005, 0.02
 
 _SCHEMAS: dict[str, type[EnvConfig]] = {
     "train": TrainConfig,
@@ -26,15 +36,15 @@ _SCHEMAS: dict[str, type[EnvConfig]] = {
 
 
 @contextmanager
-def started(description: str, arguments: Sequence[str] | None, *, has_handlers: bool = True) -> Iterator[EnvConfig]:
+def started(description: str, arguments: Sequence[str] | None) -> Iterator[EnvConfig]:
     """Join the graph with the configuration that the command line says, and leave it at the end.
 
     An error of the project becomes one line on standard error and the exit status 2; an interruption, status 130.
+    ROS does not handle signals: its handlers would end the graph under a message that is being published.
 
     Args:
         description: of the program, for --help.
         arguments: the command line, with the program's name; None for that of the process.
-        has_handlers: whether Ctrl-C and SIGTERM shut ROS down at once; False for who has something to end first.
     """
     argv = list(sys.argv if arguments is None else arguments)
     parser = argparse.ArgumentParser(description=description)
@@ -42,8 +52,7 @@ def started(description: str, arguments: Sequence[str] | None, *, has_handlers: 
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="for example task=peg seed=1")
     parsed = parser.parse_args(remove_ros_args(argv)[1:])
     logging.basicConfig(format="%(message)s", level=logging.INFO)
-    options = SignalHandlerOptions.ALL if has_handlers else SignalHandlerOptions.NO
-    rclpy.init(args=argv, signal_handler_options=options)
+    rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
     try:
         config = configuration.load(_SCHEMAS[parsed.config], parsed.config, parsed.overrides)
         if isinstance(config, EvalConfig):
@@ -56,3 +65,25 @@ def started(description: str, arguments: Sequence[str] | None, *, has_handlers: 
         raise SystemExit(130) from None
     finally:
         rclpy.try_shutdown()
+
+
+def serve(nodes: Sequence[Node], hot: Sequence[Subscription[Any]] = ()) -> None:
+    """Serve nodes until Ctrl-C or SIGTERM.
+
+    Args:
+        nodes: all of one context.
+        hot: subscriptions of theirs whose messages come in quick succession: then these alone are waited for, and
+            everybody else is asked now and then.
+    """
+    context = nodes[0].context
+    executor = SingleThreadedExecutor(context=context)
+    for node in nodes:
+        executor.add_node(node)
+    wait = HotWait(context, hot)
+    with interruptible() as interrupted:
+        while not interrupted:
+            executor.spin_once(timeout_sec=_LOOK_EVERY_S)
+            end_s = time.monotonic() + _SERVE_EVERY_S
+            while hot and time.monotonic() < end_s and wait.wait(_HOT_S):
+                wait.handle()
+    executor.shutdown()

@@ -13,7 +13,7 @@ from robot_rl_ros import driver, process
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Record demonstrations."""
-    with process.started(__doc__, arguments, has_handlers=False) as config:
+    with process.started(__doc__, arguments) as config:
         if not isinstance(config, RecordConfig):
             raise ConfigError("the recorder records: --config record.")
         record_command.check(config)

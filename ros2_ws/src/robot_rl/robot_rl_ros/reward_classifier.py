@@ -5,8 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
-
 from robot_rl.errors import ConfigError
 from robot_rl.runtime.judging import make_classifier_reward
 from robot_rl_ros import process
@@ -21,14 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         judge, spec = make_classifier_reward(config)
         is_lock_step = config.graph.is_lock_step
         node = RewardClassifier(judge, spec.outputs, spec.cameras, config.reward.max_skew_s, is_lock_step=is_lock_step)
-        executor = SingleThreadedExecutor()
-        executor.add_node(node)
-        try:
-            executor.spin()
-        except (KeyboardInterrupt, ExternalShutdownException):
-            pass
-        finally:
-            executor.shutdown()
+        process.serve([node])
     return 0
 
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.subscription import Subscription
 from rosgraph_msgs.msg import Clock as ClockMsg
@@ -22,7 +20,6 @@ from robot_rl.runtime.assembly import SimWorkcell, make_sim_workcell
 from robot_rl.runtime.config import EnvConfig, TeleopConfig
 from robot_rl_ros import convert, process, qos
 from robot_rl_ros.broadcast import Broadcast
-from robot_rl_ros.hot_wait import HotWait
 from robot_rl_ros.nodes.camera import CameraNode
 from robot_rl_ros.nodes.gripper import GripperNode
 from robot_rl_ros.nodes.impedance_controller import ImpedanceController
@@ -33,8 +30,6 @@ from robot_rl_ros.nodes.teleop import TeleopNode
 
 MAX_ADVANCE_S = 2.0
 """Nobody waits so long for a policy: whoever asks for more has lost the thread of time."""
-_HOT_S, _SERVE_EVERY_S, _IDLE_S = 0.005, 0.02, 0.05
-"""In lock-step: how long the next message may take while time passes, and how often everybody else is asked."""
 _MAX_LAG_S = 0.5
 """A process that was suspended for longer goes on from where it was, instead of catching up in one leap."""
 
@@ -43,14 +38,16 @@ class SimulationNode(Node):
     """Makes time pass, and has every device speak when it is its turn.
 
     In lock-step time passes when `~/advance` says until when; whoever asks for a time that was reached already hears
-    the present once more. In real time it passes by itself. Arm and person speak after every passage of time, the
-    others once a policy period, counted from the end of the last reset.
+    the present once more. In real time it passes by itself. Arm and person speak after every passage of time (in
+    lock-step the arm only where a period ends or the person moves), the others once a policy period, counted from the
+    end of the last reset.
     """
 
     def __init__(self, cell: SimWorkcell, config: EnvConfig, is_lock_step: bool) -> None:
         super().__init__("simulation", start_parameter_services=False)
         self._cell, self._simulation = cell, cell.simulation
         episode = config.task.episode
+        self._is_lock_step = is_lock_step
         self._period_ns = to_ns(1.0 / episode.rate_hz)
         self._period_start_ns = self._period_end_ns = 0
         self._told_ns = -1  # what speaks once a period has spoken of this moment
@@ -74,9 +71,11 @@ class SimulationNode(Node):
             is_lock_step=is_lock_step,
         )
         self._time = Broadcast(self, ClockMsg, "/clock", qos.STREAM)
-        self._advances: Subscription[ClockMsg] | None = None
+        self.hot: list[Subscription[Any]] = []
+        """What comes in quick succession while time passes in lock-step."""
         if is_lock_step:
-            self._advances = self.create_subscription(ClockMsg, "~/advance", self._advance, qos.STREAM)
+            advances = self.create_subscription(ClockMsg, "~/advance", self._advance, qos.STREAM)
+            self.hot = [advances, self.controller.commands]
         else:
             self._simulation.start_ns = int(self.get_clock().now().nanoseconds)
             self.create_timer(1.0 / episode.teleop_rate_hz, self._follow)
@@ -87,27 +86,6 @@ class SimulationNode(Node):
         """All nodes of the process."""
         optional = [] if self.teleop is None else [self.teleop]
         return [self, self.safety, self.controller, self.gripper, *self.cameras, self.task, *optional, self.reset]
-
-    def serve(self) -> None:
-        """Serve everybody until ROS is shut down.
-
-        While time passes in lock-step, only that and the commands are waited for; the others are asked now and then.
-        """
-        executor = SingleThreadedExecutor(context=self.context)
-        for node in self.nodes:
-            executor.add_node(node)
-        try:
-            if self._advances is None:
-                executor.spin()
-            else:
-                hot = HotWait(self.context, [self._advances, self.controller.commands])
-                while self.context.ok():
-                    executor.spin_once(timeout_sec=_IDLE_S)
-                    end_s = time.monotonic() + _SERVE_EVERY_S
-                    while time.monotonic() < end_s and hot.wait(_HOT_S):
-                        hot.handle()
-        finally:
-            executor.shutdown()
 
     def _advance(self, message: ClockMsg) -> None:
         until_ns, now_ns = convert.from_time(message.clock), self._simulation.now_ns()
@@ -133,10 +111,14 @@ class SimulationNode(Node):
     def _speak(self) -> None:
         """Have everybody whose turn it is tell the present; the clock comes last."""
         now_ns = self._simulation.now_ns()
-        self.controller.publish()
+        is_period_over = now_ns >= self._period_end_ns
         if self.teleop is not None:
             self.teleop.publish()
-        if now_ns >= self._period_end_ns:
+        if is_period_over or not self._is_lock_step or (self.teleop is not None and not self.teleop.is_at_rest):
+            self.controller.publish()
+        else:  # who wants to know it nevertheless asks for it; each message is a tenth of a lock-step tick
+            self.controller.watch()
+        if is_period_over:
             self._period_end_ns = now_ns + self._period_ns - (now_ns - self._period_start_ns) % self._period_ns
             self._speak_of_period()
         if self._time.is_heard:
@@ -153,7 +135,7 @@ class SimulationNode(Node):
 
     def _repeat(self) -> None:
         """Tell the present once more, also what is not due."""
-        self.controller.repeat()
+        self.controller.publish()
         if self.teleop is not None:
             self.teleop.repeat()
         if self._told_ns != self._simulation.now_ns():
@@ -183,8 +165,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if config.teleop.is_device:  # likewise; and where a person judges, it is that one
             config = replace(config, teleop=TeleopConfig(), reward=RewardConfig())
         node = SimulationNode(make_sim_workcell(config), config, config.graph.is_lock_step)
-        with suppress(KeyboardInterrupt, ExternalShutdownException):
-            node.serve()
+        process.serve(node.nodes, node.hot)
     return 0
 
 

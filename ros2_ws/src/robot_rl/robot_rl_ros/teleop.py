@@ -6,20 +6,16 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
 from robot_rl.clock import Clock
 from robot_rl.errors import ConfigError
 from robot_rl.robot.protocols import Teleop
 from robot_rl.runtime.config import TeleopConfig
-from robot_rl.runtime.interruption import interruptible
 from robot_rl_ros import process
 from robot_rl_ros.clock import NodeClock
 from robot_rl_ros.devices.foreign_hand import JoyHand, TwistHand
 from robot_rl_ros.nodes.teleop import TeleopNode
-
-_LOOK_EVERY_S = 0.1  # whether it is to end
 
 
 @contextmanager
@@ -52,20 +48,14 @@ def opened(config: TeleopConfig, node: Node, clock: Clock) -> Iterator[Teleop]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve the device until told to end."""
-    # ROS's own handlers would end the graph under a message that is being published
-    with process.started(__doc__, arguments, has_handlers=False) as config, interruptible() as interrupted:
+    with process.started(__doc__, arguments) as config:
         config.check_device()
         listener = Node("teleop_source", start_parameter_services=False)
         clock = NodeClock(listener)
         with opened(config.teleop, listener, clock) as device:
             teleop = TeleopNode(device, clock, is_scripted=False)
             teleop.create_timer(1.0 / config.task.episode.teleop_rate_hz, teleop.publish)
-            executor = SingleThreadedExecutor()
-            executor.add_node(listener)
-            executor.add_node(teleop)
-            while not interrupted:
-                executor.spin_once(timeout_sec=_LOOK_EVERY_S)
-            executor.shutdown()
+            process.serve([listener, teleop])
     return 0
 
 

@@ -8,9 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from geometry_msgs.msg import TwistStamped
 from rclpy.node import Node
-from sensor_msgs.msg import Joy
+from robot_rl_msgs.msg import TeleopCommand
 
 from robot_rl.agents.agent import make_agent
 from robot_rl.errors import DeviceError, SetupError
@@ -92,8 +91,7 @@ class _Device:
 
     def __init__(self, graph: Graph) -> None:
         self._node = Node("teleop", context=graph.link.node.context)
-        self._twists = self._node.create_publisher(TwistStamped, "~/twist", qos.STREAM)
-        self._buttons = self._node.create_publisher(Joy, "~/buttons", qos.PRESSES)
+        self._commands = self._node.create_publisher(TeleopCommand, "~/command", qos.PRESSES)
         self._period_s = 1.0 / graph.config.task.episode.teleop_rate_hz
         self._push_at_s = float("inf")
         self._has_ended = threading.Event()
@@ -121,11 +119,10 @@ class _Device:
             is_pushed = time.monotonic() >= self._push_at_s
             stamp_ns = time.time_ns()
             command = Command(_PUSH if is_pushed else np.zeros(6), stamp_ns)
-            twist, buttons = convert.to_teleop_msgs(command, stamp_ns, BASE_FRAME)
+            message = convert.to_teleop_command(command, stamp_ns, BASE_FRAME)
             if is_pushed and self.pushed_ns is None:
                 self.pushed_ns = time.time_ns()
-            self._buttons.publish(buttons)
-            self._twists.publish(twist)
+            self._commands.publish(message)
 
 
 def measure_weights(duration_s: float, words: Sequence[str]) -> list[float]:

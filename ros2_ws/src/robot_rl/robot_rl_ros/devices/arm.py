@@ -18,6 +18,7 @@ from robot_rl_ros import convert, qos
 from robot_rl_ros.link import Link, Newest
 
 CONTROLLER = "impedance_controller"
+_ASK_AFTER_S = 0.01  # within a period the simulator tells it only when asked
 
 
 class RosArm:
@@ -54,7 +55,7 @@ class RosArm:
 
     def state(self) -> ArmState:
         """Newest state; in lock-step that of the present."""
-        return self._state.read()[1]
+        return self._state.read(_ASK_AFTER_S)[1]
 
     def set_equilibrium_pose(self, pose: Pose, stamp_ns: int) -> None:
         """Send the pose; in lock-step, wait until the controller has dealt with it."""

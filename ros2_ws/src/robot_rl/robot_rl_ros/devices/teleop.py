@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from geometry_msgs.msg import TwistStamped
 from rclpy.client import Client
-from robot_rl_msgs.msg import Takeover
+from robot_rl_msgs.msg import Takeover, TeleopCommand
 from robot_rl_msgs.srv import StartEpisode
-from sensor_msgs.msg import Joy
 
 from robot_rl.types import Button, Command
 from robot_rl_ros import convert, qos
@@ -27,38 +26,38 @@ class RosTeleop:
         """
         self._link = link
         self._pressed: set[Button] = set()
-        self._asked = 0.0  # of the gripper, newest since the last read
-        self._twist = Newest(link, TwistStamped, "teleop/twist", convert.from_twist_stamped, qos.STREAM)
-        self._joy = Newest(link, Joy, "teleop/buttons", self._take, qos.PRESSES)
+        self._gripper = 0.0  # newest that was asked for since the last read
+        self._command = Newest(link, TeleopCommand, "teleop/command", self._take, qos.PRESSES)
         self._takeover = link.node.create_publisher(Takeover, "teleop/takeover", qos.LATCHED)
         self._start: Client[Any, Any] | None = None
         if is_scripted:
             self._start = link.node.create_client(StartEpisode, "teleop/start_episode")
 
-    def _take(self, message: Joy) -> tuple[int, float]:
-        stamp_ns, gripper, buttons = convert.from_joy(message)
-        self._pressed |= buttons
-        self._asked = gripper or self._asked
-        return stamp_ns, gripper
+    def _take(self, message: TeleopCommand) -> tuple[int, Command]:
+        command = convert.from_teleop_command(message)
+        self._pressed |= command.buttons
+        self._gripper = command.gripper or self._gripper
+        return command.stamp_ns, command
 
     def reset(self, seed: int | None = None) -> None:
         """An episode starts: forget what was pressed before."""
         if self._start is not None and seed is not None:
             self._link.call(self._start, StartEpisode.Request(seed=seed))
         self._pressed.clear()
-        self._asked = 0.0
+        self._gripper = 0.0
 
     def read(self) -> Command | None:
         """What the person does now; None while their device has said nothing yet."""
         if self._link.due_ns is None:
             self._link.drain()
-            if self._twist.value is None:
+            if self._command.value is None:
                 return None
-        stamp_ns, twist = self._twist.read()
-        # In real time a press may be over before it is looked for; in lock-step nothing passes between two readings.
-        gripper = self._joy.read()[1] if self._link.due_ns is not None else self._asked or self._joy.value or 0.0
-        pressed, self._pressed, self._asked = frozenset(self._pressed), set(), 0.0
-        return Command(twist, stamp_ns, gripper, pressed)
+        _, command = self._command.read()
+        # A press may be over before it is looked for.
+        command = replace(command, gripper=self._gripper, buttons=frozenset(self._pressed))
+        self._pressed.clear()
+        self._gripper = 0.0
+        return command
 
     def show(self, is_active: bool, stamp_ns: int) -> None:
         """Tell the person whether they have the robot."""

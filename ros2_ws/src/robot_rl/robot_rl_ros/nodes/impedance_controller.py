@@ -52,18 +52,26 @@ class ImpedanceController(Node):
 
     def publish(self) -> None:
         """Judge the present state, and tell it."""
+        self._tell(self._judge())
+
+    def watch(self) -> None:
+        """Judge the present state, and tell it where the arm has to be stopped."""
+        state = self._judge()
+        if state.stop is not None:
+            self._tell(state)
+
+    def _judge(self) -> ArmState:
         state = self._arm.state()
         violation = self._safety.check_state(state) if state.stop is None else None
         if violation is not None:
             self._arm.stop(violation.reason, violation.detail)
             state = self._arm.state()
         self._safety.show(state)
+        return state
+
+    def _tell(self, state: ArmState) -> None:
         self._state.send(convert.to_arm_state_msg(state, BASE_FRAME, self._commands))
         self._publish_parts(state)
-
-    def repeat(self) -> None:
-        """Tell the newest state once more."""
-        self._state.repeat()
 
     def _publish_parts(self, state: ArmState) -> None:
         stamp_ns = state.stamp_ns
