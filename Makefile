@@ -27,8 +27,8 @@ help: ## print this list
 setup: ## make .venv, or bring it up to date
 	@bash .ci/setup
 
-train: setup ## set up, then train a policy for the peg; ARGS are passed on, for example ARGS="task=plug seed=1"
-	$(BIN)/robot-rl train $(ARGS)
+train: setup ## set up, then train the peg in a graph of ROS 2 processes; ARGS are passed on: ARGS="task=plug seed=1"
+	$(BIN)/robot-rl up train_peg $(ARGS)
 
 test: setup lint typecheck ## set up, then lint, check types and run the tests
 	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) $(ARGS)

@@ -56,6 +56,7 @@ class Reason(enum.Enum):
     WRENCH = "wrench limit"
     STALE_COMMAND = "stale command"
     STALE_STATE = "stale robot state"
+    STALE_IMAGE = "stale picture"
     STOPPED = "robot is stopped"
     WATCHDOG = "watchdog: no command"
     REQUESTED = "stop requested"

@@ -16,7 +16,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from robot_rl.clock import Clock, to_ns
+from robot_rl.clock import NS_PER_S, Clock, to_ns
 from robot_rl.control.action_map import ActionMap
 from robot_rl.control.safety import SafetyFilter, SafetyLimits
 from robot_rl.env.observation import make_observation, make_observation_spec
@@ -124,11 +124,22 @@ class RobotEnv:
         self._corrections.clear()
         self.outcome = Outcome()
         self._period_start_ns = self.clock.now_ns()
-        reading = self.robot.observe()
+        reading = self._look()
         self._check_not_stopped(reading.state)
         self._reading = reading
         self._reset_pose = self._rest_pose = reading.state.tcp_pose
         return restart(self._observe(reading), self.action_map.action_size)
+
+    def _look(self) -> RobotReading:
+        """Read all devices. Where a camera has frozen, the arm is stopped: whoever acts on its pictures is blind."""
+        reading = self.robot.observe()
+        for name, stamp_ns in reading.image_stamps_ns.items():
+            age_s = (self.clock.now_ns() - stamp_ns) / NS_PER_S
+            if age_s > self.config.max_image_age_s and reading.state.stop is None:
+                detail = f"the newest picture of camera {name!r} is {age_s:.2f} s old"
+                self.robot.stop(Reason.STALE_IMAGE, detail)
+                return replace(reading, state=self.robot.arm.state())
+        return reading
 
     def _check_not_stopped(self, state: ArmState) -> None:
         stop = state.stop
@@ -152,7 +163,7 @@ class RobotEnv:
         self._corrections.clear()
         applied, source = self._act(self._clip(wanted), self._reading)
         self._step_count += 1
-        before = self._reading = self.robot.observe()
+        before = self._reading = self._look()
         time_step = self._judge(before, applied, source)
         if not self._takeover.is_paused:
             return time_step
@@ -161,8 +172,9 @@ class RobotEnv:
             return self._judge(before, applied, source)
         if time_step.is_last:
             return time_step
-        self._reading = self.robot.observe()
-        return replace(self._judge(self._reading, applied, source), is_resumed=True)
+        self._reading = self._look()
+        resumed = self._judge(self._reading, applied, source)
+        return replace(resumed, reward=time_step.reward + resumed.reward, is_resumed=True)  # what was paid is not lost
 
     @property
     def corrections(self) -> tuple[Correction, ...]:

@@ -51,6 +51,7 @@ class EpisodeConfig:
         teleop_rate_hz: how often a person's device is read.
         takeover_dead_band: deflection from which a person takes over.
         takeover_hold_s: time without motion after which they have handed back.
+        max_image_age_s: older pictures are those of a camera that has frozen: the arm stops.
     """
 
     rate_hz: float = 10.0
@@ -68,9 +69,10 @@ class EpisodeConfig:
     teleop_rate_hz: float = 100.0
     takeover_dead_band: float = 0.05
     takeover_hold_s: float = 0.3
+    max_image_age_s: float = 0.5
 
     def __post_init__(self) -> None:
-        for name in ("rate_hz", "teleop_rate_hz", "max_force_n"):
+        for name in ("rate_hz", "teleop_rate_hz", "max_force_n", "max_image_age_s"):
             if not getattr(self, name) > 0.0:
                 raise ConfigError(f"{name} must be positive, got {getattr(self, name)}.")
         if self.step_limit < 1:

@@ -20,11 +20,13 @@ class RobotReading:
         state: of the arm.
         width_m: opening of the gripper; 0 without one.
         images: name -> RGB uint8 (H, W, 3).
+        image_stamps_ns: name -> the moment of that picture.
     """
 
     state: ArmState
     width_m: float
     images: Mapping[str, NDArray[np.uint8]]
+    image_stamps_ns: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,12 @@ class Robot:
 
     def observe(self) -> RobotReading:
         """Read every device once."""
+        pictures = {name: camera.read() for name, camera in self.cameras.items()}
         return RobotReading(
             state=self.arm.state(),
             width_m=self.gripper.width() if self.gripper else 0.0,
-            images={name: camera.read()[1] for name, camera in self.cameras.items()},
+            images={name: image for name, (_, image) in pictures.items()},
+            image_stamps_ns={name: stamp_ns for name, (stamp_ns, _) in pictures.items()},
         )
 
     def apply(self, command: RobotCommand) -> None:

@@ -77,11 +77,17 @@ def load(*words: str) -> TrainConfig:
     return configuration.load(TrainConfig, "train", words)
 
 
+def make_context() -> Context:
+    """ROS, started once more in this process."""
+    context = Context()
+    rclpy.init(args=[], context=context)
+    return context
+
+
 @contextmanager
 def joined(config: TrainConfig, name: str = "actor", patience_s: float = PATIENCE_S) -> Iterator[Joined]:
     """Join the simulator of this domain."""
-    context = Context()
-    rclpy.init(args=[], context=context)
+    context = make_context()
     node = Node(name, context=context)
     link = Link(node, patience_s)
     try:

@@ -4,6 +4,7 @@ import math
 import os
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -158,6 +159,37 @@ def read_until_it_fails(read):
 
 
 # ------------------------------------------------------------------------------------ who is gone
+
+
+def test_a_camera_that_freezes_stops_the_arm(tmp_path):
+    """The simulation has no camera here: the test plays one."""
+    seen = simulated.load(*REAL_TIME, "robot.cameras=[wrist]", f"robot.image_size={SIZE}")
+    has_frozen = threading.Event()
+    with simulated.started("simulation", tmp_path, *REAL_TIME), simulated.joined(seen) as here:
+        stops = heard(here, StopMsg, "safety/stopped", qos.LATCHED)
+        camera = here.node.create_publisher(Image, "camera_wrist/color/image_raw", qos.STREAM)
+
+        def film():
+            while not has_frozen.wait(0.03):
+                camera.publish(convert.to_image(np.zeros((SIZE, SIZE, 3), np.uint8), time.time_ns(), "camera"))
+
+        thread = threading.Thread(target=film)
+        thread.start()
+        try:
+            here.cell.robot.arm.recover()
+            env = here.cell.env
+            env.reset(0)
+            before = [env.step(np.zeros(env.action_map.action_size)) for _ in range(3)]
+        finally:
+            has_frozen.set()
+            thread.join()
+        assert not any(step.is_last for step in before)
+        steps = [env.step(np.zeros(env.action_map.action_size))]
+        while not steps[-1].is_last:
+            steps.append(env.step(np.zeros(env.action_map.action_size)))
+        assert len(steps) < 20
+        wait_for(here, lambda: stops and stops[-1].is_stopped)
+        assert stops[-1].reason == Reason.STALE_IMAGE.value
 
 
 def test_a_commander_that_is_killed_leaves_an_arm_that_holds_and_then_stops(tmp_path):

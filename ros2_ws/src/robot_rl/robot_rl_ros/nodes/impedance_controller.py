@@ -31,7 +31,7 @@ class ImpedanceController(Node):
 
     def __init__(self, arm: Arm, safety: Safety, clock: Clock, lease_s: float) -> None:
         """Own `arm`, whose commands `safety` judges; a commander not heard for `lease_s` counts as dead."""
-        super().__init__("impedance_controller")
+        super().__init__("impedance_controller", start_parameter_services=False)
         self._arm, self._safety, self._time = arm, safety, clock
         self._commands = 0
         self._state = Broadcast(self, ArmStateMsg, "~/state", qos.STREAM)

@@ -10,6 +10,7 @@ from robot_rl.control.guard import Guard, Violation
 from robot_rl.geometry import Pose
 from robot_rl.types import ArmState, Reason, StopRecord
 from robot_rl_ros import convert, qos
+from robot_rl_ros.limits import declare_limits
 
 _DIAGNOSTICS_PERIOD_S = 1.0
 
@@ -18,12 +19,14 @@ class Safety(Node):
     """Judges what the controller of the same process is about to do.
 
     It lives beside the controller, so that no command can go round it and no wire lies between a judgement and the
-    arm. Publishes `~/stopped` (latched) whenever that changes, and `/diagnostics` once a second.
+    arm. Publishes `~/stopped` (latched) whenever that changes, and `/diagnostics` once a second. Its parameters are the
+    limits, which may be tightened while the robot runs.
     """
 
     def __init__(self, guard: Guard) -> None:
         super().__init__("safety")
         self._guard = guard
+        declare_limits(self, guard)
         self._stopped = self.create_publisher(Stop, "~/stopped", qos.LATCHED)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", qos.STREAM)
         self._stop: StopRecord | None = None
