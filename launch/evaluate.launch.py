@@ -20,9 +20,9 @@ def generate_launch_description() -> LaunchDescription:
             ),
             DeclareLaunchArgument(
                 "task",
-                default_value="peg",
-                choices=["peg", "peg_hard", "pick_cube", "plug", "reach"],
-                description="which task",
+                default_value="",
+                choices=["", "peg", "peg_hard", "pick_cube", "plug", "reach"],
+                description="which task; that of the training if empty",
             ),
             DeclareLaunchArgument(
                 "teleop",

@@ -5,14 +5,17 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import rclpy
 from rclpy.context import Context
 from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from robot_rl_ros import qos
 from robot_rl_ros.assembly import RosWorkcell
 from robot_rl_ros.link import Link
 
@@ -71,6 +74,16 @@ class Joined:
     def advance(self, seconds: float) -> None:
         clock = self.cell.env.clock
         clock.sleep_until_ns(clock.now_ns() + to_ns(seconds))
+
+    def wait_for(self, is_reached: Callable[[], bool]) -> None:
+        """Handle messages until a condition holds."""
+        assert self.link.spin_until(is_reached, PATIENCE_S)
+
+    def hear(self, message_type: type[Any], topic: str, profile: QoSProfile = qos.STREAM) -> list[Any]:
+        """What a topic carries from now on."""
+        messages: list[Any] = []
+        self.node.create_subscription(message_type, topic, messages.append, profile)
+        return messages
 
 
 def load(*words: str) -> TrainConfig:

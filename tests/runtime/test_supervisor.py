@@ -130,7 +130,8 @@ DRIVER = {"ends_run": True, "moves_robot": True}
 
 
 def test_lines_are_merged_under_their_names_and_kept_in_a_file_each(start, tmp_path):
-    body = "print('\\x1b[31mred\\x1b[0m'); print('10%\\r100%'); print('tönt', file=sys.stderr); "
+    body = "while not any(line.startswith('simulation started') for line in open('events')): time.sleep(0.02)\n"
+    body += "print('\\x1b[31mred\\x1b[0m'); print('10%\\r100%'); print('tönt', file=sys.stderr); "
     body += "print('{\"a\": 1}', end='')"
     graph = start(program("simulation"), program("actor", body, **DRIVER))
     code, output = graph.finish()
@@ -228,6 +229,7 @@ def test_a_second_interruption_kills_at_once(start):
     time.sleep(0.3)
     graph.process.send_signal(signal.SIGINT)
     graph.wait_for("actor", "asked")
+    time.sleep(0.2)  # what comes at once is the same Ctrl-C
     graph.process.send_signal(signal.SIGINT)
     assert graph.finish()[0] != 0
     assert ["simulation", "asked"] not in [event[:2] for event in graph.events()]

@@ -17,7 +17,7 @@ from robot_rl import config as configuration
 from robot_rl.data.store_reader import StoreReader
 from robot_rl.env.robot_env import RobotEnv
 from robot_rl.errors import CheckpointError, ConfigError
-from robot_rl.runtime import checkpoint, run_folder, train_command
+from robot_rl.runtime import checkpoint, interruption, run_folder, train_command
 from robot_rl.runtime.run_folder import RunFolder
 from robot_rl.runtime.trained_policy import load_policy
 from tests.fakes import make_cell
@@ -77,6 +77,7 @@ class Signals:
             return real(env, action)
 
         monkeypatch.setattr(RobotEnv, "step", step)
+        monkeypatch.setattr(interruption, "_SAME_S", 0.0)  # the fakes' steps take no time
 
 
 @pytest.mark.usefixtures("_fakes")

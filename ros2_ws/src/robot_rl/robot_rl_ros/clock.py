@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from rclpy.node import Node
+from robot_rl_msgs.msg import ArmState
 from rosgraph_msgs.msg import Clock as ClockMsg
 
 from robot_rl.clock import NS_PER_S
@@ -61,7 +62,8 @@ class LockStepClock:
         if not link.spin_until(lambda: self._publisher.get_subscription_count() > 0, link.patience_s):
             raise DeviceError(f"No simulator has joined within {link.patience_s:g} s.")
         link.due_ns, link.ask_again = 0, self._ask
-        told = Newest(link, ClockMsg, "/clock", lambda message: (convert.from_time(message.clock), True), qos.STREAM)
+        # Not by /clock, which is everybody's: a second arm may have a simulator of its own.
+        told = Newest(link, ArmState, "impedance_controller/state", _to_stamp, qos.STREAM)
         self._ask()
         link.due_ns, _ = told.read()
         told.close()
@@ -84,6 +86,10 @@ class LockStepClock:
         if stamp_ns > self.now_ns():
             self._link.due_ns = stamp_ns
             self._ask()
+
+
+def _to_stamp(message: ArmState) -> tuple[int, bool]:
+    return convert.from_time(message.header.stamp), True
 
 
 def make_clock(link: Link, is_lock_step: bool) -> RosClock | LockStepClock:

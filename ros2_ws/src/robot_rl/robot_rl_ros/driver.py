@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from rclpy.node import Node
 from robot_rl_msgs.msg import Episode
 
+from robot_rl.runtime.actor import stopping
 from robot_rl.runtime.config import EnvConfig
 from robot_rl.runtime.evaluation import EpisodeResult
 from robot_rl.runtime.observers import Observer
@@ -55,7 +56,7 @@ class Driver:
 
 @contextmanager
 def joined(name: str, config: EnvConfig) -> Iterator[Driver]:
-    """Join the robot of the graph as the node `name`; its arm may move.
+    """Join the robot of the graph as the node `name`; its arm may move, and is stopped at the end.
 
     Raises:
         DeviceError: nobody is there.
@@ -65,7 +66,8 @@ def joined(name: str, config: EnvConfig) -> Iterator[Driver]:
     try:
         cell = RosWorkcell(link, config)
         free_to_move(link, cell, config)
-        yield Driver(cell, GraphObserver(node, cell))
+        with stopping(cell.robot, f"the {name}"):
+            yield Driver(cell, GraphObserver(node, cell))
     finally:
         link.close()
         node.destroy_node()

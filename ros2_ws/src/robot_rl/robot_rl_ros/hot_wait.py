@@ -19,17 +19,19 @@ class HotWait:
     """Waits for any of some subscriptions, and takes what has come."""
 
     def __init__(self, context: Context, subscriptions: Sequence[Subscription[Any]]) -> None:
-        assert context.handle is not None, "ROS is not started"
-        self._subscriptions = tuple(subscriptions)
-        self._wait_set = rclpy_implementation.WaitSet(len(self._subscriptions), 0, 0, 0, 0, 0, context.handle)
+        self._context, self._subscriptions = context, tuple(subscriptions)
 
     def wait(self, timeout_s: float) -> bool:
         """Whether something has come within a time."""
-        self._wait_set.clear_entities()
-        for subscription in self._subscriptions:
-            self._wait_set.add_subscription(subscription.handle)
-        self._wait_set.wait(round(max(0.0, timeout_s) * 1e9))
-        return bool(self._wait_set.get_ready_entities("subscription"))
+        assert self._context.handle is not None, "ROS is not started"
+        # Made for each wait, as an executor's: one that is left to the garbage collector may outlive what it refers to.
+        wait_set = rclpy_implementation.WaitSet(len(self._subscriptions), 0, 0, 0, 0, 0, self._context.handle)
+        with wait_set:
+            wait_set.clear_entities()
+            for subscription in self._subscriptions:
+                wait_set.add_subscription(subscription.handle)
+            wait_set.wait(round(max(0.0, timeout_s) * 1e9))
+            return bool(wait_set.get_ready_entities("subscription"))
 
     def handle(self) -> int:
         """Call the callbacks of all that has come; how many messages that were."""

@@ -44,6 +44,7 @@ class Link:
         self._heard: list[Subscription[Any]] = []
         self._hot = HotWait(node.context, ())
         self._served_s = 0.0
+        self._ends: list[Callable[[], None]] = []
 
     def listen(self, subscription: Subscription[Any]) -> None:
         """Have a subscription's messages handled whenever something is waited for."""
@@ -108,25 +109,33 @@ class Link:
         self.drain()
         time.sleep(max(0.0, duration_s))
 
-    def call(self, client: Client[Any, Any], request: Any) -> Any:
-        """Ask a service and wait for its answer.
+    def call(self, client: Client[Any, Any], request: Any, patience_s: float | None = None) -> Any:
+        """Ask a service and wait for its answer, as long as patience lasts.
 
         Raises:
             DeviceError: nobody answered in time.
         """
-        if not self.spin_until(client.service_is_ready, self.patience_s):
-            raise DeviceError(f"The service {client.srv_name} was not there within {self.patience_s:g} s.")
-        return self.wait(client.call_async(request), client.srv_name)
+        patience_s = self.patience_s if patience_s is None else patience_s
+        if not self.spin_until(client.service_is_ready, patience_s):
+            raise DeviceError(f"The service {client.srv_name} was not there within {patience_s:g} s.")
+        return self.wait(client.call_async(request), client.srv_name, patience_s)
 
-    def wait(self, future: Future[Any], what: str) -> Any:
+    def wait(self, future: Future[Any], what: str, patience_s: float | None = None) -> Any:
         """Result of a future; DeviceError where it does not come in time."""
-        if not self.spin_until(future.done, self.patience_s):
+        patience_s = self.patience_s if patience_s is None else patience_s
+        if not self.spin_until(future.done, patience_s):
             future.cancel()
-            raise DeviceError(f"{what} did not answer within {self.patience_s:g} s.")
+            raise DeviceError(f"{what} did not answer within {patience_s:g} s.")
         return future.result()
+
+    def at_close(self, end: Callable[[], None]) -> None:
+        """Have something called when the node is left alone."""
+        self._ends.append(end)
 
     def close(self) -> None:
         """Leave the node alone."""
+        for end in self._ends:
+            end()
         self._executor.remove_node(self.node)
         self._executor.shutdown()
 

@@ -6,8 +6,8 @@ import argparse
 import logging
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import rclpy
@@ -26,6 +26,7 @@ from robot_rl_ros.hot_wait import HotWait
 
 _LOOK_EVERY_S = 0.05  # whether it is to end
 _HOT_S, _SERVE_EVERY_S = 0.005, 0.02
+_NEEDED_S = 15.0
 
 _SCHEMAS: dict[str, type[EnvConfig]] = {
     "train": TrainConfig,
@@ -67,23 +68,31 @@ def started(description: str, arguments: Sequence[str] | None) -> Iterator[EnvCo
         rclpy.try_shutdown()
 
 
-def serve(nodes: Sequence[Node], hot: Sequence[Subscription[Any]] = ()) -> None:
+def serve(
+    nodes: Sequence[Node],
+    hot: Sequence[Subscription[Any]] = (),
+    is_needed: Callable[[], bool] = lambda: False,
+) -> None:
     """Serve nodes until Ctrl-C or SIGTERM.
 
     Args:
         nodes: all of one context.
         hot: subscriptions of theirs whose messages come in quick succession: then these alone are waited for, and
             everybody else is asked now and then.
+        is_needed: whether somebody relies on them; told to end, they are served for a while nevertheless.
     """
     context = nodes[0].context
     executor = SingleThreadedExecutor(context=context)
     for node in nodes:
         executor.add_node(node)
     wait = HotWait(context, hot)
-    with interruptible() as interrupted:
-        while not interrupted:
+    end_s: float | None = None
+    with suppress(KeyboardInterrupt), interruptible() as interrupted:
+        while end_s is None or (is_needed() and time.monotonic() < end_s):
             executor.spin_once(timeout_sec=_LOOK_EVERY_S)
-            end_s = time.monotonic() + _SERVE_EVERY_S
-            while hot and time.monotonic() < end_s and wait.wait(_HOT_S):
+            cold_s = time.monotonic() + _SERVE_EVERY_S
+            while hot and time.monotonic() < cold_s and wait.wait(_HOT_S):
                 wait.handle()
+            if interrupted and end_s is None:
+                end_s = time.monotonic() + _NEEDED_S
     executor.shutdown()

@@ -165,7 +165,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if config.teleop.is_device:  # likewise; and where a person judges, it is that one
             config = replace(config, teleop=TeleopConfig(), reward=RewardConfig())
         node = SimulationNode(make_sim_workcell(config), config, config.graph.is_lock_step)
-        process.serve(node.nodes, node.hot)
+        process.serve(node.nodes, node.hot, node.controller.has_commander)
     return 0
 
 

@@ -18,6 +18,7 @@ from robot_rl_ros import convert, qos
 from robot_rl_ros.link import Link, Newest
 
 CONTROLLER = "impedance_controller"
+_STOP_PATIENCE_S = 3.0  # whoever does not stop by then is not there
 _ASK_AFTER_S = 0.01  # within a period the simulator tells it only when asked
 
 
@@ -84,7 +85,7 @@ class RosArm:
 
     def stop(self, reason: Reason = Reason.REQUESTED, detail: str = "") -> StopRecord:
         """Stop the arm; return the record of its first stop."""
-        answer = self._link.call(self._stop, Stop.Request(reason=reason.value, detail=detail))
+        answer = self._link.call(self._stop, Stop.Request(reason=reason.value, detail=detail), _STOP_PATIENCE_S)
         record = convert.from_stop_msg(answer.stop)
         if record is None:
             raise DeviceError("The controller says that it did not stop.")

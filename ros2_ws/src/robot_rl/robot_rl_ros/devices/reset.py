@@ -24,6 +24,7 @@ class RosReset:
         """Join the node."""
         self._link = link
         self._client: ActionClient[Any, Any, Any] = ActionClient(link.node, Reset, "reset/reset")
+        link.at_close(self._client.destroy)  # a node that is destroyed forgets its action clients
         self._phase, self._heard = "beginning", 0
 
     def run(self, robot: Robot, clock: Clock, safety: SafetyFilter, seed: int) -> None:

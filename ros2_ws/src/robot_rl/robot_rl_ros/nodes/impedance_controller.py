@@ -50,6 +50,10 @@ class ImpedanceController(Node):
         self.create_service(Trigger, "~/recover", self._serve_recover)
         self.create_service(SetImpedance, "~/set_impedance", self._serve_impedance)
 
+    def has_commander(self) -> bool:
+        """Whether anybody may command the arm."""
+        return self.count_publishers(self.commands.topic_name) > 0
+
     def publish(self) -> None:
         """Judge the present state, and tell it."""
         self._tell(self._judge())
@@ -109,8 +113,8 @@ class ImpedanceController(Node):
             self._arm.set_equilibrium_pose(pose, stamp_ns)
 
     def _watch(self, event: QoSLivelinessChangedInfo) -> None:
-        """Stop when the last commander is gone."""
-        if event.alive_count == 0 and event.alive_count_change < 0 and self._commands:
+        """Stop when a commander is gone: it may be the one whose commands were obeyed."""
+        if event.alive_count_change < 0 and self._commands:
             self._arm.stop(Reason.WATCHDOG, "whoever commanded the arm is gone")
             self.publish()
 
