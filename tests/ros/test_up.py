@@ -16,6 +16,8 @@ from robot_rl import config as configuration
 from robot_rl.data.store_reader import StoreReader
 from robot_rl.runtime.config import TrainConfig
 from robot_rl.runtime.metrics_writer import read_metrics
+from robot_rl.types import Source
+from tests.ros.test_lock_step import assert_same
 
 ROOT = Path(__file__).parents[2]
 STEPS = 200
@@ -118,6 +120,22 @@ def test_each_process_is_killed_in_turn_and_the_run_ends_well_with_every_row_rig
     result = json.loads(graph.output().splitlines()[-1])
     assert result["episodes"] == 2
     assert result["env_steps"] >= STEPS
+
+
+def test_a_run_over_the_graph_is_bit_for_bit_that_of_one_process(up, tmp_path):
+    """The person, the learner's weights and the stamps included."""
+    words = ("steps=60", "teleop.human.patience_s=0.3")
+    graph = up(*words)
+    assert graph.process.wait(PATIENCE_S) == 0, graph.output()
+    alone = tmp_path / "alone"
+    command = [sys.executable, "-m", "robot_rl.cli", "train", *TINY, f"run_dir={alone}", *words]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=PATIENCE_S)
+    expected, rows = (list(StoreReader(folder / "experience").records()) for folder in (alone, graph.run))
+    assert len(rows) == len(expected) > 60
+    assert any(row.time_step.source is Source.HUMAN for row in rows)
+    for ours, theirs in zip(rows, expected, strict=True):
+        assert (ours.episode, ours.step, ours.policy_version) == (theirs.episode, theirs.step, theirs.policy_version)
+        assert_same([ours.time_step], [theirs.time_step])
 
 
 def assert_rows_are_right(run, at_least):
