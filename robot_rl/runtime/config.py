@@ -186,8 +186,8 @@ class ChannelConfig:
 
     Attributes:
         address: of the learner, tcp://HOST:PORT; it binds it, actors connect to it.
-        is_synchronous: whether an actor waits for the learner after each time step. Then a run is the same for the
-            same seed, as in one process; without it a real robot waits for nobody.
+        is_synchronous: whether, in lock-step, an actor waits for the learner after each time step. Then a run is the
+            same for the same seed, as in one process. In real time nobody waits.
         keys: folder of CURVE certificates, needed where HOST is not this machine: the learner reads learner.key_secret
             and admits whose public NAME.key lies beside it; an actor reads actor.key_secret and learner.key.
         actor: number of this actor among those of the learner, each of which needs another.
@@ -247,6 +247,11 @@ class TrainConfig(EnvConfig):
     device: str = "auto"
     threads: int = 1
     channel: ChannelConfig = field(default_factory=ChannelConfig)
+
+    @property
+    def waits_for_learner(self) -> bool:
+        """Whether the actor does, after each time step."""
+        return self.channel.is_synchronous and self.graph.is_lock_step
 
     def __post_init__(self) -> None:
         for name in ("publish_every_steps", "checkpoint_every_steps", "log_every_steps", "threads"):

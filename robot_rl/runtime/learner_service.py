@@ -30,7 +30,7 @@ class LearnerService:
         self._since_s = time.monotonic()
         self._end_episode()
         run.learner.announce()
-        if run.config.channel.is_synchronous:
+        if run.config.waits_for_learner:
             run_learner_in_step(run.learner, self._channel, self._is_finished, run.log_if_due, self._end_episode)
         else:
             run_learner(run.learner, self._is_finished_freely, self._on_update)

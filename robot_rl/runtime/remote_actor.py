@@ -35,7 +35,7 @@ def run_remote_actor(
     """Run what is left of a training run, and evaluate; whatever happens, the robot is stopped then.
 
     Waits for the learner's first weights, goes on with the run where the learner says it is, and evaluates the slow
-    average of the policy on the scenes that `Training` evaluates it on. With `config.channel.is_synchronous` it waits
+    average of the policy on the scenes that `Training` evaluates it on. With `config.waits_for_learner` it waits
     for the learner after each time step, also for one that has died and comes back; without it the robot goes on with
     the weights that it has, and what happens is kept for the learner.
 
@@ -133,11 +133,11 @@ class _RemoteActor:
     def _steps(self) -> int:
         """Environment steps of the run; a learner that is not waited for may not know of the newest yet."""
         known = self._progress.steps
-        return known if self._config.channel.is_synchronous else max(known, self._first_step + self._counter.steps)
+        return known if self._config.waits_for_learner else max(known, self._first_step + self._counter.steps)
 
     def _pace(self) -> None:
         """After each time step: wait for the learner, if this run does that."""
-        if not self._config.channel.is_synchronous:
+        if not self._config.waits_for_learner:
             return
         if not self._wait(lambda: self._channel.wait_taken(_ASK_EVERY_S), "it to take in a time step", can_end=False):
             raise KeyboardInterrupt

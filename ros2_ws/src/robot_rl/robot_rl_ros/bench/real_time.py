@@ -127,7 +127,7 @@ class _Device:
 
 def measure_weights(duration_s: float, words: Sequence[str]) -> list[float]:
     """Ages [s] of the acting weights at each control step of a training run: the time since the policy took them."""
-    words = [*_WORDS, "teleop=human", "channel.is_synchronous=false", *words]
+    words = [*_WORDS, "teleop=human", *words]
     with running(words, ("simulation", "learner")) as graph:
         env, config = graph.cell.env, graph.config
         runner = PolicyRunner(make_agent(config.agent, env.spec, seed=0).policy, config.agent.stack)
