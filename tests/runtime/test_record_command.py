@@ -10,7 +10,7 @@ import pytest
 from robot_rl import cli
 from robot_rl.data.store_reader import StoreReader
 from robot_rl.env.robot_env import RobotEnv
-from robot_rl.runtime import record_command, run_folder
+from robot_rl.runtime import interruption, record_command, run_folder
 from tests.fakes import make_cell
 from tests.runs import make_fake_env
 
@@ -73,6 +73,7 @@ def test_ctrl_c_keeps_what_was_kept_and_says_so(capsys, monkeypatch):
 
 
 def test_ctrl_c_twice_ends_at_once_and_what_was_kept_is_whole(capsys, monkeypatch):
+    monkeypatch.setattr(interruption, "_SAME_S", 0.0)  # the two come at once
     steps, step = [], RobotEnv.step
 
     def interrupt(env, action):
