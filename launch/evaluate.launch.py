@@ -1,23 +1,18 @@
 """Evaluates a policy: how often, and how fast, it solves the task without help."""
 
+from pathlib import Path
+
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch.substitutions import ThisLaunchFileDir
 
 from launch import LaunchDescription
 
 
 def generate_launch_description() -> LaunchDescription:
-    """The arguments, and the processes."""
+    """The arguments of its own, and the processes with those that all graphs have."""
     return LaunchDescription(
         [
             DeclareLaunchArgument("policy", description="folder of a training run; or expert, blind, zero, random"),
-            DeclareLaunchArgument(
-                "robot",
-                default_value="sim",
-                choices=["sim", "sim_pixels"],
-                description="which robot: sim knows the poses, sim_pixels sees with cameras",
-            ),
             DeclareLaunchArgument(
                 "task",
                 default_value="",
@@ -30,22 +25,10 @@ def generate_launch_description() -> LaunchDescription:
                 choices=["blind", "expert", "human", "joy", "keyboard", "none", "spacemouse", "twist"],
                 description="who may correct the robot",
             ),
-            DeclareLaunchArgument(
-                "reward",
-                default_value="task",
-                choices=["button", "classifier", "task"],
-                description="who judges whether the task is solved; classifier needs overrides:=reward.file=FILE",
-            ),
             DeclareLaunchArgument("episodes", default_value="50", description="how many"),
-            DeclareLaunchArgument("namespace", default_value="", description="of all nodes, for a second robot"),
-            DeclareLaunchArgument(
-                "overrides",
-                default_value="",
-                description="further KEY=VALUE words of the configuration, quoted as in a shell",
-            ),
             IncludeLaunchDescription(
-                PythonLaunchDescriptionSource([ThisLaunchFileDir(), "/processes.launch.py"]),
-                launch_arguments={"graph": "evaluate", "settings": "policy robot task teleop reward episodes"}.items(),
+                PythonLaunchDescriptionSource(str(Path(__file__).with_name("processes.launch.py"))),
+                launch_arguments={"graph": "evaluate", "settings": "policy task teleop episodes"}.items(),
             ),
         ]
     )

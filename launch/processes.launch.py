@@ -21,7 +21,10 @@ SETTLE_S = 5.0
 def start_all(context: LaunchContext) -> list[Action]:
     """An action for each process."""
     values = context.launch_configurations
-    words = [f"{name}={values[name]}" for name in values["settings"].split() if values[name]]
+    if "graph" not in values:
+        raise RuntimeError("processes.launch.py starts nothing by itself: launch one of the files beside it")
+    names = ["robot", "reward", *values["settings"].split()]
+    words = [f"{name}={values[name]}" for name in names if values[name]]
     words += shlex.split(values["overrides"])
     return [start(process) for process in list_processes(values["graph"], words, values["namespace"])]
 
@@ -58,11 +61,31 @@ def start(process) -> Action:  # noqa: ANN001  a launch file imports one functio
 
 
 def generate_launch_description() -> LaunchDescription:
-    """What the including file sets beside the arguments that it declares, and the processes."""
+    """The arguments that every graph has, and the processes.
+
+    The including file sets two more, which are not the user's and so not declared: `graph`, as robot_rl names it, and
+    `settings`, those of its own arguments that are KEYs of the configuration.
+    """
     return LaunchDescription(
         [
-            DeclareLaunchArgument("graph", description="which graph of robot_rl"),
-            DeclareLaunchArgument("settings", description="names of the arguments that are KEYs of its configuration"),
+            DeclareLaunchArgument(
+                "robot",
+                default_value="sim",
+                choices=["sim", "sim_pixels"],
+                description="which robot: sim knows the poses, sim_pixels sees with cameras",
+            ),
+            DeclareLaunchArgument(
+                "reward",
+                default_value="task",
+                choices=["button", "classifier", "task"],
+                description="who judges whether the task is solved; classifier needs overrides:=reward.file=FILE",
+            ),
+            DeclareLaunchArgument("namespace", default_value="", description="of all nodes, for a second robot"),
+            DeclareLaunchArgument(
+                "overrides",
+                default_value="",
+                description="further KEY=VALUE words of the configuration, quoted as in a shell",
+            ),
             OpaqueFunction(function=start_all),
         ]
     )

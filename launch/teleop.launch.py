@@ -1,22 +1,17 @@
 """Lets a person drive the robot, with the control and the safety of training, until Ctrl-C."""
 
+from pathlib import Path
+
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch.substitutions import ThisLaunchFileDir
 
 from launch import LaunchDescription
 
 
 def generate_launch_description() -> LaunchDescription:
-    """The arguments, and the processes."""
+    """The arguments of its own, and the processes with those that all graphs have."""
     return LaunchDescription(
         [
-            DeclareLaunchArgument(
-                "robot",
-                default_value="sim",
-                choices=["sim", "sim_pixels"],
-                description="which robot: sim knows the poses, sim_pixels sees with cameras",
-            ),
             DeclareLaunchArgument(
                 "task",
                 default_value="peg",
@@ -29,21 +24,9 @@ def generate_launch_description() -> LaunchDescription:
                 choices=["blind", "expert", "human", "joy", "keyboard", "none", "spacemouse", "twist"],
                 description="who drives",
             ),
-            DeclareLaunchArgument(
-                "reward",
-                default_value="task",
-                choices=["button", "classifier", "task"],
-                description="who judges whether the task is solved; classifier needs overrides:=reward.file=FILE",
-            ),
-            DeclareLaunchArgument("namespace", default_value="", description="of all nodes, for a second robot"),
-            DeclareLaunchArgument(
-                "overrides",
-                default_value="",
-                description="further KEY=VALUE words of the configuration, quoted as in a shell",
-            ),
             IncludeLaunchDescription(
-                PythonLaunchDescriptionSource([ThisLaunchFileDir(), "/processes.launch.py"]),
-                launch_arguments={"graph": "teleop", "settings": "robot task teleop reward"}.items(),
+                PythonLaunchDescriptionSource(str(Path(__file__).with_name("processes.launch.py"))),
+                launch_arguments={"graph": "teleop", "settings": "task teleop"}.items(),
             ),
         ]
     )

@@ -1,22 +1,17 @@
 """Trains a policy: the peg, unless told otherwise. Started again with the same words, it goes on with the run."""
 
+from pathlib import Path
+
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch.substitutions import ThisLaunchFileDir
 
 from launch import LaunchDescription
 
 
 def generate_launch_description() -> LaunchDescription:
-    """The arguments, and the processes."""
+    """The arguments of its own, and the processes with those that all graphs have."""
     return LaunchDescription(
         [
-            DeclareLaunchArgument(
-                "robot",
-                default_value="sim",
-                choices=["sim", "sim_pixels"],
-                description="which robot: sim knows the poses, sim_pixels sees with cameras",
-            ),
             DeclareLaunchArgument(
                 "task",
                 default_value="peg",
@@ -36,23 +31,11 @@ def generate_launch_description() -> LaunchDescription:
                 description="who may correct the robot; human is a scripted person who helps now and then",
             ),
             DeclareLaunchArgument(
-                "reward",
-                default_value="task",
-                choices=["button", "classifier", "task"],
-                description="who judges whether the task is solved; classifier needs overrides:=reward.file=FILE",
-            ),
-            DeclareLaunchArgument(
                 "run_dir", default_value="", description="folder of the run; runs/TASK-AGENT-SEED if empty"
             ),
-            DeclareLaunchArgument("namespace", default_value="", description="of all nodes, for a second robot"),
-            DeclareLaunchArgument(
-                "overrides",
-                default_value="",
-                description="further KEY=VALUE words of the configuration, quoted as in a shell",
-            ),
             IncludeLaunchDescription(
-                PythonLaunchDescriptionSource([ThisLaunchFileDir(), "/processes.launch.py"]),
-                launch_arguments={"graph": "train_peg", "settings": "robot task agent teleop reward run_dir"}.items(),
+                PythonLaunchDescriptionSource(str(Path(__file__).with_name("processes.launch.py"))),
+                launch_arguments={"graph": "train_peg", "settings": "task agent teleop run_dir"}.items(),
             ),
         ]
     )
