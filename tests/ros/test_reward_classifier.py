@@ -1,10 +1,12 @@
 """Who judges, over the wire: the same episodes as in one process, and nothing is paid twice."""
 
+from collections import defaultdict
 from contextlib import ExitStack, contextmanager
 
 import numpy as np
 import pytest
 from robot_rl_msgs.msg import Reward
+from robot_rl_ros import convert
 from std_msgs.msg import Float64
 
 from robot_rl.runtime.assembly import make_sim_workcell
@@ -38,6 +40,14 @@ def play(env, seeds, on_step=lambda time_step: None):
     return steps
 
 
+def by_stamp(rewards):
+    """What each judged moment paid: more than once where a slow answer was asked for again."""
+    paid = defaultdict(list)
+    for message in rewards:
+        paid[convert.from_time(message.header.stamp)].append((message.reward, message.is_terminal, message.is_success))
+    return paid
+
+
 def test_the_classifier_over_the_wire_pays_what_it_pays_in_process(words, tmp_path):
     seeds = range(50, 54)
     expected = play(make_sim_workcell(simulated.load(*words)).env, seeds)
@@ -48,9 +58,10 @@ def test_the_classifier_over_the_wire_pays_what_it_pays_in_process(words, tmp_pa
         here.node.create_subscription(Float64, "reward_classifier/probability/near", probabilities.append, 100)
         assert_same(play(here.cell.env, seeds), expected)
         judged_steps = len(expected) - len(seeds)
-        here.link.spin_until(lambda: len(rewards) >= judged_steps, 10.0)
+        here.link.spin_until(lambda: len(by_stamp(rewards)) >= judged_steps, 10.0)
         here.link.drain()
-    assert len(rewards) == judged_steps, "one for each step, and none for what is between"
+    assert len(by_stamp(rewards)) == judged_steps, "one for each step, and none for what is between"
+    assert all(len(set(paid)) == 1 for paid in by_stamp(rewards).values()), "a repeated answer is the same answer"
     assert len(probabilities) > 0.5 * judged_steps
     assert all(0.0 <= message.probability <= 1.0 for message in rewards)
 
