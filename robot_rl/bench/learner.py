@@ -44,11 +44,11 @@ from robot_rl.agents.agent import EncoderConfig
 from robot_rl.agents.gripper import split_action
 from robot_rl.bench.ingestion import Ingestion, measure_ingestion
 from robot_rl.bench.learner_rig import ACTION_SIZE, CAMERAS, HIDDEN, PROPRIO_SIZE, Rig, make_rig, make_spec
-from robot_rl.bench.report import make_progress, print_report, read_options
+from robot_rl.bench.report import Targets, judge, make_progress, print_report, read_options
 from robot_rl.data.replay import FeatureShape, Replay, ReplayConfig
 from robot_rl.runtime.torch_device import find_device
 
-TARGETS: Final[Mapping[str, tuple[str, float]]] = {
+TARGETS: Final[Targets] = {
     "state_e2_full_per_s": (">=", 150.0),
     "state_e10_critic_per_s": (">=", 60.0),
     "e10_vs_reference": (">=", 1.4),
@@ -76,21 +76,13 @@ def run(options: list[str]) -> int:
     defaults: dict[str, str | int] = {"seconds": 10, "rounds": 10, "threads": 2, "device": "auto"}
     values = read_options(options, defaults | {"raw_updates": 2, "records": 300})
     result = measure(**values)
-    rows = []
-    for key, value in result.items():
-        sign, target = TARGETS.get(key, ("", 0.0))
-        verdict = ""
-        if sign and value is not None:
-            is_met = value >= target if sign == ">=" else value <= target
-            verdict = f"{sign} {target:g}: {'met' if is_met else 'MISSED'}"
-        rows.append([key, "null" if value is None else str(value), verdict])
     notes = [
         f"pixels_raw_full_per_s: mean of {values['raw_updates']} updates.",
         f"replay_gb_200k_2cams: arrays of {_COUNTED_ROWS} rows, times {_MEMORY_ROWS // _COUNTED_ROWS}; without images.",
     ]
     if result["reference_e10_critic_per_s"] is None:
         notes.append(f"The reference is only in a source checkout: there is no {REFERENCE}.")
-    print_report("Learner", ["", "value", "target"], rows, notes, result)
+    print_report("Learner", ["", "value", "target"], judge(result, TARGETS), notes, result)
     return 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -46,6 +46,23 @@ def make_progress() -> Progress:
         console=Console(stderr=True),
         transient=True,
     )
+
+
+Targets: TypeAlias = Mapping[str, tuple[str, float]]
+"""Key of a result -> (">=" or "<=", what should be reached)."""
+
+
+def judge(result: Mapping[str, Any], targets: Targets) -> list[list[str]]:
+    """A row for each key of a result: its value, and whether its target, where it has one, is met."""
+    rows = []
+    for key, value in result.items():
+        sign, target = targets.get(key, ("", 0.0))
+        verdict = ""
+        if sign and value is not None:
+            is_met = value >= target if sign == ">=" else value <= target
+            verdict = f"{sign} {target:g}: {'met' if is_met else 'MISSED'}"
+        rows.append([key, "null" if value is None else str(value), verdict])
+    return rows
 
 
 def print_report(

@@ -21,7 +21,7 @@ import os
 import platform
 import resource
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -29,7 +29,7 @@ from typing import Any, Final
 import numpy as np
 
 from robot_rl import config as configuration
-from robot_rl.bench.report import make_progress, print_report, read_options
+from robot_rl.bench.report import Targets, judge, make_progress, print_report, read_options
 from robot_rl.control import impedance
 from robot_rl.control.kernels import compiled
 from robot_rl.control.law import ImpedanceLaw
@@ -40,7 +40,7 @@ from robot_rl.runtime.config import EnvConfig
 from robot_rl.sim import franka
 from robot_rl.sim.simulation import Simulation
 
-TARGETS: Final[Mapping[str, tuple[str, float]]] = {
+TARGETS: Final[Targets] = {
     "env_steps_per_s": (">=", 200.0),
     "env_steps_per_s_2cams_128": (">=", 40.0),
     "law_tick_us": ("<=", 10.0),
@@ -64,15 +64,7 @@ def run(options: list[str]) -> int:
     """
     values = read_options(options, {"repeats": 5, "steps": 200, "picture_steps": 60})
     result = measure(values["repeats"], values["steps"], values["picture_steps"])
-    rows = []
-    for key, value in result.items():
-        sign, target = TARGETS.get(key, ("", 0.0))
-        verdict = ""
-        if sign:
-            is_met = value >= target if sign == ">=" else value <= target
-            verdict = f"{sign} {target:g}: {'met' if is_met else 'MISSED'}"
-        rows.append([key, str(value), verdict])
-    print_report("Simulated environment on one core", ["", "value", "target"], rows, [], result)
+    print_report("Simulated environment on one core", ["", "value", "target"], judge(result, TARGETS), [], result)
     return 0
 
 

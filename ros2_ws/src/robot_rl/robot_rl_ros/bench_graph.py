@@ -16,15 +16,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from robot_rl.bench.report import make_progress, print_report, read_options
+from robot_rl.bench.report import Targets, judge, make_progress, print_report, read_options
 from robot_rl.errors import RobotRLError
 from robot_rl_ros.bench import lock_step, real_time
 
-TARGETS: Final[Mapping[str, tuple[str, float]]] = {
+TARGETS: Final[Targets] = {
     "lockstep_steps_per_s": (">=", 60.0),
     "lockstep_steps_per_s_2cams_128": (">=", 25.0),
     "takeover_ms_p99": ("<=", 20.0),
@@ -64,12 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RobotRLError as error:
         print(f"bench_graph: {error}", file=sys.stderr)
         return 2
-    rows = []
-    for key, value in result.items():
-        sign, target = TARGETS.get(key, ("", 0.0))
-        is_met = value >= target if sign == ">=" else value <= target
-        rows.append([key, str(value), f"{sign} {target:g}: {'met' if is_met else 'MISSED'}" if sign else ""])
-    print_report("The graph, over ROS 2 on this machine", ["", "value", "target"], rows, [], result)
+    print_report("The graph, over ROS 2 on this machine", ["", "value", "target"], judge(result, TARGETS), [], result)
     return 0
 
 
