@@ -14,7 +14,7 @@ from robot_rl.agents.rlpd import RlpdConfig
 from robot_rl.data.replay import Replay, ReplayConfig
 from robot_rl.data.store_writer import StoreWriter
 from robot_rl.env.robot_env import RobotEnv
-from robot_rl.runtime.actor import run_actor
+from robot_rl.runtime.actor import run_episodes, stopping
 from robot_rl.runtime.batches import BatchMaker
 from robot_rl.runtime.channel import ActorChannel, LearnerChannel, make_local_channels
 from robot_rl.runtime.config import EnvConfig, TeleopConfig, TrainConfig
@@ -139,7 +139,8 @@ def act(
     left = iter(range(episodes))
     runner = runner or SeededRunner()
     is_finished = lambda: next(left, None) is None  # noqa: E731
-    run_actor(env, runner, channel, seed, first_episode, list(observers), pace, is_finished)
+    with stopping(env.robot):
+        run_episodes(env, runner, channel, seed, first_episode, list(observers), pace, is_finished)
 
 
 def play_records(episodes: int, kind: str = "human", first_episode: int = 0, seed: int = 0) -> list[StepRecord]:

@@ -35,7 +35,7 @@ def stopping(robot: Robot, what: str = "the actor") -> Iterator[None]:
         robot.stop(Reason.REQUESTED, reason)
 
 
-def run_actor(
+def run_episodes(
     env: RobotEnv,
     runner: PolicyRunner,
     channel: ActorChannel,
@@ -45,7 +45,7 @@ def run_actor(
     pace: Callable[[], None],
     is_finished: Callable[[], bool],
 ) -> None:
-    """Run episodes until told to end; whatever happens, the robot is stopped then.
+    """Run episodes until told to end. Whoever does not go on with the robot afterwards does it while `stopping`.
 
     Args:
         env: the environment; nobody else uses it meanwhile.
@@ -57,21 +57,6 @@ def run_actor(
         pace: called after each time step was sent; may wait for the learner.
         is_finished: asked before each episode.
     """
-    with stopping(env.robot):
-        run_episodes(env, runner, channel, seed, first_episode, observers, pace, is_finished)
-
-
-def run_episodes(
-    env: RobotEnv,
-    runner: PolicyRunner,
-    channel: ActorChannel,
-    seed: int,
-    first_episode: int,
-    observers: Sequence[Observer],
-    pace: Callable[[], None],
-    is_finished: Callable[[], bool],
-) -> None:
-    """As `run_actor`, for who goes on with the robot afterwards: it is not stopped."""
     episode = first_episode
     while not is_finished():
         result = _run_episode(env, runner, channel, episode, to_episode_seed(seed, episode), observers, pace)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from robot_rl.agents.agent import make_agent
-from robot_rl.runtime.actor import run_actor
+from robot_rl.runtime.actor import run_episodes, stopping
 from robot_rl.runtime.assembly import make_env
 from robot_rl.runtime.channel import make_local_channels
 from robot_rl.runtime.config import TeleopConfig, TrainConfig
@@ -92,9 +92,10 @@ class Training:
                 return False
 
             first_episode = run.learner.first_episode()
-            run_actor(
-                self.env, runner, self._channel, config.seed, first_episode, self._observers, lock_step, is_finished
-            )
+            with stopping(self.env.robot):
+                run_episodes(
+                    self.env, runner, self._channel, config.seed, first_episode, self._observers, lock_step, is_finished
+                )
 
     def _schedule(self, is_interrupted: Callable[[], bool]) -> EvaluationSchedule:
         policy = self._run.agent.average_policy

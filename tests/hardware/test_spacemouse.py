@@ -83,6 +83,8 @@ def test_a_device_that_falls_silent_is_let_go(mice):
         until(device.read)
         mice[0].is_awake = False
         until(lambda: device.read() is None)
+        time.sleep(0.15)
+        assert device.read() is None, "it stays let go"
 
 
 def test_unplugging_lets_go_at_once_is_told_once_and_it_comes_back(mice, caplog):

@@ -8,19 +8,34 @@ from robot_rl.errors import StoppedError
 from tests.ros import simulated
 
 
+class Parameters:
+    """The parameters of a node, asked for and answered."""
+
+    def __init__(self, here, node):
+        self._link, self._client = here.link, AsyncParameterClient(here.node, node)
+        assert here.link.spin_until(self._client.services_are_ready, simulated.PATIENCE_S)
+
+    def describe(self, name):
+        return self._link.wait(self._client.describe_parameters([name]), name).descriptors[0]
+
+    def get(self, name):
+        return self._link.wait(self._client.get_parameters([name]), name).values[0]
+
+    def change(self, name, value):
+        """Whether the node took it."""
+        future = self._client.set_parameters([Parameter(name, value=value)])
+        return self._link.wait(future, name).results[0].successful
+
+
 def test_the_limits_are_parameters_that_can_be_tightened_and_not_widened(tmp_path):
     with simulated.graph(tmp_path, "task=reach", "teleop=none") as (_, here):
-        client = AsyncParameterClient(here.node, "safety")
-        ask = lambda future: here.link.wait(future, "safety")  # noqa: E731
-        assert here.link.spin_until(client.services_are_ready, simulated.PATIENCE_S)
-        (about,) = ask(client.describe_parameters(["max_force_n"])).descriptors
-        (force,) = ask(client.get_parameters(["max_force_n"])).values
+        limits = Parameters(here, "safety")
+        about = limits.describe("max_force_n")
         assert "N" in about.description
-        assert about.floating_point_range[0].to_value == force.double_value
-        change = lambda value: ask(client.set_parameters([Parameter("max_step_m", value=value)])).results[0]  # noqa: E731
-        assert not change(1.0).successful
-        assert not ask(client.set_parameters([Parameter("box_lower_m", value=[0.0, 0.0, 0.0])])).results[0].successful
-        assert change(0.01).successful
+        assert about.floating_point_range[0].to_value == limits.get("max_force_n").double_value
+        assert not limits.change("max_step_m", 1.0)
+        assert not limits.change("box_lower_m", [0.0, 0.0, 0.0])
+        assert limits.change("max_step_m", 0.01)
         pose = here.cell.robot.arm.state().tcp_pose
         far = type(pose)(pose.position + [0.04, 0.0, 0.0], pose.quaternion)
         with pytest.raises(StoppedError, match="step too large"):

@@ -31,7 +31,7 @@ class Served:
         try:
             self.run.prepare(lambda update, total: None)
             self.result = LearnerService(self.run, self.channel, lambda: self.is_interrupted).serve()
-        except BaseException as error:  # noqa: BLE001  shown by `join`
+        except BaseException as error:  # noqa: BLE001  raised by `join`
             self.error = error
         finally:
             self.run.close()
@@ -40,6 +40,8 @@ class Served:
     def join(self):
         self._thread.join(TIMEOUT_S)
         assert not self._thread.is_alive(), "the learner did not end"
+        if self.error is not None:
+            raise self.error
         return self.result
 
     def end(self):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from robot_rl.runtime.actor import run_actor, to_episode_seed
+from robot_rl.runtime.actor import run_episodes, stopping, to_episode_seed
 from robot_rl.runtime.channel import make_local_channels
 from robot_rl.runtime.mailbox import EPISODES_PER_ACTOR
 from robot_rl.runtime.weights import Weights
@@ -145,8 +145,8 @@ def test_whatever_raises_the_robot_is_stopped_with_the_reason(culprit, error):
     pace = fail(error) if culprit == "pace" else lambda: None
     answers = iter([False, True])
     is_finished = fail(error) if culprit == "finished" else lambda: next(answers)
-    with pytest.raises(type(error)):
-        run_actor(cell.env, runner, actor, 0, 0, [notes], pace, is_finished)
+    with pytest.raises(type(error)), stopping(cell.env.robot):
+        run_episodes(cell.env, runner, actor, 0, 0, [notes], pace, is_finished)
     stop = cell.arm.state().stop
     assert stop.reason is Reason.REQUESTED
     assert repr(error) in stop.detail

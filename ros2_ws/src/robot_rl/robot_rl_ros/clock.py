@@ -24,7 +24,7 @@ class RosClock:
 
     def now_ns(self) -> int:
         """Present time [ns]."""
-        return int(self._link.node.get_clock().now().nanoseconds)
+        return now_ns(self._link.node)
 
     def sleep_until_ns(self, stamp_ns: int) -> None:
         """Wait until `stamp_ns`."""

@@ -20,6 +20,7 @@ from robot_rl.runtime.assembly import SimWorkcell, make_sim_workcell
 from robot_rl.runtime.config import EnvConfig, TeleopConfig
 from robot_rl_ros import convert, process, qos
 from robot_rl_ros.broadcast import Broadcast
+from robot_rl_ros.clock import now_ns as clock_now_ns
 from robot_rl_ros.nodes.camera import CameraNode
 from robot_rl_ros.nodes.gripper import GripperNode
 from robot_rl_ros.nodes.impedance_controller import ImpedanceController
@@ -77,7 +78,7 @@ class SimulationNode(Node):
             advances = self.create_subscription(ClockMsg, "~/advance", self._advance, qos.STREAM)
             self.hot = [advances, self.controller.commands]
         else:
-            self._simulation.start_ns = int(self.get_clock().now().nanoseconds)
+            self._simulation.start_ns = clock_now_ns(self)
             self.create_timer(1.0 / episode.teleop_rate_hz, self._follow)
         self._start_over()
 
@@ -101,7 +102,7 @@ class SimulationNode(Node):
 
     def _follow(self) -> None:
         """Let time pass until now."""
-        now_ns = int(self.get_clock().now().nanoseconds)
+        now_ns = clock_now_ns(self)
         lag_ns = now_ns - self._simulation.now_ns()
         if lag_ns > _MAX_LAG_S * NS_PER_S:
             self._simulation.start_ns += lag_ns

@@ -25,7 +25,7 @@ class RosReset:
         self._link = link
         self._client: ActionClient[Any, Any, Any] = ActionClient(link.node, Reset, "reset/reset")
         link.at_close(self._client.destroy)  # a node that is destroyed forgets its action clients
-        self._phase, self._heard = "beginning", 0
+        self._phase, self._has_news = "beginning", False
 
     def run(self, robot: Robot, clock: Clock, safety: SafetyFilter, seed: int) -> None:
         """Bring robot and scene to the start of an episode.
@@ -49,16 +49,18 @@ class RosReset:
             clock.take_over(convert.from_time(answer.stamp))
 
     def _note(self, message: Reset.Impl.FeedbackMessage) -> None:
-        self._phase, self._heard = message.feedback.phase, self._heard + 1
+        self._phase, self._has_news = message.feedback.phase, True
 
     def _wait(self, handle: ClientGoalHandle[Any, Any, Any]) -> Any:
         """The result; it has as much time as its own limit gives it, as long as the node is alive."""
         link, result = self._link, handle.get_result_async()
-        while True:
-            before = self._heard
-            if link.spin_until(lambda: result.done() or self._heard != before, link.patience_s):  # noqa: B023  used now
-                if (answer := result.result()) is not None:
-                    return answer.result
-            else:
+        self._has_news = True
+        while not result.done():
+            if not self._has_news:
                 handle.cancel_goal_async()
                 raise DeviceError(f"The reset node has been silent for {link.patience_s:g} s, while {self._phase}.")
+            self._has_news = False
+            link.spin_until(lambda: result.done() or self._has_news, link.patience_s)
+        answer = result.result()
+        assert answer is not None, "it ended"
+        return answer.result

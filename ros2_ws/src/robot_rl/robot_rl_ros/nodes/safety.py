@@ -10,6 +10,7 @@ from robot_rl.control.guard import Guard, Violation
 from robot_rl.geometry import Pose
 from robot_rl.types import ArmState, Reason, StopRecord
 from robot_rl_ros import convert, qos
+from robot_rl_ros.clock import now_ns
 from robot_rl_ros.limits import declare_limits
 
 _DIAGNOSTICS_PERIOD_S = 1.0
@@ -66,5 +67,5 @@ class Safety(Node):
             message="free to move" if stop is None else f"stopped: {stop.reason.value}: {stop.detail}",
             values=[KeyValue(key="refused commands", value=str(self._refused))],
         )
-        header = convert.to_header(int(self.get_clock().now().nanoseconds))
+        header = convert.to_header(now_ns(self))
         self._diagnostics.publish(DiagnosticArray(header=header, status=[status]))
