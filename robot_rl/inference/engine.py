@@ -1,0 +1,303 @@
+"""The deadline: a policy that thinks in the background, and a plan from which commands are taken without waiting.
+
+Nothing here guesses a latency. An action belongs to a moment, and what is commanded is the action of the present
+moment in the newest plan, however long that plan took to make.
+"""
+
+from __future__ import annotations
+
+import enum
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from robot_rl.clock import Clock
+from robot_rl.errors import ConfigError
+from robot_rl.inference.meter import Meter
+from robot_rl.inference.plan import Plan
+from robot_rl.inference.problem import Estimate, Problem, Sampler
+from robot_rl.inference.samplers.ddim import DDIM
+
+
+class Mind(Protocol):
+    """What an engine asks of a policy.
+
+    Attributes:
+        shape: (H, A) of a chunk.
+        now: the chunk's position of the present: those before it are past actions that the policy also predicts.
+    """
+
+    shape: tuple[int, int]
+    now: int
+
+    def to_problem(self, observation: Any, noise_BHA: torch.Tensor, previous: Plan | None, committed: int) -> Problem:
+        """The decision to be made for an observation."""
+        ...
+
+    def to_actions(self, chunk_BHA: torch.Tensor) -> NDArray[np.float32]:
+        """Actions as the environment takes them, shape (B, H, A)."""
+        ...
+
+
+@dataclass(frozen=True)
+class EngineConfig:
+    """How much time there is, and what happens when it was not enough.
+
+    Attributes:
+        period_s: between two commands, and between two positions of a chunk.
+        budget_periods: a decision is in time if it is there so many periods after its observation.
+        cold_periods: the same for one that starts from noise, while the robot holds.
+        margin_s: left free before the deadline.
+        cold_steps: evaluations of a start from noise, if there is time for so many.
+        wait_s: a command may wait so long for the decision about its own observation; 0 for never.
+        slow_periods: after the plan has ended the last motion fades out over so many, before the robot holds.
+    """
+
+    period_s: float = 0.1
+    budget_periods: float = 1.0
+    cold_periods: float = 4.0
+    margin_s: float = 0.0005
+    cold_steps: int = 10
+    slow_periods: int = 3
+    wait_s: float = 0.02
+
+    def __post_init__(self) -> None:
+        for name in ("period_s", "budget_periods", "cold_periods"):
+            if not getattr(self, name) > 0.0:
+                raise ConfigError(f"engine.{name} must be positive, got {getattr(self, name)}.")
+        for name in ("margin_s", "slow_periods", "wait_s"):
+            if getattr(self, name) < 0.0:
+                raise ConfigError(f"engine.{name} must not be negative, got {getattr(self, name)}.")
+        if self.cold_steps < 1:
+            raise ConfigError(f"engine.cold_steps must be at least 1, got {self.cold_steps}.")
+
+
+class Rung(enum.Enum):
+    """How far a command is from what was intended, the best first."""
+
+    FRESH = "from a plan that came in time"
+    LATE = "from an older plan, since the newer one was late"
+    SLOWING = "the plan has ended, the last motion fades out"
+    HOLDING = "no plan"
+
+
+class Served(NamedTuple):
+    """A command, shape (A,), and where it comes from."""
+
+    action: NDArray[np.float32]
+    rung: Rung
+
+
+class _Offer(NamedTuple):
+    """An observation, and the resets that there had been before it."""
+
+    observation: Any
+    stamp_ns: int
+    generation: int
+
+
+class _Published(NamedTuple):
+    """What commands are taken from; replaced as a whole."""
+
+    plan: Plan
+    actions: NDArray[np.float32]
+    offer: _Offer
+
+
+class Engine:
+    """Runs a sampler against a deadline.
+
+    One thread commands (`offer`, `serve`, `reset`) and never waits; another decides (`decide`, or `start`, which gives
+    it a thread). They share the newest observation and the newest plan, each replaced as a whole.
+
+    Attributes:
+        evaluations: durations of single evaluations of the network.
+        decisions: durations from the begin of a decision to its end, of warm starts.
+        cold_decisions: the same, of starts from noise.
+        late: how many decisions were not there in time.
+    """
+
+    def __init__(
+        self, mind: Mind, sampler: Sampler, rates_A: NDArray[np.bool_], config: EngineConfig, clock: Clock, seed: int
+    ) -> None:
+        """Make an engine without a plan.
+
+        Args:
+            mind: the policy.
+            sampler: of warm starts.
+            rates_A: which actions are rates, so that 0 holds; the others hold at their last value.
+            config: see there.
+            clock: its stamps are those of observations and commands.
+            seed: of all noise.
+        """
+        self._mind, self._sampler, self._rates_A = mind, sampler, rates_A
+        self._config, self._clock = config, clock
+        self._period_ns = round(config.period_s * 1e9)
+        self._generator = torch.Generator().manual_seed(seed)
+        self._offer: _Offer | None = None
+        self._published: _Published | None = None
+        self._generation = 0
+        self._wake, self._is_decided = threading.Event(), threading.Event()
+        self._thread: threading.Thread | None = None
+        self._is_closed = False
+        self._failure: BaseException | None = None
+        self.evaluations, self.decisions, self.cold_decisions, self.late = Meter(), Meter(), Meter(), 0
+
+    # ------------------------------------------------------------------ the thread that commands
+
+    def offer(self, observation: Any, stamp_ns: int) -> None:
+        """Here is what the robot saw at `stamp_ns`; one that nobody got to is forgotten."""
+        self._is_decided.clear()
+        self._offer = _Offer(observation, stamp_ns, self._generation)
+        self._wake.set()
+
+    def reset(self) -> None:
+        """Forget the plan, and drop what is being decided: an episode starts, a person takes over or hands back."""
+        self._generation += 1
+        self._offer = None
+
+    def wait(self) -> None:
+        """Give the decision about the newest observation its `wait_s`; only where a thread decides."""
+        if self._thread is not None and self._config.wait_s > 0.0:
+            self._is_decided.wait(self._config.wait_s)
+
+    def serve(self, stamp_ns: int) -> Served:
+        """The command for the period that begins at `stamp_ns`; at once.
+
+        Raises:
+            BaseException: whatever ended the thread that decides.
+        """
+        if self._failure is not None:
+            raise self._failure
+        published = self._find_published()
+        if published is None:
+            return Served(np.zeros(self._mind.shape[1], np.float32), Rung.HOLDING)
+        position = published.plan.position_at(stamp_ns)
+        beyond = position - len(published.actions) + 1
+        if beyond <= 0:
+            age_ns = stamp_ns - published.offer.stamp_ns
+            is_fresh = age_ns <= (self._config.budget_periods + 1.0) * self._period_ns
+            return Served(published.actions[max(position, 0)], Rung.FRESH if is_fresh else Rung.LATE)
+        last_A = published.actions[-1]
+        share = max(0.0, 1.0 - beyond / (self._config.slow_periods + 1))
+        action_A = np.where(self._rates_A, share * last_A, last_A).astype(np.float32)
+        return Served(action_A, Rung.SLOWING if share > 0.0 else Rung.HOLDING)
+
+    # ------------------------------------------------------------------ the thread that decides
+
+    def decide(self) -> bool:
+        """Make one decision for the newest observation, in the calling thread; False where there was none."""
+        offer, self._offer = self._offer, None
+        if offer is None:
+            return False
+        begin_ns = self._clock.now_ns()
+        previous = self._previous_at(offer)
+        budget = self._config.budget_periods if previous is not None else self._config.cold_periods
+        deadline_ns = offer.stamp_ns + round((budget * self._config.period_s - self._config.margin_s) * 1e9)
+        noise = torch.randn(1, *self._mind.shape, generator=self._generator)
+        committed = 0 if previous is None else self._count_committed()
+        problem = self._mind.to_problem(offer.observation, noise, previous, committed)
+        if previous is not None:
+            # Every estimate is better than the plan so far: the next one may be late.
+            self._run(self._sampler, problem, deadline_ns, lambda estimate: self._publish(estimate, offer))
+        else:
+            # The first estimates from noise are averages of all that could be done; the robot holds meanwhile.
+            sampler = self._make_cold(deadline_ns - self._clock.now_ns())
+            self._publish(self._run(sampler, problem, deadline_ns), offer)
+        self._is_decided.set()
+        end_ns = self._clock.now_ns()
+        (self.cold_decisions if previous is None else self.decisions).note(end_ns - begin_ns)
+        self.late += end_ns > offer.stamp_ns + round(budget * self._period_ns)
+        return True
+
+    def start(self) -> None:
+        """Decide in a thread of its own from now on, until `close`."""
+        self._thread = threading.Thread(target=self._work, name="inference", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread; a decision that is being made is waited for."""
+        self._is_closed = True
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def warm_up(self, observation: Any, count: int = 3) -> None:
+        """Evaluate the network a few times before it matters: the first evaluation takes far longer."""
+        for _ in range(count):
+            noise = torch.randn(1, *self._mind.shape, generator=self._generator)
+            problem = self._mind.to_problem(observation, noise, None, 0)
+            begin_ns = self._clock.now_ns()
+            next(iter(DDIM(2)(problem)))
+            self.evaluations.note(self._clock.now_ns() - begin_ns)
+
+    def _work(self) -> None:
+        try:
+            while not self._is_closed:
+                self._wake.wait()
+                self._wake.clear()
+                self.decide()
+        except BaseException as error:  # noqa: BLE001  raised where commands are asked for
+            self._failure = error
+
+    def _run(
+        self,
+        sampler: Sampler,
+        problem: Problem,
+        deadline_ns: int,
+        tell: Callable[[Estimate], None] = lambda estimate: None,  # noqa: ARG005
+    ) -> Estimate:
+        """Evaluate until the sampler is content, or no further evaluation fits before the deadline."""
+        best: Estimate | None = None
+        before_ns = self._clock.now_ns()
+        for estimate in sampler(problem):
+            best = estimate
+            tell(estimate)
+            now_ns = self._clock.now_ns()
+            self.evaluations.note(now_ns - before_ns)
+            if now_ns + self.evaluations.quantile_ns(0.99) > deadline_ns:
+                break
+            before_ns = now_ns
+        assert best is not None, "a sampler evaluates at least once"
+        return best
+
+    def _publish(self, estimate: Estimate, offer: _Offer) -> None:
+        """Commands are taken from this estimate from now on; one from before a reset is never found."""
+        stamp_ns = offer.stamp_ns - self._mind.now * self._period_ns
+        plan = Plan(estimate.chunk, estimate.noise, stamp_ns, self._period_ns)
+        self._published = _Published(plan, self._mind.to_actions(estimate.chunk)[0], offer)
+
+    def _find_published(self) -> _Published | None:
+        published = self._published
+        return None if published is None or published.offer.generation != self._generation else published
+
+    def _previous_at(self, offer: _Offer) -> Plan | None:
+        """The plan so far, moved to the observation's moment; None where nothing of it is left."""
+        published = self._find_published()
+        if published is None:
+            return None
+        ticks = published.plan.position_at(offer.stamp_ns) - self._mind.now
+        if not 0 <= ticks < self._mind.shape[0] - self._mind.now:
+            return None
+        return published.plan.advance(ticks, torch.randn(1, *self._mind.shape, generator=self._generator))
+
+    def _count_committed(self) -> int:
+        """Positions that will have been executed when this decision is there, at the pace of the newest ones.
+
+        None, where commands wait as long as decisions take.
+        """
+        lasts_ns = self.decisions.quantile_ns(0.95)
+        if lasts_ns <= self._config.wait_s * 1e9:
+            return 0
+        periods = -(-lasts_ns // self._period_ns)
+        return min(self._mind.now + periods, self._mind.shape[0] - 1)
+
+    def _make_cold(self, left_ns: int) -> Sampler:
+        """DDIM with as many steps as fit."""
+        evaluation_ns = max(self.evaluations.quantile_ns(0.99), 1)
+        return DDIM(max(1, min(self._config.cold_steps, left_ns // evaluation_ns)))

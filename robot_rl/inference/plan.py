@@ -1,0 +1,71 @@
+"""A plan: a chunk of actions on its time line, with the noise that made it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from robot_rl.errors import SpecError
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Chunks of normalised actions, and where in time they belong.
+
+    Attributes:
+        chunk: (B, H, A), normalised by the policy, so about [-1, 1].
+        noise: (B, H, A), the standard normal noise that the chunk was denoised from, kept for the next decision.
+        stamp_ns: the moment of position 0.
+        period_ns: between two positions.
+        version: of the policy's weights.
+    """
+
+    chunk: Tensor
+    noise: Tensor
+    stamp_ns: int = 0
+    period_ns: int = 1
+    version: int = -1
+
+    def __post_init__(self) -> None:
+        if self.chunk.shape != self.noise.shape or self.chunk.dim() != 3:
+            raise SpecError(
+                f"a plan needs chunk and noise of one shape (B, H, A), got {tuple(self.chunk.shape)} and "
+                f"{tuple(self.noise.shape)}."
+            )
+
+    @property
+    def horizon(self) -> int:
+        """H."""
+        return self.chunk.shape[1]
+
+    def position_at(self, stamp_ns: int) -> int:
+        """The position whose period holds this moment; it may lie outside the chunk."""
+        return (stamp_ns - self.stamp_ns) // self.period_ns
+
+    def advance(self, ticks: int, fresh_BHA: Tensor) -> Plan:
+        """The same plan, seen `ticks` periods later.
+
+        Chunk and noise move together, so that each action keeps its noise; the last action is repeated at the end,
+        with fresh noise.
+
+        Args:
+            ticks: 0 or more; beyond the horizon nothing is left of the plan but its last action.
+            fresh_BHA: standard normal; its last `ticks` positions are used.
+
+        Raises:
+            SpecError: negative ticks.
+        """
+        if ticks < 0:
+            raise SpecError(f"a plan cannot be moved into the past: ticks must not be negative, got {ticks}.")
+        if ticks == 0:
+            return self
+        stamp_ns, ticks = self.stamp_ns + ticks * self.period_ns, min(ticks, self.horizon)
+        last = self.chunk[:, -1:].expand(-1, ticks, -1)
+        return replace(
+            self,
+            chunk=torch.cat([self.chunk[:, ticks:], last], dim=1),
+            noise=torch.cat([self.noise[:, ticks:], fresh_BHA[:, self.horizon - ticks :]], dim=1),
+            stamp_ns=stamp_ns,
+        )
