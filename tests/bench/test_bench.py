@@ -121,5 +121,3 @@ def test_sim_measures_every_key():
     json.dumps(result)
     for key in SIM_KEYS - {"cpu", "load_1m"}:
         assert 0.0 < result[key] < 1e5, key
-    assert result["env_steps_per_s_2cams_128"] < result["env_steps_per_s"]
-    assert result["law_tick_us"] < result["law_call_us"]
