@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from robot_rl.agents.batch import Observations
 from robot_rl.agents.encoders import make_backbone
 from robot_rl.agents.encoders.observation import ObservationEncoder
-from robot_rl.agents.features import ProprioFeatures
 from robot_rl.agents.gripper import GraspCritic, join_action
 from robot_rl.agents.networks import Actor
+from robot_rl.policies.features import ProprioFeatures
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from robot_rl.agents.features import FINE, ProprioFeatures
+from robot_rl.policies.features import FINE, ProprioFeatures
 
 
 def fitted(*rows):

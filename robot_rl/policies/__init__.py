@@ -1,0 +1,1 @@
+"""Base policies: frozen imitation policies that predict chunks of actions, and what executes the chunks."""
