@@ -21,6 +21,7 @@ _EPILOG = """examples:
   robot-rl resume runs/peg-1                                          goes on after a crash or Ctrl-C
   robot-rl eval policy=runs/peg-1 task=peg episodes=100 video=peg.mp4
   robot-rl record task=plug episodes=20 store=plug_demonstrations
+  robot-rl pretrain policy=diffusion data=plug_demonstrations         imitates; then eval policy=runs/base_policy
   robot-rl train-classifier data=demonstrations out=peg.safetensors   rewards from the cameras' images
   robot-rl eval policy=expert task=peg episodes=50 seed=0
   robot-rl eval policy=expert task=plug episodes=5 video=plug.mp4     also writes the contact sheet plug.png
@@ -34,11 +35,14 @@ Every key of the configuration can be set as KEY=VALUE; a wrong one is answered 
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
+Run: TypeAlias = "Callable[[argparse.Namespace], int]"
+
 BENCHES = ("control", "graph", "learner", "peg_grid", "sim")
 _CONFIGS = {
     "classifier": "classifier.config.ClassifierConfig",
     "env": "config.EnvConfig",
     "eval": "config.EvalConfig",
+    "pretrain": "pretraining.config.PretrainConfig",
     "record": "config.RecordConfig",
     "train": "config.TrainConfig",
 }
@@ -76,13 +80,14 @@ def _make_parser() -> argparse.ArgumentParser:
     _add_configured(
         commands,
         "eval",
-        _run_eval,
+        _calling("evaluate_command", "run", "overrides"),
         "task=peg episodes=50",
         summary="evaluate a policy and print its success rate",
         description="Evaluate a policy. The last line printed is a JSON object with success_rate, ci95, episodes and "
         "cycle_time_s.",
     )
     _add_training(commands)
+    _add_imitation(commands)
     _add_seeing(commands)
     _add_processes(commands)
     up_parser.add_parser(commands)
@@ -103,7 +108,7 @@ def _make_parser() -> argparse.ArgumentParser:
 def _add_configured(
     commands: Commands,
     name: str,
-    run: Callable[[argparse.Namespace], int],
+    run: Run,
     example: str,
     *,
     summary: str,
@@ -127,7 +132,7 @@ def _add_training(commands: Commands) -> None:
     _add_configured(
         commands,
         "train",
-        _run_train,
+        _calling("train_command", "train", "overrides"),
         "task=peg agent=rlpd seed=0",
         summary="train a policy: demonstrations, imitation, then reinforcement learning with a person's help",
         description="Train a policy in this process. Everything about the run goes into its folder: configuration, "
@@ -140,8 +145,8 @@ def _add_training(commands: Commands) -> None:
         description="Continue a run from its newest checkpoint, with all the experience that was stored, also after "
         "that checkpoint.",
     )
-    resume.add_argument("folder", metavar="RUN", help="folder of the run")
-    resume.set_defaults(run=_run_resume)
+    resume.add_argument("folder", metavar="RUN", type=Path, help="folder of the run")
+    resume.set_defaults(run=_calling("train_command", "resume", "folder"))
 
     compare = commands.add_parser(
         "compare",
@@ -150,18 +155,33 @@ def _add_training(commands: Commands) -> None:
         epilog="example: robot-rl compare 'ours=runs/peg-rlpd-*' bc=runs/peg-bc-0,runs/peg-bc-1 --picture curves.png",
     )
     compare.add_argument("groups", nargs="+", metavar="GROUP=RUN,RUN", help="a RUN may have wildcards")
-    compare.add_argument("--picture", metavar="PNG", help="file of the learning curves")
+    compare.add_argument("--picture", metavar="PNG", type=Path, help="file of the learning curves")
     compare.add_argument("--title", default="Success and interventions", help="of the picture")
-    compare.set_defaults(run=_run_compare)
+    compare.set_defaults(run=_calling("compare_command", "run", "groups", "picture", "title"))
 
     _add_configured(
         commands,
         "record",
-        _run_record,
+        _calling("record_command", "run", "overrides"),
         "task=peg teleop=expert",
         summary="record demonstrations by the scripted expert or a person",
         description="Record demonstrations into a store; train with demonstrations_from=STORE. A store that exists is "
         "continued.",
+    )
+
+
+def _add_imitation(commands: Commands) -> None:
+    """The commands that learn from demonstrations alone."""
+    _add_configured(
+        commands,
+        "pretrain",
+        _calling("pretrain_command", "run", "overrides"),
+        "policy=diffusion data=demonstrations run_dir=runs/base",
+        summary="train a base policy that imitates demonstrations",
+        description="Train a base policy on demonstrations: diffusion, flow matching or behaviour cloning of chunks of "
+        "actions. data=PATH,PATH names recordings, runs, or data sets in the layout of robomimic (.hdf5), "
+        "diffusion_policy (.zarr) or LeRobot (folder). The same command again goes on with a training that was "
+        "stopped. Writes policy.pt and losses.png into run_dir. The last line printed is a JSON object.",
     )
 
 
@@ -170,7 +190,7 @@ def _add_seeing(commands: Commands) -> None:
     _add_configured(
         commands,
         "train-classifier",
-        _run_train_classifier,
+        _calling("train_classifier_command", "run", "overrides"),
         "data=demonstrations out=classifier.safetensors",
         configured_as="classifier",
         summary="train a success classifier on recorded images",
@@ -185,8 +205,10 @@ def _add_seeing(commands: Commands) -> None:
         description="Convert SERL's resnet10_params.pkl, or the hub's .safetensors, to the file that "
         "agent.encoder.weights=pretrained looks for. No code in the source is run.",
     )
-    convert.add_argument("source", metavar="SOURCE", help="the downloaded file")
-    convert.add_argument("target", metavar="TARGET", nargs="?", help="where to write; by default the user's cache")
+    convert.add_argument("source", metavar="SOURCE", type=Path, help="the downloaded file")
+    convert.add_argument(
+        "target", metavar="TARGET", nargs="?", type=Path, help="where to write; by default the user's cache"
+    )
     convert.set_defaults(run=_run_convert_encoder)
 
 
@@ -195,7 +217,7 @@ def _add_processes(commands: Commands) -> None:
     _add_configured(
         commands,
         "learner",
-        _run_learner,
+        _calling("learner_command", "run", "overrides"),
         "task=peg agent=rlpd seed=0 run_dir=runs/peg-1",
         configured_as="train",
         summary="the learner of `train` as a process, for an actor in another",
@@ -207,7 +229,7 @@ def _add_processes(commands: Commands) -> None:
     _add_configured(
         commands,
         "actor",
-        _run_actor,
+        _calling("actor_command", "run", "overrides"),
         "task=peg agent=rlpd seed=0 run_dir=runs/peg-1",
         configured_as="train",
         summary="the actor of `train` as a process, with the simulated robot",
@@ -224,10 +246,10 @@ def _add_exchange(commands: Commands) -> None:
         description="Write the complete episodes of a run, or of a recording, in the layout of LeRobotDataset v3, "
         "robomimic's HDF5 or diffusion_policy's zarr. Nothing is lost: `robot-rl import` reads back the same bits.",
     )
-    export.add_argument("source", metavar="RUN", help="folder of a run, or of a recording")
+    export.add_argument("source", metavar="RUN", type=Path, help="folder of a run, or of a recording")
     export.add_argument("layout", metavar="LAYOUT", help="lerobot, robomimic or diffusion_policy")
-    export.add_argument("target", metavar="TARGET", help="what to write; must not exist")
-    export.set_defaults(run=_run_export)
+    export.add_argument("target", metavar="TARGET", type=Path, help="what to write; must not exist")
+    export.set_defaults(run=_calling("exchange_command", "export", "source", "layout", "target"))
 
     taking = commands.add_parser(
         "import",
@@ -235,11 +257,11 @@ def _add_exchange(commands: Commands) -> None:
         description="Read episodes into a recording, for `robot-rl train demonstrations_from=TARGET`. They must have "
         "the observations and actions of the environment that KEY=VALUE words such as task=peg describe.",
     )
-    taking.add_argument("source", metavar="SOURCE", help="file or folder")
+    taking.add_argument("source", metavar="SOURCE", type=Path, help="file or folder")
     taking.add_argument("layout", metavar="LAYOUT", help="lerobot, robomimic or diffusion_policy")
-    taking.add_argument("target", metavar="TARGET", help="folder of the recording; made, or continued")
+    taking.add_argument("target", metavar="TARGET", type=Path, help="folder of the recording; made, or continued")
     taking.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="for example task=peg")
-    taking.set_defaults(run=_run_import)
+    taking.set_defaults(run=_calling("exchange_command", "import_", "source", "layout", "target", "overrides"))
 
 
 def _find_version() -> str:
@@ -250,73 +272,22 @@ def _find_version() -> str:
         return "(not installed)"
 
 
-def _run_eval(parsed: argparse.Namespace) -> int:
-    from robot_rl.runtime import evaluate_command
+def _calling(module: str, function: str, *arguments: str) -> Run:
+    """Calls a function of robot_rl.runtime with these arguments; its module is loaded only then."""
 
-    return evaluate_command.run(parsed.overrides)
+    def run(parsed: argparse.Namespace) -> int:
+        command = getattr(importlib.import_module(f"robot_rl.runtime.{module}"), function)
+        code: int = command(*(getattr(parsed, name) for name in arguments))
+        return code
 
-
-def _run_train(parsed: argparse.Namespace) -> int:
-    from robot_rl.runtime import train_command
-
-    return train_command.train(parsed.overrides)
-
-
-def _run_learner(parsed: argparse.Namespace) -> int:
-    from robot_rl.runtime import learner_command
-
-    return learner_command.run(parsed.overrides)
-
-
-def _run_actor(parsed: argparse.Namespace) -> int:
-    from robot_rl.runtime import actor_command
-
-    return actor_command.run(parsed.overrides)
-
-
-def _run_resume(parsed: argparse.Namespace) -> int:
-    from robot_rl.runtime import train_command
-
-    return train_command.resume(Path(parsed.folder))
-
-
-def _run_compare(parsed: argparse.Namespace) -> int:
-    from robot_rl.runtime import compare_command
-
-    picture = None if parsed.picture is None else Path(parsed.picture)
-    return compare_command.run(parsed.groups, picture, parsed.title)
-
-
-def _run_record(parsed: argparse.Namespace) -> int:
-    from robot_rl.runtime import record_command
-
-    return record_command.run(parsed.overrides)
-
-
-def _run_train_classifier(parsed: argparse.Namespace) -> int:
-    from robot_rl.runtime import train_classifier_command
-
-    return train_classifier_command.run(parsed.overrides)
+    return run
 
 
 def _run_convert_encoder(parsed: argparse.Namespace) -> int:
     from robot_rl.agents.encoders import pretrained
 
-    target = None if parsed.target is None else Path(parsed.target)
-    print(f"wrote {pretrained.convert(Path(parsed.source), target)}")
+    print(f"wrote {pretrained.convert(parsed.source, parsed.target)}")
     return 0
-
-
-def _run_export(parsed: argparse.Namespace) -> int:
-    from robot_rl.runtime import exchange_command
-
-    return exchange_command.export(Path(parsed.source), parsed.layout, Path(parsed.target))
-
-
-def _run_import(parsed: argparse.Namespace) -> int:
-    from robot_rl.runtime import exchange_command
-
-    return exchange_command.import_(Path(parsed.source), parsed.layout, Path(parsed.target), parsed.overrides)
 
 
 def _run_bench(parsed: argparse.Namespace) -> int:

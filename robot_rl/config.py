@@ -86,6 +86,16 @@ def from_yaml(schema: type[T], text: str) -> T:
         plain = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"this is not YAML: {' '.join(str(error).split())}") from error
+    return from_plain(schema, plain)
+
+
+def from_plain(schema: type[T], plain: Any) -> T:
+    """The inverse of `to_plain`.
+
+    Raises:
+        ConfigError: a value of the wrong type.
+        UnknownNameError: a key that the dataclass does not have.
+    """
     _check_keys(plain, to_plain(schema()))
     try:
         return TypeAdapter(schema).validate_python(plain)

@@ -10,6 +10,7 @@ from robot_rl import config as configuration
 from robot_rl.data.replay import ReplayConfig
 from robot_rl.errors import ConfigError, RobotRLError, UnknownNameError
 from robot_rl.runtime.config import EnvConfig, EvalConfig, RecordConfig, TeleopConfig, TrainConfig
+from robot_rl.runtime.pretraining.config import PretrainConfig
 from robot_rl.sim.human import HumanConfig
 
 FILES = sorted((path.parent.name, path.stem) for path in configuration.config_directory().glob("*/*.yaml"))
@@ -30,7 +31,8 @@ NEEDED = {"classifier": ["reward.file=peg.safetensors"], "backward_policy": ["re
 
 @pytest.mark.parametrize(("group", "name"), FILES)
 def test_every_file_loads(group, name):
-    schema, command = (TrainConfig, "train") if group == "agent" else (EvalConfig, "eval")
+    commands = {"agent": (TrainConfig, "train"), "base_policy": (PretrainConfig, "pretrain")}
+    schema, command = commands.get(group, (EvalConfig, "eval"))
     config = configuration.load(schema, command, [f"{group}={name}", *NEEDED.get(name, [])])
     assert isinstance(config, schema)
     assert name in configuration.choices(group)

@@ -12,7 +12,7 @@ from torch import nn
 from robot_rl.env.robot_env import RobotEnv
 from robot_rl.runtime.evaluation import EpisodeResult, evaluate
 from robot_rl.runtime.observers import Observer
-from robot_rl.runtime.policies import ZeroPolicy
+from robot_rl.runtime.policies import Memoryless, ZeroPolicy
 from robot_rl.types import Observation, TimeStep
 
 Vector = NDArray[np.float32]
@@ -57,7 +57,7 @@ def collect(env: RobotEnv, episodes: int, seed: int) -> Demonstrations:
     return demonstrations
 
 
-class ClonedPolicy:
+class ClonedPolicy(Memoryless):
     """An MLP of two hidden layers, fitted to demonstrations by mean squared error."""
 
     def __init__(self, demonstrations: Demonstrations, seed: int, steps: int = 3000) -> None:
@@ -90,9 +90,6 @@ class ClonedPolicy:
             loss.backward()
             optimiser.step()
             scheduler.step()
-
-    def reset(self) -> None:
-        """No memory."""
 
     @torch.no_grad()
     def __call__(self, observation: Observation) -> Vector:

@@ -28,19 +28,18 @@ class Hysteresis:
 
     def reset(self) -> None:
         """Forget what was commanded: the next action is taken as it is."""
-        size = int(self._discrete_A.sum())
-        self._held = np.zeros(size, np.float32)
-        self._asked = np.zeros(size, np.int64)
+        self._held: NDArray[np.float32] | None = None
+        self._asked: NDArray[np.int64] | None = None
 
-    def __call__(self, action_A: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The action with its two-valued elements at -1 or 1; a new array."""
-        action_A = action_A.copy()
-        if not self._held.size:
-            return action_A
-        wanted = np.where(action_A[self._discrete_A] < 0.0, -1.0, 1.0).astype(np.float32)
+    def __call__(self, action: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Actions (..., A) with their two-valued elements at -1 or 1; a new array, always of the same shape."""
+        action = action.copy()
+        wanted = np.where(action[..., self._discrete_A] < 0.0, -1.0, 1.0).astype(np.float32)
+        if self._held is None or self._asked is None:
+            self._held, self._asked = wanted, np.zeros(wanted.shape, np.int64)
         self._asked = np.where(wanted == self._held, 0, self._asked + 1)
-        is_changed = (self._asked >= self._ticks) | (self._held == 0.0)
+        is_changed = self._asked >= self._ticks
         self._held = np.where(is_changed, wanted, self._held)
         self._asked[is_changed] = 0
-        action_A[self._discrete_A] = self._held
-        return action_A
+        action[..., self._discrete_A] = self._held
+        return action

@@ -13,6 +13,7 @@ from robot_rl.errors import ConfigError
 from robot_rl.rewards.config import RewardConfig
 from robot_rl.runtime.channel import DEFAULT_ADDRESS
 from robot_rl.runtime.device_config import JoyConfig, KeyboardConfig, SpaceMouseConfig, TwistConfig
+from robot_rl.runtime.inference_config import InferenceConfig
 from robot_rl.sim.human import HumanConfig
 from robot_rl.sim.tasks.scene import SceneConfig
 
@@ -138,7 +139,8 @@ class EvalConfig(EnvConfig):
     """An evaluation.
 
     Attributes:
-        policy: expert, blind, zero, random, or the folder of a training run.
+        policy: expert, blind, zero, random, or the folder of a training run or of a base policy.
+        inference: how a base policy's chunks are made and executed.
         episodes: how many.
         seed: of the first episode's scene; the others follow from it.
         video: MP4 file to write, or None.
@@ -146,6 +148,7 @@ class EvalConfig(EnvConfig):
     """
 
     policy: str = "expert"
+    inference: InferenceConfig = field(default_factory=InferenceConfig)
     episodes: int = 50
     seed: int = 0
     video: str | None = None

@@ -19,11 +19,13 @@ from robot_rl.env.robot_env import RobotEnv
 from robot_rl.errors import ConfigError, StoppedError
 from robot_rl.robot.protocols import Camera
 from robot_rl.runtime.assembly import make_sim_workcell
+from robot_rl.runtime.base_policies import find_base_policy, make_runner
 from robot_rl.runtime.config import EvalConfig, TeleopConfig
 from robot_rl.runtime.evaluation import EpisodeResult, Evaluation, evaluate
 from robot_rl.runtime.interruption import interruptible
 from robot_rl.runtime.observers import Observer
 from robot_rl.runtime.policies import SCRIPTED, Policy, make_policy
+from robot_rl.runtime.pretraining.run import CONFIG_FILE as PRETRAIN_FILE
 from robot_rl.runtime.recording import ContactSheet, VideoRecorder
 from robot_rl.runtime.run_folder import RunFolder
 from robot_rl.runtime.trained_policy import load_policy
@@ -90,8 +92,7 @@ def run_on(
     Returns:
         0; 2 where the robot was stopped, and 130 where interrupted.
     """
-    run = _find_run(config)
-    policy: Policy = make_policy(config.policy, env.spec, config.seed) if run is None else load_policy(run, env.spec)
+    policy = _make_policy(env, config)
     stopped: StoppedError | None = None
     with _pictures(config, cameras) as recorders, _progress(config, console) as bar, interruptible() as interrupted:
         try:
@@ -99,6 +100,8 @@ def run_on(
             evaluate(env, policy, config.episodes, config.seed, everybody, lambda: bool(interrupted))
         except StoppedError as error:
             stopped = error  # the episodes before it are still a result
+        finally:
+            policy.close()
     evaluation = bar.evaluation
     if interrupted or stopped:
         count = f"after {len(evaluation.episodes)} of {config.episodes} episodes"
@@ -111,12 +114,28 @@ def run_on(
     return 130 if interrupted else 2 if stopped else 0
 
 
+def _make_policy(env: RobotEnv, config: EvalConfig) -> Policy:
+    base = find_base_policy(Path(config.policy))
+    if base is not None:
+        is_lock_step = config.graph.is_lock_step
+        return make_runner(base, env.spec, config.inference, env.clock, config.seed, is_lock_step=is_lock_step)
+    run = _find_run(config)
+    return make_policy(config.policy, env.spec, config.seed) if run is None else load_policy(run, env.spec)
+
+
 def _find_run(config: EvalConfig) -> RunFolder | None:
-    """The training run that the policy comes from; None for one that needs no training."""
-    if Path(config.policy).is_dir():
-        return RunFolder(Path(config.policy))
+    """The training run that the policy comes from; None for one that needs none, or is a base policy."""
+    path = Path(config.policy)
+    if find_base_policy(path) is not None:
+        return None
+    if (path / PRETRAIN_FILE).is_file():
+        raise ConfigError(
+            f"the base policy's training in {path} has not ended: the same `robot-rl pretrain` words go on with it."
+        )
+    if path.is_dir():
+        return RunFolder(path)
     if "/" in config.policy:
-        raise ConfigError(f"policy={config.policy}: there is no such folder of a training run.")
+        raise ConfigError(f"policy={config.policy}: there is no such folder of a training run or a base policy.")
     return None
 
 

@@ -22,19 +22,37 @@ class Policy(Protocol):
         """An episode starts, or goes on after a pause: what was seen before has nothing to do with what comes."""
         ...
 
+    def invalidate(self) -> None:
+        """A person takes over or hands back: what was planned is void, what was seen is not."""
+        ...
+
     def __call__(self, observation: Observation) -> NDArray[np.float32]:
         """Action for an observation, shape (A,)."""
         ...
 
+    def close(self) -> None:
+        """Nobody will ask any more."""
+        ...
 
-class ZeroPolicy:
+
+class Memoryless:
+    """What a policy without plans and threads need not say."""
+
+    def reset(self) -> None:
+        """Nothing to forget."""
+
+    def invalidate(self) -> None:
+        """Nothing was planned."""
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
+class ZeroPolicy(Memoryless):
     """Asks for no motion."""
 
     def __init__(self, spec: EnvironmentSpec) -> None:
         self._action = np.zeros(spec.action_size, np.float32)
-
-    def reset(self) -> None:
-        """Nothing to forget."""
 
     def __call__(self, observation: Observation) -> NDArray[np.float32]:
         """Zeros."""
@@ -42,15 +60,12 @@ class ZeroPolicy:
         return self._action
 
 
-class RandomPolicy:
+class RandomPolicy(Memoryless):
     """Uniform in the action box."""
 
     def __init__(self, spec: EnvironmentSpec, seed: int) -> None:
         self._size = spec.action_size
         self._generator = np.random.default_rng(seed)
-
-    def reset(self) -> None:
-        """Nothing to forget."""
 
     def __call__(self, observation: Observation) -> NDArray[np.float32]:
         """A draw from the box."""

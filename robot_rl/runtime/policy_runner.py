@@ -48,6 +48,12 @@ class PolicyRunner:
         self.forget_past()
         self._generator = None if exploration_seed is None else torch.Generator().manual_seed(exploration_seed)
 
+    def invalidate(self) -> None:
+        """See Policy; nothing is planned."""
+
+    def close(self) -> None:
+        """See Policy; there is nothing to end."""
+
     def forget_past(self) -> None:
         """What was seen before has nothing to do with what comes: an episode begins, or goes on after a pause."""
         self._past.clear()

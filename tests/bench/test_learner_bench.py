@@ -142,7 +142,6 @@ def test_a_reduced_run_measures_every_key():
     assert set(result) == KEYS
     json.dumps(result)
     assert result["device"] == "cpu"
-    assert result["pixels_cached_full_per_s"] < result["state_e10_critic_per_s"]
     waits = {key for key in KEYS if key.startswith(("ingest_block", "ingest_lock"))}
     for key in KEYS - waits - {"device", "load_1m"}:
         assert result[key] > 0.0, key

@@ -1,0 +1,1 @@
+"""Networks of imitation policies: denoisers of action chunks, regressors of action chunks, and their frozen form."""

@@ -1,0 +1,60 @@
+"""How a base policy's chunks are made and executed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from robot_rl.errors import ConfigError
+from robot_rl.inference.engine import EngineConfig
+from robot_rl.inference.noise_level import NoiseLevel
+from robot_rl.inference.problem import Sampler
+from robot_rl.inference.samplers import make_sampler
+from robot_rl.policies.chunk_executor import ExecutorConfig
+
+_WITH_STEPS = ("ddim", "dpm_solver", "euler", "heun", "relay", "rtc")
+
+
+@dataclass(frozen=True)
+class InferenceConfig:
+    """A sampler, and when it is asked.
+
+    Attributes:
+        sampler: "relay" (warm starts), "ddim", "ddpm", "dpm_solver", "euler", "heun", "rtc" or "rti".
+        steps: evaluations of the network in a decision; 0 is the sampler's default. "rti" and "ddpm" have their own.
+        sigma: to which "relay" brings the plan so far; None is what the policy's file says.
+        precision: of the network's weights on a CPU: "float16" reads half as much memory in an evaluation, which makes
+            large networks faster; it changes what they say by less than a thousandth.
+        executor: without a clock, where time waits for the policy.
+        engine: with one, where it does not. The period is that of the environment.
+    """
+
+    sampler: str = "relay"
+    steps: int = 0
+    sigma: float | None = None
+    precision: Literal["float32", "float16"] = "float32"
+    executor: ExecutorConfig = field(default_factory=lambda: ExecutorConfig(execute=1, hysteresis_ticks=2))
+    engine: EngineConfig = field(default_factory=EngineConfig)
+
+    def __post_init__(self) -> None:
+        if self.steps < 0:
+            raise ConfigError(f"inference.steps must not be negative, got {self.steps}.")
+        if self.steps and self.sampler not in _WITH_STEPS:
+            raise ConfigError(f"inference.sampler={self.sampler} has no steps; those that have are {_WITH_STEPS}.")
+
+    def make_sampler(self, level: NoiseLevel | None) -> Sampler:
+        """The sampler, with what the policy's file says of its noise.
+
+        Raises:
+            UnknownNameError: no such sampler.
+            ConfigError: a setting that it does not take.
+        """
+        settings: dict[str, float] = {"steps": self.steps} if self.steps else {}
+        if self.sampler == "relay":
+            if level is not None:
+                settings |= {"sigma": level.sigma, "spread": level.spread}
+            if self.sigma is not None:
+                settings["sigma"] = self.sigma
+        elif self.sampler == "rtc":
+            settings["executed"] = self.executor.execute
+        return make_sampler(self.sampler, **settings)

@@ -1,0 +1,125 @@
+"""The configuration of a base policy's training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from robot_rl.errors import ConfigError
+from robot_rl.inference.schedule import ScheduleSpec
+
+NetworkName = Literal["unet", "dit", "mlp", "transformer"]
+DENOISERS, REGRESSORS = ("unet", "dit"), ("mlp", "transformer")
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """The network of a base policy.
+
+    Attributes:
+        name: "unet" or "dit" for diffusion, "mlp" or "transformer" for cloning.
+        widths: of the U-Net's levels, or of the MLP's hidden layers.
+        width, layers, heads: of the transformers.
+    """
+
+    name: NetworkName = "unet"
+    widths: tuple[int, ...] = (64, 128, 256)
+    width: int = 128
+    layers: int = 4
+    heads: int = 4
+
+
+@dataclass(frozen=True)
+class BasePolicyConfig:
+    """What is trained.
+
+    Attributes:
+        kind: "diffusion" (with the schedule's noise, also flow matching) or "cloning".
+        network: see there.
+        schedule: of the noise; of "diffusion" only.
+        is_gaussian: whether "cloning" learns a spread, too.
+        max_prefix: longest beginning of a chunk that "diffusion" learns to continue; 0 for none.
+        observation_steps, horizon, past: see BasePolicySpec.
+        backbone: of the cameras' images: "resnet10", "small_cnn" or "vit"; frozen, as its weights are not trained.
+        backbone_weights: "random", "pretrained", or a .safetensors file.
+    """
+
+    kind: Literal["diffusion", "cloning"] = "diffusion"
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    schedule: ScheduleSpec = field(default_factory=ScheduleSpec)
+    is_gaussian: bool = False
+    max_prefix: int = 0
+    observation_steps: int = 2
+    horizon: int = 16
+    past: int = 1
+    backbone: str = "resnet10"
+    backbone_weights: str = "random"
+
+    def __post_init__(self) -> None:
+        valid = DENOISERS if self.kind == "diffusion" else REGRESSORS
+        if self.network.name not in valid:
+            raise ConfigError(
+                f"base_policy.kind={self.kind} needs network.name of {' or '.join(valid)}, got {self.network.name}."
+            )
+        if not 0 <= self.max_prefix < self.horizon - self.past:
+            raise ConfigError(
+                f"base_policy.max_prefix must be from 0 to horizon - past - 1 = {self.horizon - self.past - 1}, got "
+                f"{self.max_prefix}."
+            )
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """A base policy's training.
+
+    Attributes:
+        base_policy: what is trained.
+        data: recordings, runs, or data sets in the layout of robomimic (.hdf5), diffusion_policy (.zarr) or LeRobot.
+        cameras: which are looked at; none trains on proprioception only.
+        episodes: how many of the successful episodes are used, the first ones; 0 for all.
+        run_dir: folder of the run; the same command again goes on with it.
+        seed: of everything.
+        steps: of the optimiser.
+        batch_size: windows in a step.
+        learning_rate: AdamW, after the warm-up; it falls to 0 as a cosine.
+        weight_decay: AdamW.
+        warmup_steps: in which the learning rate rises.
+        validation_share: of the episodes; they are not learned from.
+        checkpoint_every_steps, log_every_steps: of the optimiser.
+        rate_hz: of data sets that do not say.
+        device: "cpu", "cuda" or "auto".
+        threads: that a step may use.
+    """
+
+    base_policy: BasePolicyConfig = field(default_factory=BasePolicyConfig)
+    data: tuple[str, ...] = ()
+    cameras: tuple[str, ...] = ()
+    episodes: int = 0
+    run_dir: str = "runs/base_policy"
+    seed: int = 0
+    steps: int = 20_000
+    batch_size: int = 256
+    learning_rate: float = 3e-4
+    weight_decay: float = 1e-6
+    warmup_steps: int = 500
+    validation_share: float = 0.1
+    checkpoint_every_steps: int = 1000
+    log_every_steps: int = 100
+    rate_hz: float = 10.0
+    device: str = "auto"
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        counts = ("steps", "batch_size", "checkpoint_every_steps", "log_every_steps", "threads")
+        for name in counts:
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        for name in ("episodes", "seed", "warmup_steps", "weight_decay"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} must not be negative, got {getattr(self, name)}.")
+        if not self.learning_rate > 0.0 or not self.rate_hz > 0.0:
+            raise ConfigError(
+                f"learning_rate and rate_hz must be positive, got {self.learning_rate} and {self.rate_hz}."
+            )
+        if not 0.0 <= self.validation_share < 1.0:
+            raise ConfigError(f"validation_share must be in [0, 1), got {self.validation_share}.")

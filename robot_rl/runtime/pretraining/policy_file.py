@@ -1,0 +1,101 @@
+"""The file of a base policy: everything that acting needs, so that nothing has to be guessed."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from robot_rl import config as configuration
+from robot_rl.data.durable import write_durably
+from robot_rl.errors import CheckpointError, RobotRLError
+from robot_rl.inference.noise_level import NoiseLevel
+from robot_rl.inference.schedule import ScheduleSpec
+from robot_rl.policies.chunk_network import ChunkNetwork
+from robot_rl.policies.spec import BasePolicySpec
+from robot_rl.runtime import checkpoint
+from robot_rl.runtime.pretraining.config import BasePolicyConfig
+from robot_rl.runtime.pretraining.networks import make_chunk_network
+
+FILE_NAME = "policy.pt"
+_FIELDS = ("config", "spec", "schedule", "weights", "noise_level", "about")
+
+
+@dataclass(frozen=True, eq=False)
+class StoredPolicy:
+    """What a file holds.
+
+    Attributes:
+        network: trained.
+        config: what was trained.
+        noise_level: how much noise warm starts need; None where nothing is denoised.
+        about: where it comes from: data, seed, steps, losses, revision of the code.
+    """
+
+    network: ChunkNetwork
+    config: BasePolicyConfig
+    noise_level: NoiseLevel | None
+    about: Mapping[str, Any]
+
+
+def save_policy(path: Path, stored: StoredPolicy) -> None:
+    """Write a file that is whole or not there."""
+    content = io.BytesIO()
+    config = configuration.to_plain(stored.config)
+    level = stored.noise_level
+    torch.save(
+        {
+            "config": {name: value for name, value in config.items() if name != "schedule"},
+            "spec": dataclasses.asdict(stored.network.spec),
+            "schedule": config["schedule"],
+            "weights": stored.network.state_dict(),
+            "noise_level": None if level is None else dataclasses.asdict(level),
+            "about": dict(stored.about),
+        },
+        content,
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_durably(path, content.getvalue())
+
+
+def load_policy_file(path: Path) -> StoredPolicy:
+    """Read a file; no code in it is run.
+
+    Raises:
+        CheckpointError: it cannot be read, lacks a field, or its weights do not fit what it says of itself.
+    """
+    stored = checkpoint.load(path)
+    try:
+        for name in ("spec", "schedule", "config", "weights"):
+            if name not in stored:
+                raise CheckpointError(f"there is no {name} in it; a base policy has {', '.join(_FIELDS)}.")
+        schedule = ScheduleSpec.from_json(stored["schedule"])
+        config = configuration.from_plain(BasePolicyConfig, stored["config"])
+        config = dataclasses.replace(config, schedule=schedule)
+        spec = BasePolicySpec.from_json(stored["spec"])
+        network = make_chunk_network(config, spec, is_loaded=True)
+        _load_weights(network, stored["weights"])
+        level = stored.get("noise_level")
+        return StoredPolicy(network, config, None if level is None else NoiseLevel(**level), stored.get("about", {}))
+    except (RobotRLError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path} is no base policy that can be used: {' '.join(str(error).split())}") from error
+
+
+def _load_weights(network: ChunkNetwork, weights: Mapping[str, torch.Tensor]) -> None:
+    """Raise an error that names the first entry that does not fit."""
+    own = network.state_dict()
+    for name in sorted(set(own) ^ set(weights)):
+        raise CheckpointError(f"weights {'lack' if name in own else 'have the unknown entry'} {name!r}.")
+    for name, value in own.items():
+        if weights[name].shape != value.shape:
+            raise CheckpointError(
+                f"weights {name!r} must have shape {tuple(value.shape)}, got {tuple(weights[name].shape)}."
+            )
+        if not torch.isfinite(weights[name].double()).all():
+            raise CheckpointError(f"weights {name!r} are not finite.")
+    network.load_state_dict(dict(weights))

@@ -1,0 +1,33 @@
+"""A picture of how a base policy learned."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from robot_rl.errors import ConfigError
+from robot_rl.runtime.pretraining.training import Losses
+
+
+def draw_losses(losses: Losses, title: str, target: Path) -> None:
+    """Draw the losses over the steps of the optimiser.
+
+    Raises:
+        ConfigError: the file cannot be written.
+    """
+    figure = Figure(figsize=(7.0, 4.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.plot(losses.steps, losses.training, color="0.7", linewidth=1.0, label="training, one batch")
+    axes.plot(losses.steps, losses.validation, linewidth=2.0, label="held-out episodes, averaged weights")
+    if min([*losses.training, *losses.validation], default=0.0) > 0.0:
+        axes.set_yscale("log")
+    axes.set(xlabel="steps of the optimiser", ylabel="loss", title=title)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    try:
+        figure.savefig(target, dpi=110, format="png")
+    except OSError as error:
+        raise ConfigError(f"Cannot write the picture {target}: {error}.") from error

@@ -1,0 +1,149 @@
+"""A base policy's training as a run: a folder that can be gone on with, and the policy's file at its end."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from robot_rl import config as configuration
+from robot_rl.agents.encoders.observation import ObservationEncoder
+from robot_rl.data.chunks import ChunkRows, gather_rows
+from robot_rl.data.durable import write_durably
+from robot_rl.errors import ConfigError
+from robot_rl.inference.noise_level import NoiseLevel
+from robot_rl.policies.chunk_network import ChunkNetwork
+from robot_rl.policies.diffusion import DiffusionNetwork
+from robot_rl.policies.spec import BasePolicySpec
+from robot_rl.runtime import checkpoint
+from robot_rl.runtime.pretraining.config import PretrainConfig
+from robot_rl.runtime.pretraining.networks import make_chunk_network
+from robot_rl.runtime.pretraining.noise import measure_noise_level
+from robot_rl.runtime.pretraining.policy_file import FILE_NAME, StoredPolicy, save_policy
+from robot_rl.runtime.pretraining.report import draw_losses
+from robot_rl.runtime.pretraining.sources import open_sources
+from robot_rl.runtime.pretraining.training import Trainer
+from robot_rl.runtime.run_folder import find_revision
+from robot_rl.runtime.torch_device import find_device
+
+CONFIG_FILE, PICTURE = "pretrain.yaml", "losses.png"
+_IMAGES_AT_ONCE = 64
+_MAY_DIFFER = ("checkpoint_every_steps", "log_every_steps", "device", "threads")
+
+
+@dataclass(frozen=True)
+class PretrainResult:
+    """What came of it.
+
+    Attributes:
+        policy: file of the policy; None where the training was stopped before its end.
+        figures: for a line of JSON.
+    """
+
+    policy: Path | None
+    figures: dict[str, Any]
+
+
+def pretrain(config: PretrainConfig, on_step: Callable[[int, float | None], bool]) -> PretrainResult:
+    """Train, or go on with the training in the folder.
+
+    Args:
+        config: see there.
+        on_step: told the number of steps, and now and then the validation loss; False stops.
+
+    Raises:
+        ConfigError: the data, or the folder, does not fit the configuration.
+        ExchangeError, StoreError, SpecError: the data is damaged, or not finite.
+        DivergenceError: the loss is no number any more.
+    """
+    folder = Path(config.run_dir)
+    _claim(folder, config)
+    torch.set_num_threads(config.threads)
+    rows, spec = _read(config)
+    device = find_device(config.device)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        network = make_chunk_network(config.base_policy, spec)
+    trainer = Trainer(network, rows, _look(network, rows), config, device)
+    found = checkpoint.find(folder / "checkpoints")
+    if found:
+        trainer.restore(checkpoint.load(found[-1]))
+
+    def keep() -> None:
+        checkpoint.save(folder / "checkpoints", trainer.step, trainer.state(), keep=1)
+        draw_losses(trainer.losses, f"{folder.name}: {rows.episodes} episodes", folder / PICTURE)
+
+    trainer.run(on_step, keep)
+    figures = {
+        "run": str(folder),
+        "episodes": rows.episodes,
+        "control_steps": len(rows),
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "steps": trainer.step,
+        "validation_loss": trainer.losses.validation[-1] if trainer.losses.validation else None,
+    }
+    if trainer.step < config.steps:
+        return PretrainResult(None, figures)
+    average: ChunkNetwork = trainer.average.average.to("cpu")  # type: ignore[assignment]
+    level = _measure(average, trainer, rows, config)
+    about = {**figures, "config_yaml": configuration.to_yaml(config), "revision": find_revision()}
+    save_policy(folder / FILE_NAME, StoredPolicy(average, config.base_policy, level, about))
+    figures["noise"] = None if level is None else {**dataclasses.asdict(level), "sigma": level.sigma}
+    return PretrainResult(folder / FILE_NAME, figures)
+
+
+def _claim(folder: Path, config: PretrainConfig) -> None:
+    """Make the folder, or see that its training is this one."""
+    file, text = folder / CONFIG_FILE, configuration.to_yaml(config)
+    if not file.exists():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            write_durably(file, text.encode())
+        except OSError as error:
+            raise ConfigError(f"{folder} cannot become the folder of a training: {error.strerror}.") from error
+        return
+    before = configuration.from_yaml(PretrainConfig, file.read_text())
+    for field in dataclasses.fields(PretrainConfig):
+        if field.name not in _MAY_DIFFER and getattr(before, field.name) != getattr(config, field.name):
+            raise ConfigError(
+                f"{folder} holds a training with {field.name}={getattr(before, field.name)!r}, not "
+                f"{getattr(config, field.name)!r}: choose another run_dir, or go on with the same words."
+            )
+
+
+def _read(config: PretrainConfig) -> tuple[ChunkRows, BasePolicySpec]:
+    source, policy = open_sources(config.data, config.rate_hz), config.base_policy
+    spec = BasePolicySpec.from_environment(
+        source.spec,
+        config.cameras,
+        observation_steps=policy.observation_steps,
+        horizon=policy.horizon,
+        past=policy.past,
+    )
+    episodes = islice(source.episodes, config.episodes or None)
+    return gather_rows(episodes, [name for name, _ in spec.proprio], config.cameras, spec.discrete), spec
+
+
+@torch.no_grad()
+def _look(network: ChunkNetwork, rows: ChunkRows) -> dict[str, Tensor]:
+    """Camera -> what the frozen backbone makes of every image, float16: each is looked at once."""
+    if network.encoder is None:
+        return {}
+    assert isinstance(network.encoder, ObservationEncoder)
+    backbone = network.encoder.backbone
+    return {
+        name: torch.cat([backbone(images).half() for images in torch.from_numpy(pictures).split(_IMAGES_AT_ONCE)])
+        for name, pictures in rows.images.items()
+    }
+
+
+def _measure(network: ChunkNetwork, trainer: Trainer, rows: ChunkRows, config: PretrainConfig) -> NoiseLevel | None:
+    if not isinstance(network, DiffusionNetwork):
+        return None
+    return measure_noise_level(network, trainer, rows, config.seed)

@@ -1,0 +1,87 @@
+"""Where demonstrations are read from: our own recordings and runs, and the layouts of others."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from robot_rl.data.episode import Episode
+from robot_rl.data.exchange import FORMATS
+from robot_rl.data.store_reader import StoreReader
+from robot_rl.errors import ConfigError
+from robot_rl.runtime.run_folder import RunFolder
+from robot_rl.specs import ArraySpec, EnvironmentSpec, ObservationSpec
+
+
+@dataclass(frozen=True)
+class Source:
+    """Episodes, and the environment that they are of."""
+
+    spec: EnvironmentSpec
+    episodes: Iterator[Episode]
+
+
+def open_sources(paths: Sequence[str], rate_hz: float) -> Source:
+    """The successful episodes of all paths, one behind the other.
+
+    Episodes that a foreign data set says nothing of count as successful: they are demonstrations.
+
+    Args:
+        paths: recordings, runs, or data sets of others.
+        rate_hz: of data sets that do not say.
+
+    Raises:
+        ConfigError: there is no path, nothing in it, or the environments differ.
+        StoreError, ExchangeError: it is damaged.
+    """
+    if not paths:
+        raise ConfigError("data names no recording: for example data=demonstrations, as `robot-rl record` writes them.")
+    sources = [_open(Path(path), rate_hz) for path in paths]
+    for path, source in zip(paths[1:], sources[1:], strict=True):
+        if _shapes(source.spec) != _shapes(sources[0].spec):
+            raise ConfigError(
+                f"{path} is of another environment than {paths[0]}: it has {_shapes(source.spec)} instead of "
+                f"{_shapes(sources[0].spec)}."
+            )
+    return Source(sources[0].spec, chain.from_iterable(source.episodes for source in sources))
+
+
+def _open(path: Path, rate_hz: float) -> Source:
+    if not path.exists():
+        raise ConfigError(f"there is no recording {path}; record one with: robot-rl record store={path}")
+    layout = _find_layout(path)
+    if layout is not None:
+        episodes = importlib.import_module(FORMATS[layout]).import_episodes(path)
+        first = next(episodes, None)
+        if first is None:
+            raise ConfigError(f"{path} holds no episode.")
+        return Source(_describe(first, rate_hz), chain([first], episodes))
+    folder = RunFolder(path)
+    reader = StoreReader(folder.experience if folder.experience.is_dir() else path)
+    return Source(reader.spec, (each for _, each in reader.episodes() if each.is_complete and each.is_success))
+
+
+def _find_layout(path: Path) -> str | None:
+    if path.suffix in (".hdf5", ".h5"):
+        return "robomimic"
+    if path.suffix in (".zarr", ".zip"):
+        return "diffusion_policy"
+    return "lerobot" if (path / "meta" / "info.json").is_file() else None
+
+
+def _describe(episode: Episode, rate_hz: float) -> EnvironmentSpec:
+    """The environment of an episode of which only the arrays are known."""
+    proprio = {name: ArraySpec(name, values.shape[1:], np.float32) for name, values in episode.proprio.items()}
+    images = {name: ArraySpec(name, values.shape[1:], np.uint8) for name, values in episode.images.items()}
+    return EnvironmentSpec(ObservationSpec(proprio, images), episode.actions.shape[1], len(episode), rate_hz)
+
+
+def _shapes(spec: EnvironmentSpec) -> dict[str, tuple[int, ...]]:
+    observation = spec.observation
+    parts = {name: part.shape for name, part in (*observation.proprio.items(), *observation.images.items())}
+    return {**parts, "action": (spec.action_size,)}

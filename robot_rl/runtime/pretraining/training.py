@@ -1,0 +1,167 @@
+"""The training of a base policy: windows of demonstrations, an optimiser, and an average that is kept."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from robot_rl.data.chunks import ChunkRows
+from robot_rl.errors import ConfigError, DivergenceError
+from robot_rl.policies.chunk_network import ChunkBatch, ChunkNetwork
+from robot_rl.policies.ema import MovingAverage
+from robot_rl.runtime.pretraining.config import PretrainConfig
+
+_VALIDATION_ROWS = 1024
+_MAX_GRADIENT = 1.0
+
+
+@dataclass
+class Losses:
+    """What was seen at which step of the optimiser."""
+
+    steps: list[int] = field(default_factory=list)
+    training: list[float] = field(default_factory=list)
+    validation: list[float] = field(default_factory=list)
+
+
+class Trainer:
+    """A network, its data and its optimiser; goes on bit for bit from a state."""
+
+    def __init__(
+        self, network: ChunkNetwork, rows: ChunkRows, tokens: Mapping[str, Tensor], config: PretrainConfig, device: str
+    ) -> None:
+        """Fit the scales, and divide the episodes.
+
+        Args:
+            network: untrained.
+            rows: demonstrations.
+            tokens: camera -> what the backbone made of every row's image; empty without cameras.
+            config: see there.
+            device: where the network lives.
+
+        Raises:
+            ConfigError: too few episodes to keep some for validation.
+            SpecError: the data is not finite.
+        """
+        self.config, self._rows, self._tokens, self._device = config, rows, tokens, device
+        self._training, self._validation = _split(rows, config)
+        network.fit_inputs(rows.proprio[self._training], rows.actions[self._training])
+        self.network = network.to(device)
+        self.average = MovingAverage(self.network)
+        trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        self._optimiser = torch.optim.AdamW(
+            trained, lr=config.learning_rate, betas=(0.95, 0.999), weight_decay=config.weight_decay, fused=True
+        )
+        self._generator = torch.Generator().manual_seed(config.seed)
+        self.step, self.losses, self._sum = 0, Losses(), 0.0
+
+    @property
+    def validation_rows(self) -> np.ndarray:
+        """Rows of the episodes that are not learned from; those that are, where there are no others."""
+        return self._validation if len(self._validation) else self._training
+
+    def run(self, on_step: Callable[[int, float | None], bool], on_checkpoint: Callable[[], None]) -> None:
+        """Train to the end, or until told to stop.
+
+        Args:
+            on_step: told the number of steps, and now and then the validation loss; False stops.
+            on_checkpoint: called when a checkpoint is due.
+
+        Raises:
+            DivergenceError: the loss is no number any more.
+        """
+        config = self.config
+        while self.step < config.steps:
+            loss = self._update()
+            is_due = self.step % config.log_every_steps == 0 or self.step == config.steps
+            if is_due:
+                self._log(loss)
+            if self.step % config.checkpoint_every_steps == 0 or self.step == config.steps:
+                on_checkpoint()
+            if not on_step(self.step, self.losses.validation[-1] if is_due else None):
+                on_checkpoint()
+                return
+
+    def state(self) -> dict[str, Any]:
+        """Everything that is needed to go on."""
+        return {
+            "step": self.step,
+            "network": self.network.state_dict(),
+            "average": self.average.state(),
+            "optimiser": self._optimiser.state_dict(),
+            "generator": self._generator.get_state(),
+            "losses": {name: list(values) for name, values in vars(self.losses).items()},
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take over what `state` returned."""
+        self.step = int(state["step"])
+        self.network.load_state_dict(state["network"])
+        self.average.restore(state["average"])
+        self._optimiser.load_state_dict(copy.deepcopy(state["optimiser"]))
+        self._generator.set_state(state["generator"])
+        self.losses = Losses(**{name: list(values) for name, values in state["losses"].items()})
+
+    def make_batch(self, rows: np.ndarray) -> ChunkBatch:
+        """The windows of these rows."""
+        spec = self.network.spec
+        seen = self._rows.observation_rows(rows, spec.observation_steps)
+        chunk = self._rows.chunk_rows(rows, spec.horizon, spec.past)
+        indices = torch.from_numpy(seen)
+        return ChunkBatch(
+            torch.from_numpy(self._rows.proprio[seen]).to(self._device),
+            {name: tokens[indices].float().to(self._device) for name, tokens in self._tokens.items()},
+            torch.from_numpy(self._rows.actions[chunk]).to(self._device),
+        )
+
+    def _update(self) -> float:
+        config = self.config
+        for group in self._optimiser.param_groups:
+            group["lr"] = config.learning_rate * _schedule(self.step, config)
+        chosen = torch.randint(len(self._training), (config.batch_size,), generator=self._generator).numpy()
+        loss = self.network.loss(self.make_batch(self._training[chosen]), self._generator)
+        self._optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), _MAX_GRADIENT)
+        self._optimiser.step()
+        self.average.update(self.network)
+        self.step += 1
+        return float(loss.detach())
+
+    def _log(self, loss: float) -> None:
+        if not math.isfinite(loss):
+            raise DivergenceError(f"the loss is {loss} at step {self.step}: lower learning_rate.")
+        self.losses.steps.append(self.step)
+        self.losses.training.append(loss)
+        self.losses.validation.append(self._validate())
+
+    @torch.no_grad()
+    def _validate(self) -> float:
+        """Of the average, on the same windows with the same noise each time."""
+        generator = np.random.default_rng(self.config.seed)
+        rows = self.validation_rows
+        chosen = rows[generator.permutation(len(rows))[:_VALIDATION_ROWS]]
+        average: ChunkNetwork = self.average.average  # type: ignore[assignment]
+        return float(average.loss(self.make_batch(chosen), torch.Generator().manual_seed(self.config.seed)))
+
+
+def _split(rows: ChunkRows, config: PretrainConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Rows to learn from, and rows of other episodes."""
+    count = round(config.validation_share * rows.episodes)
+    if count >= rows.episodes:
+        raise ConfigError(f"validation_share={config.validation_share} of {rows.episodes} episodes leaves none.")
+    order = np.random.default_rng(config.seed).permutation(rows.episodes).tolist()
+    return rows.select(sorted(order[count:])), rows.select(sorted(order[:count]))
+
+
+def _schedule(step: int, config: PretrainConfig) -> float:
+    """Factor of the learning rate: a linear warm-up, then half a cosine."""
+    warmup = min(1.0, (step + 1) / max(config.warmup_steps, 1))
+    return warmup * 0.5 * (1.0 + math.cos(math.pi * step / config.steps))
