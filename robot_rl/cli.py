@@ -37,7 +37,7 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 Run: TypeAlias = "Callable[[argparse.Namespace], int]"
 
-BENCHES = ("control", "graph", "learner", "peg_grid", "sim")
+BENCHES = ("control", "graph", "inference", "learner", "peg_grid", "push_t", "sim")
 _CONFIGS = {
     "classifier": "classifier.config.ClassifierConfig",
     "env": "config.EnvConfig",

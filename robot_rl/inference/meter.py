@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,7 +47,10 @@ class Meter:
     def quantile_ns(self, share: float) -> int:
         """The duration that this share of those in the ring does not exceed; 0 where there is none."""
         filled = self._ring_ns[: min(self._count, len(self._ring_ns))]
-        return int(np.quantile(filled, share, method="higher")) if filled.size else 0
+        if not filled.size:
+            return 0
+        rank = math.ceil(share * (len(filled) - 1))
+        return int(np.partition(filled, rank)[rank])
 
     def summarise(self) -> Summary:
         """Percentiles."""

@@ -9,6 +9,7 @@ Suffixes of tensors: B batch, H position in the chunk, A action, K noise level.
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import math
 from collections.abc import Mapping
@@ -176,7 +177,11 @@ class Schedule:
         """
         if not 0.0 < sigma < math.inf:
             raise ConfigError(f"sigma must be a positive number, got {sigma}.")
-        return min(range(len(self)), key=lambda level: abs(math.log(max(self._sigmas[level], 1e-12) / sigma)))
+        above = bisect.bisect_left(self._sigmas, sigma)
+        if above in (0, len(self)):
+            return min(above, len(self) - 1)
+        is_nearer_below = sigma * sigma < self._sigmas[above - 1] * self._sigmas[above]
+        return above - 1 if is_nearer_below else above
 
     def spread_levels(self, count: int) -> list[int]:
         """`count` levels, evenly from the noisiest to the cleanest; one alone is the noisiest.

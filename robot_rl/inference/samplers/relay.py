@@ -8,6 +8,7 @@ the same noise leads to the same place.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -62,7 +63,7 @@ class Relay:
         warm = self._descend(problem, self.sigma, self.steps)
         first = next(warm)
         yield first
-        change = self._measure(problem, first.chunk - guess)
+        change = self._measure(problem, first.chunk - guess) if self._is_adaptive else math.inf
         if self.wrong_change is not None and change > self.wrong_change:
             yield from self._start_anew(problem, first)
         elif self.large_change is not None and change > self.large_change:
@@ -72,6 +73,10 @@ class Relay:
                 yield next_best if number == 0 else estimate  # the first of these is at more noise than what is known
         elif change >= self.settled_change:
             yield from warm
+
+    @property
+    def _is_adaptive(self) -> bool:
+        return self.settled_change > 0.0 or self.large_change is not None or self.wrong_change is not None
 
     def _descend(self, problem: Problem, sigma: float, steps: int) -> Iterator[Estimate]:
         assert problem.previous is not None
