@@ -18,6 +18,9 @@ from robot_rl_ros import convert, qos
 from robot_rl_ros.assembly import RosWorkcell
 from robot_rl_ros.link import Link
 
+_JOIN_S = 30.0
+"""What else is started with the graph has at least this time to appear; a robot that moves is judged by its patience."""
+
 _REMIND_EVERY_S = 10.0
 
 
@@ -62,10 +65,11 @@ def joined(name: str, config: EnvConfig) -> Iterator[Driver]:
         DeviceError: nobody is there.
     """
     node = Node(name)
-    link = Link(node, config.graph.patience_s)
+    link = Link(node, max(config.graph.patience_s, _JOIN_S))
     try:
         cell = RosWorkcell(link, config)
         free_to_move(link, cell, config)
+        link.patience_s = config.graph.patience_s
         with stopping(cell.robot, f"the {name}"):
             yield Driver(cell, GraphObserver(node, cell))
     finally:
