@@ -183,6 +183,15 @@ def _add_imitation(commands: Commands) -> None:
         "diffusion_policy (.zarr) or LeRobot (folder). The same command again goes on with a training that was "
         "stopped. Writes policy.pt and losses.png into run_dir. The last line printed is a JSON object.",
     )
+    push_t = commands.add_parser(
+        "record-push-t",
+        help="record demonstrations of the planar benchmark Push-T",
+        description="Let a planner demonstrate Push-T, for `robot-rl pretrain data=STORE` and `robot-rl bench push_t`.",
+    )
+    push_t.add_argument("store", metavar="STORE", type=Path, help="folder of the recording; made, or continued")
+    push_t.add_argument("--episodes", type=int, default=200, help="how many to keep (default: 200)")
+    push_t.add_argument("--seed", type=int, default=0, help="of the scenes and of the planner (default: 0)")
+    push_t.set_defaults(run=_calling("push_t_command", "run", "store", "episodes", "seed"))
 
 
 def _add_seeing(commands: Commands) -> None:

@@ -35,12 +35,12 @@ def draw_samplers(rows: Sequence[Mapping[str, Any]], title: str, target: Path) -
         mine = [row for row in rows if row["sampler"] == sampler]
         _draw_success(by_delay, mine, "delay", sampler, colour, shift=0.04 * (index - 0.5 * len(samplers)))
         _draw_success(by_time, [first[sampler]], "decision_p50_ms", sampler, colour)
-    by_delay.set(xlabel="delay [control steps]", ylabel="success", ylim=(0.0, 1.0))
+    delays = sorted({int(row["delay"]) for row in rows})
+    by_delay.set(xlabel="delay [control steps]", ylabel="success", ylim=(0.0, 1.0), xticks=delays)
     by_time.set(xlabel="time of a decision, median [ms]", ylabel="success", ylim=(0.0, 1.0), xscale="log")
     by_time.legend(fontsize="small")
-    least = min((int(row["delay"]) for row in rows), default=0)
     _draw_bars(seams, first, samplers, ("seam_rms_px", "seam_p95_px"), ("RMS", "95 %"))
-    seams.set(ylabel=f"jump from plan to plan [px], delay {least}")
+    seams.set(ylabel=f"jump from plan to plan [px], delay {delays[0] if delays else 0}")
     _draw_bars(recoveries, first, samplers, ("recovery_p50_ticks", "recovery_p90_ticks"), ("median", "90 %"))
     recoveries.set(ylabel="control steps to recover from a push")
     for axes in (by_delay, by_time, seams, recoveries):

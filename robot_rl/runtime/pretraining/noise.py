@@ -12,21 +12,22 @@ from robot_rl.inference.samplers.ddim import DDIM
 from robot_rl.policies.diffusion import DiffusionNetwork, DiffusionPolicy
 from robot_rl.runtime.pretraining.training import Trainer
 
-DECISIONS, SAMPLES = 100, 16
+DECISIONS, SAMPLES, STEPS = 100, 16, 10
 
 
 @torch.no_grad()
 def measure_noise_level(network: DiffusionNetwork, trainer: Trainer, rows: ChunkRows, seed: int) -> NoiseLevel:
     """Sample at held-out time steps, and plan anew one step later with the noise that moved on."""
-    policy = DiffusionPolicy(network, DDIM())
+    policy = DiffusionPolicy(network, DDIM(min(STEPS, len(network.schedule))))
     spec, generator = network.spec, torch.Generator().manual_seed(seed)
+    device = str(network.normaliser.centre.device)  # not always that of the training
     held_out = trainer.validation_rows
     inside = held_out[np.isin(held_out + 1, held_out) & ~np.isin(held_out + 1, rows.starts)]
     chosen = inside[np.random.default_rng(seed).permutation(len(inside))[:DECISIONS]]
     samples, moved, anew = [], [], []
     for row in chosen:
         frames, following = (
-            network.encode_batch(trainer.make_batch(np.array([each]))).reshape(1, spec.observation_steps, -1)
+            network.encode_batch(trainer.make_batch(np.array([each]), device)).reshape(1, spec.observation_steps, -1)
             for each in (row, row + 1)
         )
         noise, fresh = (

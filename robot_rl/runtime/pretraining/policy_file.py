@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,16 +75,34 @@ def load_policy_file(path: Path) -> StoredPolicy:
         for name in ("spec", "schedule", "config", "weights"):
             if name not in stored:
                 raise CheckpointError(f"there is no {name} in it; a base policy has {', '.join(_FIELDS)}.")
-        schedule = ScheduleSpec.from_json(stored["schedule"])
+            if not isinstance(stored[name], Mapping) and (name, stored[name]) != ("schedule", None):
+                raise CheckpointError(f"its {name} must be a mapping, got {type(stored[name]).__name__}.")
+        with _reading("schedule"):
+            schedule = ScheduleSpec.from_json(stored["schedule"])
         config = configuration.from_plain(BasePolicyConfig, stored["config"])
         config = dataclasses.replace(config, schedule=schedule)
-        spec = BasePolicySpec.from_json(stored["spec"])
-        network = make_chunk_network(config, spec, is_loaded=True)
+        with _reading("spec"):
+            spec = BasePolicySpec.from_json(stored["spec"])
+        with _reading("spec or its config"):
+            network = make_chunk_network(config, spec, is_loaded=True)
         _load_weights(network, stored["weights"])
-        level = stored.get("noise_level")
-        return StoredPolicy(network, config, None if level is None else NoiseLevel(**level), stored.get("about", {}))
-    except (RobotRLError, TypeError, ValueError) as error:
+        with _reading("noise_level"):
+            level = stored.get("noise_level")
+            level = None if level is None else NoiseLevel(**level)
+    except RobotRLError as error:
         raise CheckpointError(f"{path} is no base policy that can be used: {' '.join(str(error).split())}") from error
+    return StoredPolicy(network, config, level, stored.get("about", {}))
+
+
+@contextmanager
+def _reading(name: str) -> Iterator[None]:
+    """Turn what Python or torch says of a value of the wrong type or size into an error that names the field."""
+    try:
+        yield
+    except RobotRLError:
+        raise
+    except (TypeError, ValueError, AttributeError, RuntimeError) as error:
+        raise CheckpointError(f"its {name} holds a value that is not valid: {error}") from error
 
 
 def _load_weights(network: ChunkNetwork, weights: Mapping[str, torch.Tensor]) -> None:
@@ -92,6 +111,8 @@ def _load_weights(network: ChunkNetwork, weights: Mapping[str, torch.Tensor]) ->
     for name in sorted(set(own) ^ set(weights)):
         raise CheckpointError(f"weights {'lack' if name in own else 'have the unknown entry'} {name!r}.")
     for name, value in own.items():
+        if not isinstance(weights[name], torch.Tensor):
+            raise CheckpointError(f"weights {name!r} must be a tensor, got {type(weights[name]).__name__}.")
         if weights[name].shape != value.shape:
             raise CheckpointError(
                 f"weights {name!r} must have shape {tuple(value.shape)}, got {tuple(weights[name].shape)}."

@@ -16,7 +16,7 @@ from robot_rl import config as configuration
 from robot_rl.agents.encoders.observation import ObservationEncoder
 from robot_rl.data.chunks import ChunkRows, gather_rows
 from robot_rl.data.durable import write_durably
-from robot_rl.errors import ConfigError
+from robot_rl.errors import CheckpointError, ConfigError
 from robot_rl.inference.noise_level import NoiseLevel
 from robot_rl.policies.chunk_network import ChunkNetwork
 from robot_rl.policies.diffusion import DiffusionNetwork
@@ -34,7 +34,7 @@ from robot_rl.runtime.torch_device import find_device
 
 CONFIG_FILE, PICTURE = "pretrain.yaml", "losses.png"
 _IMAGES_AT_ONCE = 64
-_MAY_DIFFER = ("checkpoint_every_steps", "log_every_steps", "device", "threads")
+_MAY_DIFFER = ("run_dir", "checkpoint_every_steps", "log_every_steps", "device", "threads")
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,11 @@ def pretrain(config: PretrainConfig, on_step: Callable[[int, float | None], bool
     Raises:
         ConfigError: the data, or the folder, does not fit the configuration.
         ExchangeError, StoreError, SpecError: the data is damaged, or not finite.
+        CheckpointError: the checkpoint in the folder is damaged.
         DivergenceError: the loss is no number any more.
     """
     folder = Path(config.run_dir)
-    _claim(folder, config)
+    _check_folder(folder, config)
     torch.set_num_threads(config.threads)
     rows, spec = _read(config)
     device = find_device(config.device)
@@ -71,9 +72,8 @@ def pretrain(config: PretrainConfig, on_step: Callable[[int, float | None], bool
         torch.manual_seed(config.seed)
         network = make_chunk_network(config.base_policy, spec)
     trainer = Trainer(network, rows, _look(network, rows), config, device)
-    found = checkpoint.find(folder / "checkpoints")
-    if found:
-        trainer.restore(checkpoint.load(found[-1]))
+    _claim(folder, config)  # now that the configuration has proved to be one of a training
+    _restore(trainer, folder)
 
     def keep() -> None:
         checkpoint.save(folder / "checkpoints", trainer.step, trainer.state(), keep=1)
@@ -99,14 +99,31 @@ def pretrain(config: PretrainConfig, on_step: Callable[[int, float | None], bool
 
 
 def _claim(folder: Path, config: PretrainConfig) -> None:
-    """Make the folder, or see that its training is this one."""
-    file, text = folder / CONFIG_FILE, configuration.to_yaml(config)
+    """Make the folder."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not (folder / CONFIG_FILE).exists():
+            write_durably(folder / CONFIG_FILE, configuration.to_yaml(config).encode())
+    except OSError as error:
+        raise ConfigError(f"{folder} cannot become the folder of a training: {error.strerror}.") from error
+
+
+def _restore(trainer: Trainer, folder: Path) -> None:
+    """Go on where the newest checkpoint was written."""
+    found = checkpoint.find(folder / "checkpoints")
+    if not found:
+        return
+    state = checkpoint.load(found[-1])
+    try:
+        trainer.restore(state)
+    except CheckpointError as error:
+        raise CheckpointError(f"{found[-1]}: {error}") from error
+
+
+def _check_folder(folder: Path, config: PretrainConfig) -> None:
+    """See that the training in the folder, if there is one, is this one."""
+    file = folder / CONFIG_FILE
     if not file.exists():
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            write_durably(file, text.encode())
-        except OSError as error:
-            raise ConfigError(f"{folder} cannot become the folder of a training: {error.strerror}.") from error
         return
     before = configuration.from_yaml(PretrainConfig, file.read_text())
     for field in dataclasses.fields(PretrainConfig):

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from robot_rl.data.chunks import ChunkRows
-from robot_rl.errors import ConfigError, DivergenceError
+from robot_rl.errors import CheckpointError, ConfigError, DivergenceError
 from robot_rl.policies.chunk_network import ChunkBatch, ChunkNetwork
 from robot_rl.policies.ema import MovingAverage
 from robot_rl.runtime.pretraining.config import PretrainConfig
@@ -101,24 +101,31 @@ class Trainer:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take over what `state` returned."""
-        self.step = int(state["step"])
-        self.network.load_state_dict(state["network"])
-        self.average.restore(state["average"])
-        self._optimiser.load_state_dict(copy.deepcopy(state["optimiser"]))
-        self._generator.set_state(state["generator"])
-        self.losses = Losses(**{name: list(values) for name, values in state["losses"].items()})
+        """Take over what `state` returned.
 
-    def make_batch(self, rows: np.ndarray) -> ChunkBatch:
-        """The windows of these rows."""
-        spec = self.network.spec
+        Raises:
+            CheckpointError: the state is that of another training.
+        """
+        try:
+            self.step = int(state["step"])
+            self.network.load_state_dict(state["network"])
+            self.average.restore(state["average"])
+            self._optimiser.load_state_dict(copy.deepcopy(state["optimiser"]))
+            self._generator.set_state(state["generator"])
+            self.losses = Losses(**{name: list(values) for name, values in state["losses"].items()})
+        except (KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+            raise CheckpointError(f"the training cannot be gone on with: {' '.join(str(error).split())}") from error
+
+    def make_batch(self, rows: np.ndarray, device: str | None = None) -> ChunkBatch:
+        """The windows of these rows, where the training is, or on another device."""
+        spec, device = self.network.spec, device or self._device
         seen = self._rows.observation_rows(rows, spec.observation_steps)
         chunk = self._rows.chunk_rows(rows, spec.horizon, spec.past)
         indices = torch.from_numpy(seen)
         return ChunkBatch(
-            torch.from_numpy(self._rows.proprio[seen]).to(self._device),
-            {name: tokens[indices].float().to(self._device) for name, tokens in self._tokens.items()},
-            torch.from_numpy(self._rows.actions[chunk]).to(self._device),
+            torch.from_numpy(self._rows.proprio[seen]).to(device),
+            {name: tokens[indices].float().to(device) for name, tokens in self._tokens.items()},
+            torch.from_numpy(self._rows.actions[chunk]).to(device),
         )
 
     def _update(self) -> float:

@@ -19,7 +19,7 @@ from robot_rl_ros.assembly import RosWorkcell
 from robot_rl_ros.link import Link
 
 _JOIN_S = 30.0
-"""What else is started with the graph has at least this time to appear; a robot that moves is judged by its patience."""
+"""What is started with the graph has at least this time to appear; a robot that moves is judged by its patience."""
 
 _REMIND_EVERY_S = 10.0
 

@@ -1,0 +1,30 @@
+"""`robot-rl record-push-t`: demonstrations of Push-T by its planner."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from robot_rl.runtime.interruption import interruptible
+from robot_rl.sim.push_t.demonstrations import record
+
+
+def run(store: Path, episodes: int, seed: int) -> int:
+    """Record into a store, made or continued; the last line printed is a JSON object."""
+    kept = tried = 0
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console()) as progress, interruptible() as interrupted:
+        task = progress.add_task("planning", total=episodes)
+
+        def on_episode(count: int, is_solved: bool) -> bool:
+            nonlocal kept, tried
+            kept, tried = count, tried + 1
+            progress.update(task, completed=kept, description=f"solved {kept} of {tried}")
+            return not interrupted
+
+        record(store, episodes, seed, on_episode)
+    print(json.dumps({"store": str(store), "kept": kept, "failed": tried - kept, "task": "push_t"}))
+    return 130 if interrupted else 0
