@@ -60,7 +60,7 @@ class DiffusionNetwork(ChunkNetwork):
     def loss(self, batch: ChunkBatch, generator: torch.Generator) -> Tensor:
         """Mean squared error of what the network predicts at random levels (their equation 5)."""
         x0 = self.normaliser.normalise(batch.actions)
-        levels = torch.randint(len(self.schedule), (len(x0),), generator=generator).to(x0.device)
+        levels = torch.randint(len(self.schedule), (len(x0),), generator=generator)  # where the tables are
         noise = torch.randn(x0.shape, generator=generator).to(x0.device)
         x = self.schedule.mix_each(x0, noise, levels)
         inputs = self.schedule.input_scale_each(levels).to(x0.device) * x
@@ -68,7 +68,7 @@ class DiffusionNetwork(ChunkNetwork):
         if self.max_prefix:
             is_free = self._draw_free(len(x0), generator).to(x0.device)
             inputs = torch.cat([torch.where(is_free[..., None] > 0, inputs, x0), 1.0 - is_free[..., None]], dim=-1)
-        output = self.network(inputs, levels.to(x0.dtype), self.encode_batch(batch))
+        output = self.network(inputs, levels.to(x0), self.encode_batch(batch))
         error = (output - self.schedule.to_target(x0, noise, levels)).square().mean(-1)
         loss: Tensor = (error * is_free).sum() / is_free.sum()
         return loss

@@ -40,6 +40,8 @@ class BasePolicySpec:
     past: int = 1
 
     def __post_init__(self) -> None:
+        if self.action_size < 1:
+            raise ConfigError(f"action_size must be at least 1, got {self.action_size}.")
         if self.observation_steps < 1:
             raise ConfigError(f"observation_steps must be at least 1, got {self.observation_steps}.")
         if not 0 <= self.past < self.horizon:

@@ -14,17 +14,17 @@ from robot_rl.sim.push_t.demonstrations import record
 
 def run(store: Path, episodes: int, seed: int) -> int:
     """Record into a store, made or continued; the last line printed is a JSON object."""
-    kept = tried = 0
+    kept = failed = 0
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console()) as progress, interruptible() as interrupted:
         task = progress.add_task("planning", total=episodes)
 
         def on_episode(count: int, is_solved: bool) -> bool:
-            nonlocal kept, tried
-            kept, tried = count, tried + 1
-            progress.update(task, completed=kept, description=f"solved {kept} of {tried}")
+            nonlocal kept, failed
+            kept, failed = count, failed + (not is_solved)
+            progress.update(task, completed=kept, description=f"solved {kept} of {kept + failed}")
             return not interrupted
 
         record(store, episodes, seed, on_episode)
-    print(json.dumps({"store": str(store), "kept": kept, "failed": tried - kept, "task": "push_t"}))
+    print(json.dumps({"store": str(store), "kept": kept, "failed": failed, "task": "push_t"}))
     return 130 if interrupted else 0
