@@ -1,0 +1,322 @@
+"""`robot-rl pretrain` on tiny recordings: what it writes, how it goes on, and what it cannot learn from."""
+
+import importlib
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from robot_rl import cli
+from robot_rl import config as configuration
+from robot_rl.data.episode import Episode
+from robot_rl.data.exchange import FORMATS
+from robot_rl.data.store_writer import StoreWriter
+from robot_rl.errors import ConfigError
+from robot_rl.inference.schedule import ScheduleSpec
+from robot_rl.runtime.pretraining import run as pretraining_run
+from robot_rl.runtime.pretraining.config import BasePolicyConfig, NetworkConfig, PretrainConfig
+from robot_rl.runtime.pretraining.policy_file import load_policy_file
+from robot_rl.runtime.pretraining.run import pretrain
+from robot_rl.runtime.pretraining.training import _split
+from robot_rl.specs import ArraySpec, EnvironmentSpec, ObservationSpec
+from tests.runs import differing
+
+torch.set_num_threads(1)
+
+SIZE_PX = 32
+DIT = ("policy=dit", "policy.network.width=16", "policy.network.layers=1", "policy.network.heads=2")
+TINY = (*DIT, "policy.horizon=4", "batch_size=8", "steps=6", "log_every_steps=2", "device=cpu", "validation_share=0.25")
+BC = ("policy=bc", "policy.network.widths=[16]", *TINY[len(DIT) :], "steps=2")
+SMALL_CONFIG = BasePolicyConfig(
+    network=NetworkConfig("dit", width=16, layers=1, heads=2), schedule=ScheduleSpec(levels=12), horizon=4
+)
+
+
+def make_episode(number, length=9, has_images=False, pose_size=3, **changes):
+    generator = np.random.default_rng(number)
+    actions = generator.uniform(-1.0, 1.0, (length, 7)).astype(np.float32)
+    actions[:, 6] = generator.integers(-1, 2, length)
+    pictures = generator.integers(0, 256, (length + 1, SIZE_PX, SIZE_PX, 3), np.uint8)
+    values = {
+        "proprio": {
+            "pose": generator.normal(size=(length + 1, pose_size)).astype(np.float32),
+            "width": generator.normal(size=(length + 1, 1)).astype(np.float32),
+        },
+        "images": {"wrist": pictures} if has_images else {},
+        "stamps_ns": 100_000_000 * np.arange(1, length + 2),
+        "actions": actions,
+        "rewards": np.zeros(length, np.float32),
+        "sources": np.zeros(length, np.int8),
+        "policy_versions": np.full(length, -1, np.int64),
+        "is_terminal": True,
+        "is_success": True,
+    }
+    return Episode(**(values | changes))
+
+
+def make_episodes(count=4, **more):
+    return [make_episode(number, 8 + number, **more) for number in range(count)]
+
+
+def write_store(path, episodes):
+    parts = {name: ArraySpec(name, rows.shape[1:], np.float32) for name, rows in episodes[0].proprio.items()}
+    images = {name: ArraySpec(name, rows.shape[1:], np.uint8) for name, rows in episodes[0].images.items()}
+    spec = EnvironmentSpec(ObservationSpec(parts, images), 7, 100, 10.0)
+    with StoreWriter(path, spec, {}) as writer:
+        for number, episode in enumerate(episodes):
+            for record in episode.records(number):
+                writer.append(record)
+    return str(path)
+
+
+def export(layout, path, episodes):
+    module = importlib.import_module(FORMATS[layout])
+    module.export_episodes(iter(episodes), path, rate_hz=10.0, task="toy")
+    return str(path)
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def store(tmp_path):
+    return write_store(tmp_path / "demonstrations", make_episodes())
+
+
+def command(capsys, *words):
+    """(exit code, last line printed, standard error)."""
+    code = cli.main(["pretrain", *words])
+    out, err = capsys.readouterr()
+    return code, (out.splitlines() or [""])[-1], err
+
+
+def refuse(capsys, message, *words):
+    """The command ends with one line that says so."""
+    code, _, err = command(capsys, *BC, "run_dir=refused", *words)
+    assert code == 2, err
+    assert len(err.splitlines()) == 1, err
+    assert message in err
+
+
+def make_config(data, run_dir="run", **more):
+    values = {"steps": 6, "batch_size": 8, "log_every_steps": 2, "device": "cpu", "validation_share": 0.25}
+    return PretrainConfig(SMALL_CONFIG, (data,), run_dir=run_dir, **(values | more))
+
+
+def go_on(step, loss):
+    return True
+
+
+def read_rows(*data, **more):
+    config = replace(make_config(""), data=data, **more)
+    return pretraining_run._read(config)
+
+
+def as_bytes(rows):
+    images = {name: pictures.tobytes() for name, pictures in rows.images.items()}
+    return rows.proprio.tobytes(), rows.actions.tobytes(), rows.starts.tolist(), images
+
+
+# ------------------------------------------------------------------------------------ the command
+
+
+def test_a_policy_a_picture_and_the_configuration_are_written_and_json_is_printed(capsys, tmp_path, store):
+    code, line, _ = command(capsys, *TINY, f"data={store}", "run_dir=base", "seed=3")
+    figures = json.loads(line)
+    assert code == 0
+    assert {"run": "base", "episodes": 4, "control_steps": 38, "steps": 6}.items() <= figures.items()
+    assert np.isfinite(figures["validation_loss"])
+    assert figures["noise"]["sigma"] > 0.0
+    assert (tmp_path / "base/losses.png").read_bytes().startswith(b"\x89PNG")
+    written = yaml.safe_load((tmp_path / "base/pretrain.yaml").read_text())
+    assert (written["seed"], written["data"], written["base_policy"]["horizon"]) == (3, [store], 4)
+    stored = load_policy_file(tmp_path / "base/policy.pt")
+    spec = stored.network.spec
+    assert (spec.proprio, spec.action_size, spec.discrete, spec.horizon) == ((("pose", 3), ("width", 1)), 7, (6,), 4)
+    assert stored.about["steps"] == 6
+    assert configuration.from_yaml(PretrainConfig, stored.about["config_yaml"]).seed == 3
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("policy=beso", *DIT[1:]),
+        ("policy=rtc", *DIT[1:], "policy.max_prefix=2"),
+        ("policy=ptp", "policy.network.widths=[16]", "policy.past=2", "policy.observation_steps=3"),
+        ("policy=bc_gaussian", "policy.network.widths=[16]"),
+        ("policy=bc_transformer", *DIT[1:]),
+        ("policy=dit", *DIT[1:], "policy.schedule.levels=4"),
+    ],
+    ids=lambda words: "_".join(words[0].split("=")[1:]) + ("_of_few_levels" if "levels" in words[-1] else ""),
+)
+def test_every_kind_of_policy_is_trained(capsys, tmp_path, store, words):
+    code, line, err = command(capsys, *TINY[len(DIT) :], *words, f"data={store}", "run_dir=base", "steps=2")
+    assert (code, err) == (0, "")
+    assert (json.loads(line)["noise"] is None) == words[0].startswith("policy=bc")
+    assert load_policy_file(tmp_path / "base/policy.pt").network.spec.horizon == 4
+
+
+def test_with_a_camera_it_is_trained(capsys, tmp_path):
+    store = write_store(tmp_path / "seen", make_episodes(2, has_images=True))
+    words = (*TINY, f"data={store}", "cameras=wrist", "policy.backbone=small_cnn", "steps=2", "validation_share=0.5")
+    code, _, err = command(capsys, *words, "run_dir=base")
+    assert (code, err) == (0, "")
+    stored = load_policy_file(tmp_path / "base/policy.pt")
+    assert (stored.network.spec.cameras, stored.network.spec.image_size_px) == (("wrist",), SIZE_PX)
+    assert any(name.startswith("encoder.heads.wrist") for name in stored.network.state_dict())
+    refuse(capsys, "there is no camera 'top'; there are: wrist", f"data={store}", "cameras=top")
+
+
+# ------------------------------------------------------------------------------------ going on
+
+
+def test_an_interrupted_training_ends_with_the_same_weights(tmp_path, store):
+    whole = pretrain(make_config(store, "whole"), go_on)
+    config = make_config(store, "parts", checkpoint_every_steps=2)
+    for stop in (1, 4):
+        part = pretrain(config, lambda step, loss, stop=stop: step != stop)
+        assert (part.policy, part.figures["steps"]) == (None, stop)
+    assert not (tmp_path / "parts/policy.pt").exists()
+    seen = []
+    second = pretrain(config, lambda step, loss: seen.append(step) or True)
+    assert seen == [5, 6]
+    one, other = (load_policy_file(result.policy) for result in (whole, second))
+    assert differing(one.network.state_dict(), other.network.state_dict()) == []
+    assert one.noise_level == other.noise_level
+    assert whole.figures["validation_loss"] == second.figures["validation_loss"]
+
+    again = pretrain(config, lambda step, loss: seen.append(step) or True)
+    assert seen == [5, 6], "a training that has ended is not begun again"
+    assert again.figures == second.figures
+    assert differing(other.network.state_dict(), load_policy_file(again.policy).network.state_dict()) == []
+
+
+def test_another_seed_ends_with_other_weights(store):
+    results = [pretrain(make_config(store, f"run{seed}", seed=seed, steps=1), go_on) for seed in (0, 1)]
+    one, other = (load_policy_file(result.policy).network.state_dict() for result in results)
+    assert any(name.startswith("/network.") for name in differing(one, other))
+
+
+def test_other_words_for_the_same_folder_are_refused(capsys, tmp_path, store):
+    words = (*BC, f"data={store}", "log_every_steps=1")
+    assert command(capsys, *words, "run_dir=refused")[0] == 0
+    for change, name in (("seed=1", "seed=0"), ("steps=7", "steps=2"), ("policy.horizon=6", "base_policy=")):
+        refuse(capsys, f"refused holds a training with {name}", *words, change)
+    assert yaml.safe_load((tmp_path / "refused/pretrain.yaml").read_text())["seed"] == 0
+    (tmp_path / "refused").rename("elsewhere")
+    assert command(capsys, *words, "run_dir=elsewhere", "log_every_steps=3", "threads=1")[0] == 0, "these may differ"
+
+
+def test_a_damaged_checkpoint_is_named(capsys, tmp_path, store):
+    words = (*BC, f"data={store}")
+    assert command(capsys, *words, "run_dir=refused")[0] == 0
+    (file,) = (tmp_path / "refused/checkpoints").iterdir()
+    file.write_bytes(b"rubbish")
+    refuse(capsys, f"{file.relative_to(tmp_path)} cannot be read", *words)
+    torch.save({"step": 3}, file)
+    refuse(capsys, f"{file.relative_to(tmp_path)}: the training cannot be gone on with: 'network'", *words)
+    (tmp_path / "refused/pretrain.yaml").write_text("steps: [")
+    refuse(capsys, "this is not YAML", *words)
+
+
+def test_words_that_were_refused_do_not_claim_the_folder(capsys, tmp_path, store):
+    refuse(capsys, "there is no recording nowhere", "data=nowhere")
+    assert not (tmp_path / "refused").exists()
+    assert command(capsys, *BC, f"data={store}", "run_dir=refused")[0] == 0
+
+
+# ------------------------------------------------------------------------------------ the data
+
+
+@pytest.mark.parametrize("layout", sorted(FORMATS))
+def test_other_layouts_give_the_same_rows_bit_by_bit(tmp_path, layout):
+    episodes = make_episodes(has_images=True)
+    store = write_store(tmp_path / "demonstrations", episodes)
+    suffix = {"robomimic": ".hdf5", "diffusion_policy": ".zarr", "lerobot": ""}[layout]
+    exported = export(layout, tmp_path / f"foreign{suffix}", episodes)
+    (ours, our_spec), (theirs, their_spec) = (read_rows(path, cameras=("wrist",)) for path in (store, exported))
+    assert len(ours) == 38
+    assert set(ours.actions[:, 6]) == {-1.0, 1.0}, "the gripper's commands are held"
+    assert as_bytes(ours) == as_bytes(theirs)
+    assert our_spec == their_spec
+
+
+def test_two_paths_are_read_one_behind_the_other(tmp_path):
+    episodes = make_episodes(5)
+    first, second = write_store(tmp_path / "a", episodes[:2]), write_store(tmp_path / "b", episodes[2:])
+    whole = write_store(tmp_path / "whole", episodes)
+    assert as_bytes(read_rows(first, second)[0]) == as_bytes(read_rows(whole)[0])
+    assert read_rows(second, first)[0].proprio[0].tolist() == read_rows(second)[0].proprio[0].tolist()
+
+
+def test_only_so_many_successful_and_whole_episodes_are_used(tmp_path):
+    episodes = make_episodes(6)
+    episodes[0] = replace(episodes[0], is_success=False)
+    episodes[2] = replace(episodes[2], is_complete=False)
+    store = write_store(tmp_path / "store", episodes)
+    lengths = [np.diff(read_rows(store, episodes=count)[0].starts).tolist() for count in (0, 2, 9)]
+    assert lengths == [[9, 11, 12, 13], [9, 11], [9, 11, 12, 13]]
+
+
+def test_held_out_episodes_are_not_learned_from(store):
+    rows, _ = read_rows(store)
+    training, validation = _split(rows, make_config(store))
+    assert sorted([*training, *validation]) == list(range(len(rows)))
+    owners = [set(np.searchsorted(rows.starts, part, side="right") - 1) for part in (training, validation)]
+    assert [len(each) for each in owners] == [3, 1]
+    assert not owners[0] & owners[1]
+
+
+def test_no_data_and_a_missing_path_are_named(capsys):
+    refuse(capsys, "data names no recording")
+    refuse(capsys, "there is no recording nowhere", "data=nowhere")
+
+
+def test_recordings_of_different_environments_are_refused(capsys, tmp_path, store):
+    other = write_store(tmp_path / "other", make_episodes(1, pose_size=5))
+    refuse(capsys, "other is of another environment than", f"data={store},{other}")
+
+
+def test_nothing_but_failures_is_nothing_to_learn_from(capsys, tmp_path):
+    store = write_store(tmp_path / "failed", make_episodes(2, is_success=False))
+    refuse(capsys, "there is no episode to learn from", f"data={store}")
+
+
+def test_an_episode_of_one_step_is_refused(capsys, tmp_path):
+    path = export("robomimic", tmp_path / "short.hdf5", [make_episode(0), make_episode(1, 1)])
+    refuse(capsys, "episode 1 has 1 control steps", f"data={path}")
+
+
+def test_a_number_that_is_not_finite_is_refused(capsys, tmp_path):
+    episodes = make_episodes(2)
+    episodes[1].actions[3, 2] = np.nan
+    path = export("diffusion_policy", tmp_path / "bad.zarr", episodes)
+    refuse(capsys, "episode 1: actions is nan at step 3, element 2", f"data={path}")
+
+
+def test_episodes_that_differ_in_their_sizes_are_refused(capsys, tmp_path):
+    import h5py
+
+    path = export("robomimic", tmp_path / "mixed.hdf5", make_episodes(2))
+    with h5py.File(path, "r+") as file:
+        del file["data/demo_1/actions"]
+        file["data/demo_1/actions"] = np.zeros((9, 6), np.float32)
+    refuse(capsys, "episode 1: actions has shape (6,)", f"data={path}")
+
+
+def test_a_share_that_leaves_nothing_to_learn_from_is_refused(capsys, store):
+    refuse(capsys, "validation_share=0.9 of 4 episodes leaves none", f"data={store}", "validation_share=0.9")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [({"steps": 0}, "steps must be at least 1"), ({"validation_share": 1.0}, "validation_share must be in")],
+)
+def test_a_configuration_that_makes_no_sense_is_refused(values, message):
+    with pytest.raises(ConfigError, match=message):
+        PretrainConfig(**values)
