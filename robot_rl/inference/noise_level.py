@@ -18,6 +18,8 @@ SPREADS = 2.0
 MODE_SHARE = 1.0 / 6.0
 SEPARATION = 3.0
 """Two groups of samples are two modes where their centres are so many spreads apart."""
+SHARE_OF_TWO = 0.2
+"""Of the decisions that must show two modes before their distance counts: a few outliers are no mode."""
 _ROUNDS = 10
 
 
@@ -39,8 +41,9 @@ class NoiseLevel:
 
     @property
     def sigma(self) -> float:
-        """max(2 s, motion), but at most a sixth of the distance between modes."""
-        return min(max(SPREADS * self.spread, self.motion), MODE_SHARE * self.mode_distance)
+        """max(2 s, motion); where there often are two modes, at most a sixth of the distance between them."""
+        wanted = max(SPREADS * self.spread, self.motion)
+        return wanted if self.share_of_two < SHARE_OF_TWO else min(wanted, MODE_SHARE * self.mode_distance)
 
 
 def estimate_noise_level(samples_WNHA: Tensor, moved_WHA: Tensor, anew_WHA: Tensor) -> NoiseLevel:

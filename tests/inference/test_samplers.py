@@ -142,11 +142,13 @@ def test_relay_leaves_of_a_wrong_guess_what_the_formula_says(std, level):
     assert fine == pytest.approx(std / math.hypot(std, table.sigma(start)), rel=0.1)
 
 
-def test_relay_levels_fall_by_a_ratio_and_never_repeat():
+def test_relay_levels_lie_around_sigma_and_never_repeat():
     table = schedule()
+    assert relay_levels(table, table.sigma(20), 1) == [20]
     assert relay_levels(table, table.sigma(20), 2) == [20, 5]
-    assert relay_levels(table, table.sigma(40), 3) == [40, 13, 3]
-    assert relay_levels(table, table.sigma(1), 5) == [1, 0]
+    assert relay_levels(table, table.sigma(20), 3) == [38, 20, 5]
+    assert relay_levels(table, table.sigma(20), 4) == [59, 38, 20, 5]
+    assert relay_levels(table, 1e-4, 3) == [0]
 
 
 @pytest.mark.parametrize(

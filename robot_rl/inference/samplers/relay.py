@@ -20,8 +20,8 @@ from robot_rl.inference.problem import Estimate, Problem
 from robot_rl.inference.samplers.ddim import DDIM, descend
 from robot_rl.inference.schedule import Schedule
 
-STEP_RATIO = 0.3
-"""Between the relative noise of two evaluations."""
+LAST_RATIO, FIRST_RATIO = 0.3, 2.0
+"""Relative noise of the last of several evaluations, and of each one before the usual two, in units of sigma."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,10 @@ class Relay:
 
     Attributes:
         sigma: relative noise to which the plan is brought; estimated from data by `noise_level`.
-        steps: evaluations of a decision that goes well.
+        steps: evaluations of a decision that goes well: at sigma; then at less; beyond two, first at more.
         spread: s, of actions within one mode; the change that the first evaluation makes is measured in it.
         settled_change: a change smaller than this many s ends the decision after the first evaluation; 0 for never.
-        large_change: one larger doubles sigma, with one more evaluation; None for never.
+        large_change: one larger begins again at twice the noise, with one more evaluation; None for never.
         wrong_change: one larger starts from noise; None for never.
         cold_steps: evaluations of such a start.
     """
@@ -60,14 +60,14 @@ class Relay:
             yield from DDIM(self.cold_steps)(problem)
             return
         guess, noise = problem.previous.chunk, problem.previous.noise
-        warm = self._descend(problem, self.sigma, self.steps)
+        warm = self._descend(problem, self.steps)
         first = next(warm)
         yield first
         change = self._measure(problem, first.chunk - guess) if self._is_adaptive else math.inf
         if self.wrong_change is not None and change > self.wrong_change:
             yield from self._start_anew(problem, first)
         elif self.large_change is not None and change > self.large_change:
-            again = self._descend(problem, 2.0 * self.sigma, self.steps + 1)
+            again = self._descend(problem, max(self.steps + 1, 3))
             next_best = Estimate(first.chunk, noise)
             for number, estimate in enumerate(again):
                 yield next_best if number == 0 else estimate  # the first of these is at more noise than what is known
@@ -78,9 +78,9 @@ class Relay:
     def _is_adaptive(self) -> bool:
         return self.settled_change > 0.0 or self.large_change is not None or self.wrong_change is not None
 
-    def _descend(self, problem: Problem, sigma: float, steps: int) -> Iterator[Estimate]:
+    def _descend(self, problem: Problem, steps: int) -> Iterator[Estimate]:
         assert problem.previous is not None
-        levels = relay_levels(problem.schedule, sigma, steps)
+        levels = relay_levels(problem.schedule, self.sigma, steps)
         noise = problem.previous.noise
         x = problem.schedule.mix(problem.previous.chunk, noise, levels[0])
         if problem.discrete is not None:
@@ -103,13 +103,10 @@ class Relay:
 
 
 def relay_levels(schedule: Schedule, sigma: float, steps: int) -> list[int]:
-    """Levels from `sigma` down, each with `STEP_RATIO` of the noise before; never the same twice."""
-    levels: list[int] = []
-    for step in range(steps):
-        level = schedule.nearest(sigma * STEP_RATIO**step)
-        if levels and level >= levels[-1]:
-            level = levels[-1] - 1
-        if level < 0:
-            break
-        levels.append(level)
-    return levels
+    """Levels of the evaluations: ..., 4 sigma, 2 sigma, sigma, 0.3 sigma; one alone is at sigma.
+
+    A level is used once: where sigma is so small that two fall together, there are fewer.
+    """
+    factors = [FIRST_RATIO**step for step in range(max(steps - 2, 0), -1, -1)] + ([LAST_RATIO] if steps > 1 else [])
+    levels = [schedule.nearest(sigma * factor) for factor in factors]
+    return sorted(set(levels), reverse=True)

@@ -38,4 +38,7 @@ def measure_noise_level(network: DiffusionNetwork, trainer: Trainer, rows: Chunk
         samples.append(plan.chunk)
         moved.append(later.chunk[0])
         anew.append(policy.plan(following, later.noise).chunk[0])
-    return estimate_noise_level(torch.stack(samples), torch.stack(moved), torch.stack(anew))
+    free = [
+        index for index in range(spec.action_size) if index not in spec.discrete
+    ]  # a gripper's modes are no distance
+    return estimate_noise_level(*(torch.stack(each)[..., free] for each in (samples, moved, anew)))

@@ -1,0 +1,166 @@
+"""`robot-rl bench push_t`: samplers with the same trained weights on the same initial states of Push-T.
+
+| sampler | what | steps between decisions |
+|---|---|---|
+| ddpm-100 | from noise, through every level that the network knows | 8 |
+| ddim-10, dpm++-5 | from noise in 10 and 5 evaluations | 8 |
+| ddim-10-every | as ddim-10 | 1 |
+| rti, rti-linear | the plan before, refined at levels 2, 1, 0 as published; the same on a linear schedule | 1 |
+| relay-1, -2, -3 | the plan before, noised again with its own noise; never adaptive, as a batch would share it | 1 |
+| rtc-5 | from noise in 5 evaluations, guided to agree with the plan before | 1 |
+
+| key | what |
+|---|---|
+| success, ci95 | share of the episodes with a coverage above 0.95 in time, with its Wilson interval |
+| coverage | mean of the episodes' largest coverage |
+| nfe_per_action | evaluations of the network for an executed action |
+| decision_p50_ms, .._p99_ms, .._max_ms | from observation to action, one scene, one thread; the first is included |
+| jerk_rms_px_s3 | of the targets |
+| seam_rms_px, seam_p95_px | jump of the target where one plan takes over from another |
+| switches_per_decision | new plans that end farther from those before than half the distance between modes |
+| recovery_p50_ticks, .._p90_ticks | control steps after a push of the block until the plan is within 2 spreads of |
+| | what DDIM makes anew of the same noise; 12 is "not in 12". Without delay |
+| agreeing_before_push | share of the plans that do so before the push: those of ddpm and rti depend on more noise |
+
+Options: policies=RUN,RUN (folders or policy.pt files of `robot-rl pretrain`: several training seeds are pooled),
+episodes=200, seed=0, delays=0,1,2,3,4 (control steps that a decision takes), samplers=all, steps=300 (of an episode),
+decisions=200 (timed), pushes=50, out=FILE.json, picture=FILE.png. Ctrl-C reports what has been measured.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+
+from robot_rl.bench.push_t_comparison import TARGETS, Measured, compare, load_policies, measure
+from robot_rl.bench.push_t_trials import ENTRIES, Scenes
+from robot_rl.bench.report import judge, print_report, read_options
+from robot_rl.errors import ConfigError, UnknownNameError
+from robot_rl.inference.noise_level import NoiseLevel
+from robot_rl.runtime.push_t_figure import draw_samplers
+from robot_rl.sim.push_t.push_t import PushT
+
+_COLUMNS: Final = {
+    "delay": "delay",
+    "success": "success",
+    "by_policy": "each policy",
+    "coverage": "coverage",
+    "nfe_per_action": "NFE/action",
+    "decision_p50_ms": "p50 ms",
+    "decision_p99_ms": "p99 ms",
+    "jerk_rms_px_s3": "jerk px/s3",
+    "seam_rms_px": "seam px",
+    "seam_p95_px": "p95",
+    "switches_per_decision": "switches",
+    "recovery_p50_ticks": "recovery",
+    "recovery_p90_ticks": "90 %",
+    "agreeing_before_push": "before",
+}
+_NOTES: Final = (
+    "In brackets: 95 % Wilson interval. NFE: evaluations of the network. Times: one scene, one thread.",
+    "Switches: share of the decisions. Recovery: ticks after a push, median and 90 %; before: plans that agreed then.",
+)
+
+
+def run(options: list[str]) -> int:
+    """Measure, print the table and the JSON object; returns 0, or 130 where Ctrl-C came before the end.
+
+    Raises:
+        ConfigError: a value that cannot be; the message says which can.
+        UnknownNameError: no such option or sampler.
+        CheckpointError: a policy that cannot be used here.
+    """
+    values = read_values(options)
+    rated = load_policies(values["policies"])
+    for each in rated:
+        for sampler in values["samplers"]:
+            for delay in values["delays"]:
+                Scenes(each.policy, each.level, ENTRIES[sampler], delay, [0], 0)  # raises now rather than hours later
+    measured, is_complete = Measured(), True
+    threads_before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        measure(rated, values, measured)
+    except KeyboardInterrupt:
+        is_complete = False
+    finally:
+        torch.set_num_threads(threads_before)
+    rows = measured.rows()
+    result = {**values, "rows": rows, "targets": compare(rows), "is_complete": is_complete}
+    result |= {"noise": {each.name: _describe(each.level) for each in rated}, "load_1m": round(os.getloadavg()[0], 2)}
+    verdicts = [" ".join(row) for row in judge(result["targets"], TARGETS)]
+    title = f"Push-T: {values['episodes']} episodes of each of {len(rated)} policies"
+    title += "" if is_complete else ", interrupted"
+    print_report(title, ["sampler", *_COLUMNS.values()], _to_words(rows), [*_NOTES, *verdicts], result)
+    if values["picture"] and rows:
+        draw_samplers(rows, title, Path(values["picture"]))
+    if values["out"]:
+        _write(Path(values["out"]), json.dumps(result, indent=1) + "\n")
+    return 0 if is_complete else 130
+
+
+def read_values(options: list[str]) -> dict[str, Any]:
+    """The options, their lists taken apart.
+
+    Raises:
+        ConfigError, UnknownNameError: see `run`.
+    """
+    counts: dict[str, str | int] = {"episodes": 200, "steps": PushT.spec.step_limit, "decisions": 200, "pushes": 50}
+    words: dict[str, str | int] = {"policies": "", "seed": "0", "delays": "0,1,2,3,4", "samplers": "all"}
+    values = read_options(options, {**counts, **words, "out": "", "picture": ""})
+    values["policies"] = [word for word in values["policies"].split(",") if word]
+    if not values["policies"]:
+        raise ConfigError(
+            "policies names no run: for example policies=runs/a,runs/b, as `robot-rl pretrain` writes them."
+        )
+    values["seed"] = _read_number("seed", values["seed"])
+    values["delays"] = sorted({_read_number("delays", word) for word in values["delays"].split(",")})
+    chosen = list(ENTRIES) if values["samplers"] == "all" else values["samplers"].split(",")
+    for name in chosen:
+        if name not in ENTRIES:
+            raise UnknownNameError("sampler", name, [*ENTRIES, "all"])
+    values["samplers"] = [name for name in ENTRIES if name in chosen]
+    if values["steps"] > PushT.spec.step_limit:
+        raise ConfigError(f"steps must be at most {PushT.spec.step_limit}, got {values['steps']}.")
+    for key in ("out", "picture"):
+        if values[key] and not Path(values[key]).absolute().parent.is_dir():
+            raise ConfigError(f"{key}={values[key]} would be in a folder that does not exist.")
+    return values
+
+
+def _read_number(key: str, word: str) -> int:
+    if not word.isdecimal():
+        raise ConfigError(f"{key} must be made of whole numbers, 0 or more, got {word!r}.")
+    return int(word)
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.write_text(text)
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be written: {error.strerror}.") from error
+
+
+def _describe(level: NoiseLevel) -> dict[str, float | None]:
+    """JSON has no infinity: without two modes there is no distance."""
+    distance = level.mode_distance if np.isfinite(level.mode_distance) else None
+    return {"sigma": level.sigma, "spread": level.spread, "motion": level.motion, "mode_distance": distance}
+
+
+def _to_words(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    out = []
+    for row in rows:
+        low, high = row["ci95"]
+        cells = {key: "-" if row[key] is None else f"{row[key]:.4g}" for key in _COLUMNS if key != "by_policy"}
+        cells |= {
+            "success": f"{row['success']:.3f} ({low:.2f}-{high:.2f})",
+            "by_policy": " ".join(f"{each['success']:.2f}" for each in row["by_policy"].values()),
+        }
+        out.append([row["sampler"], *(cells[key] for key in _COLUMNS)])
+    return out

@@ -1,0 +1,330 @@
+"""The comparison of samplers on Push-T: its metrics by hand, pushes with a known denoiser, and a reduced run."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from robot_rl.bench import push_t
+from robot_rl.bench.push_t_comparison import compare
+from robot_rl.bench.push_t_metrics import (
+    PERIOD_S,
+    Recovery,
+    Trial,
+    count_recovery,
+    find_switches,
+    measure_jerks,
+    measure_seams,
+    pool_recoveries,
+    pool_trials,
+    summarise_latency,
+    summarise_recovery,
+    summarise_trial,
+    switch_threshold,
+)
+from robot_rl.bench.push_t_trials import (
+    ENTRIES,
+    PUSH_TICK,
+    WATCH_TICKS,
+    Scenes,
+    measure_recovery,
+    run_trial,
+    scene_seeds,
+    time_decisions,
+)
+from robot_rl.errors import CheckpointError, ConfigError, UnknownNameError
+from robot_rl.inference.noise_level import NoiseLevel
+from robot_rl.inference.samplers.ddim import DDIM
+from robot_rl.policies.chunk_executor import Tick
+from robot_rl.policies.diffusion import DiffusionPolicy
+from robot_rl.policies.spec import BasePolicySpec
+from robot_rl.runtime.pretraining.config import BasePolicyConfig, NetworkConfig
+from robot_rl.runtime.pretraining.networks import make_chunk_network
+from robot_rl.runtime.pretraining.policy_file import FILE_NAME, StoredPolicy, save_policy
+from robot_rl.sim.push_t.push_t import PushT
+
+LEVEL = NoiseLevel(spread=0.005, motion=0.1, mode_distance=0.6, share_of_two=0.1)
+ROW_KEYS = {
+    "sampler", "delay", "by_policy", "successes", "episodes", "success", "ci95", "coverage", "nfe_per_action",
+    "jerk_rms_px_s3", "seam_rms_px", "seam_p95_px", "switches_per_decision", "decision_p50_ms", "decision_p99_ms",
+    "decision_max_ms", "recovery_p50_ticks", "recovery_p90_ticks", "agreeing_before_push",
+}  # fmt: skip
+TIMES = {"decision_p50_ms", "decision_p99_ms", "decision_max_ms"}
+
+
+def make_network(seed=0, **config):
+    torch.manual_seed(seed)
+    network = NetworkConfig("dit", width=16, layers=1, heads=2)
+    return make_chunk_network(BasePolicyConfig(network=network, **config), BasePolicySpec.from_environment(PushT.spec))
+
+
+class Follower:
+    """Knows the clean chunk, whatever the noise: everywhere the same, and it follows the block's x a little."""
+
+    is_prefix_trained = False
+
+    def __init__(self, schedule):
+        self.schedule = schedule
+
+    def prepare(self, condition):
+        return -0.9 + 0.2 * condition[:, condition.shape[1] // 2 + 2]
+
+    def __call__(self, x_BHA, level, prepared, committed):
+        return prepared[:, None, None].expand_as(x_BHA) + 0.0 * x_BHA
+
+
+@pytest.fixture(scope="module")
+def follower():
+    policy = DiffusionPolicy(make_network(), DDIM())
+    policy.denoiser = Follower(policy.denoiser.schedule)
+    return policy
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    folders = []
+    for seed in (0, 1):
+        folder = tmp_path_factory.mktemp(f"run{seed}")
+        save_policy(folder / FILE_NAME, StoredPolicy(make_network(seed), BasePolicyConfig(
+            network=NetworkConfig("dit", width=16, layers=1, heads=2)), LEVEL, {}))  # fmt: skip
+        folders.append(str(folder))
+    return folders
+
+
+def make_trial(solved, **more):
+    values = {
+        "is_solved": np.array(solved), "coverages": np.array([0.96 if each else 0.5 for each in solved]),
+        "control_steps": 10, "evaluations": 25, "decisions": 5, "switches": 1,
+        "seams_px": np.array([3.0, 4.0]), "jerks_px_s3": np.array([6.0, 8.0]),
+    }  # fmt: skip
+    return Trial(**{**values, **more})
+
+
+# --- metrics by hand ----------------------------------------------------------------------------------------------
+
+
+def test_jerk_is_the_third_difference_while_the_episode_runs():
+    times = PERIOD_S * np.arange(6)
+    cubic = np.stack([times**3, 0.0 * times], axis=-1)  # its third derivative is 6
+    targets = np.stack([cubic, 2.0 * cubic], axis=1)
+    is_running = np.ones((6, 2), bool)
+    is_running[4:, 1] = False
+    np.testing.assert_allclose(np.sort(measure_jerks(targets, is_running)), [6.0, 6.0, 6.0, 12.0], rtol=1e-9)
+    assert measure_jerks(targets[:2], is_running[:2]).size == 0
+
+
+def test_a_seam_is_what_the_target_jumps_by_between_plans():
+    remaining = np.zeros((1, 3, 2), np.float32)
+    remaining[0, 1] = (0.5, 0.0)
+    last = Tick(remaining[:, 0], remaining, 2)
+    action = np.array([[0.5 + 3.0 / 256.0, 4.0 / 256.0]], np.float32)
+    assert measure_seams(None, Tick(action, action[:, None], 0)) is None
+    assert measure_seams(last, Tick(action, action[:, None], 3)) is None  # the same plan, one step on
+    assert measure_seams(last._replace(remaining=remaining[:, :1]), Tick(action, action[:, None], 0)) is None
+    np.testing.assert_allclose(measure_seams(last, Tick(action, action[:, None], 0)), [5.0], rtol=1e-5)
+
+
+def test_a_switch_is_seen_at_the_last_position_that_both_planned():
+    moved, chunk = torch.zeros(3, 6, 2), torch.zeros(3, 6, 2)
+    chunk[0, 5, 0] = 1.0  # not planned before: it does not count
+    chunk[1, 4, 1] = -0.4
+    chunk[2, 3, 1] = 1.0  # a detour
+    assert find_switches(moved, chunk, 1, 0.3).tolist() == [False, True, False]
+    assert find_switches(moved, chunk, 1, 0.5).tolist() == [False, False, False]
+    assert switch_threshold(LEVEL) == 0.3
+    assert switch_threshold(NoiseLevel(0.1, 0.0, math.inf, 0.0)) == pytest.approx(0.3)
+
+
+def test_recovery_is_the_first_agreement():
+    agrees = np.array([[True, False, False], [False, False, False], [True, True, False]])
+    assert count_recovery(agrees).tolist() == [0, 2, 3]
+    first = Recovery(np.array([0, 2]), np.array([True, False]))
+    both = pool_recoveries([first, Recovery(np.array([12, 1]), np.array([True, True]))])
+    assert summarise_recovery(both) == {
+        "recovery_p50_ticks": 2, "recovery_p90_ticks": 12, "agreeing_before_push": 0.75
+    }  # fmt: skip
+    nobody = Recovery(np.empty(0, np.int64), np.empty(0, bool))
+    assert set(summarise_recovery(nobody).values()) == {None}
+
+
+def test_trials_are_pooled_by_their_sums():
+    figures = summarise_trial(pool_trials([make_trial([True, True]), make_trial([False, True], evaluations=15)]))
+    assert figures["successes"] == 3
+    assert figures["success"] == 0.75
+    assert figures["ci95"] == [0.3006, 0.9544]  # Wilson, 3 of 4
+    assert figures["coverage"] == pytest.approx((3 * 0.96 + 0.5) / 4)
+    assert figures["nfe_per_action"] == 2.0
+    assert figures["seam_rms_px"] == pytest.approx(math.sqrt(12.5), abs=0.01)
+    assert figures["seam_p95_px"] == 4.0
+    assert figures["jerk_rms_px_s3"] == 7
+    assert figures["switches_per_decision"] == 0.2
+    assert summarise_trial(make_trial([True], decisions=0, seams_px=np.empty(0)))["switches_per_decision"] is None
+
+
+def test_a_percentile_of_durations_is_not_less_than_the_share_below_it():
+    durations = np.arange(1, 101) * 1_000_000
+    assert summarise_latency(durations) == {
+        "decision_p50_ms": 51.0, "decision_p99_ms": 100.0, "decision_max_ms": 100.0
+    }  # fmt: skip
+
+
+def test_targets_are_judged_without_delay_and_with_every_policy():
+    def row(sampler, success, **more):
+        return {"sampler": sampler, "delay": 0, "success": success, "decision_p50_ms": 10.0, "by_policy": {"a": {}},
+                "switches_per_decision": 0.1, "recovery_p90_ticks": 1, **more}  # fmt: skip
+
+    rows = [row("relay-2", 0.9), row("ddim-10", 0.905, decision_p50_ms=50.0), row("rti", 0.8, delay=1)]
+    found = compare(rows)
+    assert found["relay_2_minus_ddim_10_points"] == -0.5
+    assert found["relay_2_time_of_ddim_10"] == 0.2
+    assert found["relay_2_minus_rti_points"] is None
+    assert found["relay_2_recovery_p90_ticks"] == 1
+    partial = compare([*rows[1:], row("relay-2", 0.9, by_policy={"a": {}, "b": {}})])
+    assert partial["relay_2_minus_ddim_10_points"] is None
+
+
+# --- rollouts -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("sampler", "ticks"), [("ddim-10", 4), ("ddim-10-every", 0), ("relay-1", 0), ("rti", 0)])
+def test_a_plan_recovers_with_the_first_decision_that_sees_the_push(follower, sampler, ticks):
+    scenes = Scenes(follower, LEVEL, ENTRIES[sampler], 0, scene_seeds(0, 8), 0)
+    calls = []
+    recovery = measure_recovery(scenes, LEVEL.spread, lambda: calls.append(1))
+    assert len(calls) == PUSH_TICK + WATCH_TICKS
+    assert recovery.is_agreeing_before.sum() >= 6  # the disc may run into a block on its way
+    assert np.median(recovery.ticks[recovery.is_agreeing_before]) == ticks  # decided at 16, pushed at 20
+
+
+def test_what_a_trial_counts(follower):
+    scenes = Scenes(follower, LEVEL, ENTRIES["ddim-10"], 0, scene_seeds(0, 3), 0)
+    trial = run_trial(scenes, switch_threshold(LEVEL), 20, lambda: None)
+    assert not trial.is_solved.any()
+    assert trial.control_steps == 60
+    assert trial.evaluations == 3 * 3 * 10  # at 0, 8 and 16
+    assert trial.decisions == 2 * 3  # with a plan before
+    assert trial.switches == 0
+    assert len(trial.seams_px) == 2 * 3
+    assert len(trial.jerks_px_s3) == 3 * 17
+
+
+def test_a_relay_begins_with_a_full_solve(follower):
+    scenes = Scenes(follower, LEVEL, ENTRIES["relay-2"], 2, scene_seeds(0, 1), 0)
+    assert run_trial(scenes, 0.3, 7, lambda: None).evaluations == 10 + 3 * 2  # at 0; at 2, 4 and 6
+
+
+def test_a_solved_scene_counts_no_more(follower):
+    scenes = Scenes(follower, LEVEL, ENTRIES["ddim-10-every"], 0, scene_seeds(0, 2), 0)
+    states = scenes.env.save()
+    states[0, :2], states[0, 4:7] = 50.0, (256.0, 256.0, math.pi / 4.0)  # on the goal, the disc elsewhere
+    scenes.env.restore(states)
+    trial = run_trial(scenes, 0.3, 5, lambda: None)
+    assert trial.is_solved.tolist() == [True, False]
+    assert trial.control_steps == 1 + 5
+    assert trial.coverages[0] > 0.95
+
+
+def test_the_first_decision_is_timed_too(follower):
+    scenes = Scenes(follower, LEVEL, ENTRIES["ddim-10"], 0, [0], 0)
+    assert len(time_decisions(scenes, 3, lambda: None)) == 3
+
+
+def test_initial_states_are_paired():
+    assert scene_seeds(3, 4) == scene_seeds(3, 9)[:4]
+    assert len(set(scene_seeds(0, 100)) | set(scene_seeds(1, 100))) == 200
+    policy = DiffusionPolicy(make_network(), DDIM())
+    first, second = (Scenes(policy, LEVEL, ENTRIES[name], delay, scene_seeds(0, 3), 0)
+                     for name, delay in (("rti", 0), ("rtc-5", 3)))  # fmt: skip
+    np.testing.assert_array_equal(first.env.save(), second.env.save())
+
+
+# --- the command --------------------------------------------------------------------------------------------------
+
+
+def run_reduced(runs, capsys, *more):
+    words = ["episodes=2", "steps=12", "decisions=2", "pushes=2", *more]
+    code = push_t.run([f"policies={','.join(runs)}", *words])
+    out = capsys.readouterr().out.splitlines()
+    return code, out, json.loads(out[-1])
+
+
+def test_every_key_of_every_sampler_is_measured(runs, capsys, tmp_path):
+    picture, file = tmp_path / "a.png", tmp_path / "a.json"
+    code, lines, result = run_reduced(runs[:1], capsys, "delays=2", f"out={file}", f"picture={picture}")
+    assert code == 0
+    assert [row["sampler"] for row in result["rows"]] == list(ENTRIES)
+    for row in result["rows"]:
+        assert set(row) == ROW_KEYS
+        assert None not in row.values(), row
+        assert list(row["by_policy"]) == runs[:1]
+    assert set(result["targets"]) == set(push_t.TARGETS)
+    assert json.loads(file.read_text()) == result
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert any("relay-2" in line for line in lines)
+
+
+def test_the_same_seed_gives_the_same_figures(runs, capsys):
+    words = ("delays=1,0", "samplers=relay-2,rti", "seed=5")
+    first, second = (run_reduced(runs, capsys, *words)[2]["rows"] for _ in range(2))
+    assert [(row["sampler"], row["delay"]) for row in first] == [("rti", 0), ("rti", 1), ("relay-2", 0), ("relay-2", 1)]
+    assert without_times(first) == without_times(second)
+    assert first[0]["episodes"] == 4
+    assert {each["episodes"] for each in first[0]["by_policy"].values()} == {2}
+
+
+def without_times(rows):
+    return [
+        {key: without_times(value.values()) if key == "by_policy" else value
+         for key, value in row.items() if key not in TIMES}
+        for row in rows
+    ]  # fmt: skip
+
+
+def test_ctrl_c_reports_what_there_is(runs, capsys, monkeypatch):
+    def interrupt(rated, values, measured):
+        real(rated, {**values, "samplers": ["relay-1"]}, measured)
+        raise KeyboardInterrupt
+
+    real = push_t.measure
+    monkeypatch.setattr(push_t, "measure", interrupt)
+    code, _, result = run_reduced(runs[:1], capsys, "delays=0", "samplers=relay-1,relay-2")
+    assert code == 130
+    assert result["is_complete"] is False
+    assert [row["sampler"] for row in result["rows"]] == ["relay-1"]
+
+
+@pytest.mark.parametrize(
+    ("words", "error", "match"),
+    [
+        (["episode=3"], UnknownNameError, "episodes"),
+        (["samplers=ddim-11"], UnknownNameError, "ddim-10"),
+        (["delays=0,x"], ConfigError, "whole numbers"),
+        (["seed=-1"], ConfigError, "whole numbers"),
+        (["steps=301"], ConfigError, "at most 300"),
+        (["delays=8"], ConfigError, "15 positions"),
+        (["out=/nowhere/at/all.json"], ConfigError, "does not exist"),
+    ],
+)
+def test_wrong_options_are_answered_with_the_right_ones(runs, words, error, match):
+    with pytest.raises(error, match=match):
+        push_t.run([f"policies={runs[0]}", *words])
+
+
+def test_policies_must_be_there_and_denoise(runs, tmp_path):
+    with pytest.raises(ConfigError, match="names no run"):
+        push_t.run([])
+    with pytest.raises(ConfigError, match=f"there is no policy {tmp_path}"):
+        push_t.run([f"policies={tmp_path}"])
+    with pytest.raises(ConfigError, match="twice"):
+        push_t.run([f"policies={runs[0]},{runs[0]}"])
+    damaged = tmp_path / "damaged.pt"
+    damaged.write_bytes(b"no")
+    with pytest.raises(CheckpointError):
+        push_t.run([f"policies={damaged}"])
+    cloning = BasePolicyConfig(kind="cloning", network=NetworkConfig("mlp", widths=(8,)))
+    network = make_chunk_network(cloning, BasePolicySpec.from_environment(PushT.spec))
+    save_policy(tmp_path / FILE_NAME, StoredPolicy(network, cloning, None, {}))
+    with pytest.raises(ConfigError, match="does not denoise"):
+        push_t.run([f"policies={tmp_path}"])
