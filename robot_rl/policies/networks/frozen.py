@@ -18,6 +18,7 @@ from robot_rl.policies.networks.dit import DiT
 from robot_rl.policies.networks.frozen_dit import FrozenDiT
 from robot_rl.policies.networks.frozen_unet import FrozenUNet
 from robot_rl.policies.networks.product import Precision
+from robot_rl.policies.networks.residual_mlp import ResidualMLP
 from robot_rl.policies.networks.unet import ConditionalUNet
 
 
@@ -96,7 +97,7 @@ def freeze(network: Denoiser, levels: int, precision: Precision = Precision.FLOA
     """The fast form of a denoiser for levels 0 .. levels - 1; later changes of the network do not reach it.
 
     Args:
-        network: a `ConditionalUNet` or a `DiT`.
+        network: a `ConditionalUNet`, a `DiT` or a `ResidualMLP`.
         levels: number of noise levels, K.
         precision: of large weights. FLOAT16 pays for networks whose weights exceed the caches.
     """
@@ -108,4 +109,6 @@ def _make_evaluation(network: Denoiser, precision: Precision) -> _Evaluation:
         return FrozenUNet(network, precision)
     if isinstance(network, DiT):
         return FrozenDiT(network, precision)
-    raise SpecError(f"only ConditionalUNet and DiT can be frozen, got {type(network).__name__}.")
+    if isinstance(network, ResidualMLP):
+        return network.modulated  # a dozen products, of which none needs another layout
+    raise SpecError(f"ConditionalUNet, DiT and ResidualMLP can be frozen, got {type(network).__name__}.")

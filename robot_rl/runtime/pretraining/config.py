@@ -8,8 +8,8 @@ from typing import Literal
 from robot_rl.errors import ConfigError
 from robot_rl.inference.schedule import ScheduleSpec
 
-NetworkName = Literal["unet", "dit", "mlp", "transformer"]
-DENOISERS, REGRESSORS = ("unet", "dit"), ("mlp", "transformer")
+NetworkName = Literal["unet", "dit", "residual_mlp", "mlp", "transformer"]
+DENOISERS, REGRESSORS = ("unet", "dit", "residual_mlp"), ("mlp", "transformer")
 
 
 @dataclass(frozen=True)
@@ -17,9 +17,9 @@ class NetworkConfig:
     """The network of a base policy.
 
     Attributes:
-        name: "unet" or "dit" for diffusion, "mlp" or "transformer" for cloning.
+        name: "unet", "dit" or "residual_mlp" for diffusion, "mlp" or "transformer" for cloning.
         widths: of the U-Net's levels, or of the MLP's hidden layers.
-        width, layers, heads: of the transformers.
+        width, layers, heads: of the transformers; the first two also of the residual MLP.
     """
 
     name: NetworkName = "unet"

@@ -17,6 +17,7 @@ from robot_rl.policies.features import ProprioFeatures
 from robot_rl.policies.networks.denoiser import Denoiser
 from robot_rl.policies.networks.dit import DiT, DiTSpec
 from robot_rl.policies.networks.mlp import ChunkMLP, ChunkMLPSpec
+from robot_rl.policies.networks.residual_mlp import ResidualMLP, ResidualMLPSpec
 from robot_rl.policies.networks.transformer import ChunkTransformer, ChunkTransformerSpec
 from robot_rl.policies.networks.unet import ConditionalUNet, UNetSpec
 from robot_rl.policies.spec import BasePolicySpec
@@ -52,6 +53,8 @@ def make_chunk_network(config: BasePolicyConfig, spec: BasePolicySpec, *, is_loa
 def _make_denoiser(network: NetworkConfig, inputs: int, outputs: int, horizon: int, condition_size: int) -> Denoiser:
     if network.name == "unet":
         return ConditionalUNet(UNetSpec(inputs, outputs, horizon, condition_size, network.widths))
+    if network.name == "residual_mlp":
+        return ResidualMLP(ResidualMLPSpec(inputs, outputs, horizon, condition_size, network.width, network.layers))
     sizes = {"width": network.width, "layers": network.layers, "heads": network.heads}
     return DiT(DiTSpec(inputs, outputs, horizon, condition_size, **sizes))
 

@@ -5,6 +5,7 @@ import torch
 
 from robot_rl.errors import SpecError
 from robot_rl.policies.networks.dit import DiT, DiTSpec
+from robot_rl.policies.networks.residual_mlp import ResidualMLP, ResidualMLPSpec
 from robot_rl.policies.networks.unet import ConditionalUNet, UNetSpec
 
 torch.set_num_threads(1)
@@ -31,7 +32,12 @@ def make_dit():
     return open_up(DiT(DiTSpec(I, O, H, C, width=16, layers=2, heads=2)))
 
 
-MAKERS = pytest.mark.parametrize("make", [make_unet, make_dit])
+def make_residual_mlp():
+    torch.manual_seed(0)
+    return open_up(ResidualMLP(ResidualMLPSpec(I, O, H, C, width=16, layers=2)))
+
+
+MAKERS = pytest.mark.parametrize("make", [make_unet, make_dit, make_residual_mlp])
 
 
 def make_inputs():

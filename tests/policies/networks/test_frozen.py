@@ -12,6 +12,7 @@ from robot_rl.policies.networks.dit import DiT, DiTSpec
 from robot_rl.policies.networks.frozen import freeze
 from robot_rl.policies.networks.frozen_unet import doubling
 from robot_rl.policies.networks.product import Precision, make_product
+from robot_rl.policies.networks.residual_mlp import ResidualMLP, ResidualMLPSpec
 from robot_rl.policies.networks.unet import ConditionalUNet, UNetSpec
 
 torch.set_num_threads(1)
@@ -52,7 +53,12 @@ def relative(own, expected):
     return float((own - expected).norm() / expected.norm())
 
 
-MAKERS = pytest.mark.parametrize("make", [make_unet, make_dit])
+def make_residual_mlp():
+    torch.manual_seed(0)
+    return randomise(ResidualMLP(ResidualMLPSpec(I, O, H, C, width=16, layers=2)))
+
+
+MAKERS = pytest.mark.parametrize("make", [make_unet, make_dit, make_residual_mlp])
 
 
 @MAKERS
@@ -224,7 +230,7 @@ class Unknown(Denoiser):
 
 
 def test_what_cannot_be_frozen_is_refused():
-    with pytest.raises(SpecError, match="only ConditionalUNet and DiT can be frozen, got Unknown"):
+    with pytest.raises(SpecError, match="ConditionalUNet, DiT and ResidualMLP can be frozen, got Unknown"):
         freeze(Unknown(), K)
     with pytest.raises(SpecError, match="levels must be at least 1, got 0"):
         freeze(make_dit(), 0)
