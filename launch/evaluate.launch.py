@@ -12,7 +12,9 @@ def generate_launch_description() -> LaunchDescription:
     """The arguments of its own, and the processes with those that all graphs have."""
     return LaunchDescription(
         [
-            DeclareLaunchArgument("policy", description="folder of a training run; or expert, blind, zero, random"),
+            DeclareLaunchArgument(
+                "policy", description="folder of a training run or of a base policy; or expert, blind, zero, random"
+            ),
             DeclareLaunchArgument(
                 "task",
                 default_value="",

@@ -57,7 +57,8 @@ class Tick(NamedTuple):
 
     Attributes:
         action: (B, A), as the environment takes it.
-        remaining: (B, h, A), the rest of the plan, this action first.
+        remaining: (B, h, A), the rest of the plan, this action first; of two-valued
+            actions what is planned, without hysteresis.
         phase: control steps since the plan's first action.
     """
 

@@ -36,6 +36,8 @@ def run(overrides: Sequence[str]) -> int:
         def on_step(step: int, loss: float | None) -> bool:
             description = None if loss is None else f"held-out loss {loss:.4f}"
             progress.update(task, completed=step, description=description)
+            if loss is not None and not console.is_terminal:  # a bar in a file is seen only at its end
+                print(f"step {step} of {config.steps}: held-out loss {loss:.4f}", flush=True)
             return not interrupted
 
         result = pretrain(config, on_step)
