@@ -167,5 +167,6 @@ def _describe(error: ValidationError) -> str:
     for item in error.errors():
         where = ".".join(str(part) for part in item["loc"])
         value = "" if isinstance(item["input"], dict) else f"={item['input']!r}"  # a whole node says nothing
-        parts.append(f"{where}{value}: {item['msg'].removeprefix('Value error, ')}")
+        name = f"{where}{value}: " if where else ""  # a check of the whole names its field itself
+        parts.append(f"{name}{item['msg'].removeprefix('Value error, ')}")
     return "; ".join(parts)

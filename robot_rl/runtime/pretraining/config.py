@@ -59,7 +59,7 @@ class BasePolicyConfig:
         valid = DENOISERS if self.kind == "diffusion" else REGRESSORS
         if self.network.name not in valid:
             raise ConfigError(
-                f"base_policy.kind={self.kind} needs network.name of {' or '.join(valid)}, got {self.network.name}."
+                f"base_policy.kind={self.kind} needs network.name from {', '.join(valid)}, got {self.network.name}."
             )
         if not 0 <= self.max_prefix < self.horizon - self.past:
             raise ConfigError(

@@ -149,7 +149,7 @@ def spoil(name, value):
         (put(3, "config", "depth"), "Unknown key 'depth'"),
         (put(3, "config", "network", "depth"), "Unknown key of 'network' 'depth'"),
         (put("wide", "config", "network", "width"), r"network\.width='wide'"),
-        (put("mlp", "config", "network", "name"), r"network\.name of unet or dit, got mlp"),
+        (put("mlp", "config", "network", "name"), r"network\.name from unet, dit, residual_mlp, got mlp"),
         (put([], "config"), "its config must be a mapping, got list"),
         (drop("weights"), "there is no weights in it"),
         (put([1.0], "weights"), "its weights must be a mapping, got list"),
