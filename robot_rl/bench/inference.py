@@ -172,7 +172,7 @@ def count_misses(policy: DiffusionPolicy, rate_hz: float, seconds: float) -> flo
 
 def time_overhead(policy: DiffusionPolicy, decisions: int) -> float:
     """A tick of the engine whose network costs nothing: offer, decide, serve; median [ms]."""
-    policy.denoiser = _Free(policy)  # type: ignore[assignment]
+    policy.denoiser = _Free(policy)
     clock = MonotonicClock()
     engine = Engine(_EncodingMind(policy), policy.sampler, np.zeros(_ACTIONS, np.bool_), EngineConfig(), clock, seed=0)
     observation, meter = torch.randn(policy.spec.observation_steps, _PROPRIO), Meter(decisions)

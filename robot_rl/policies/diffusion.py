@@ -13,6 +13,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from robot_rl.inference.denoiser import Denoiser
 from robot_rl.inference.plan import Plan
 from robot_rl.inference.problem import Estimate, Problem, Sampler
 from robot_rl.inference.schedule import Schedule, ScheduleSpec
@@ -129,7 +130,8 @@ class DiffusionPolicy(BasePolicy):
             precision: in which they are kept.
         """
         super().__init__(trained, version)
-        self.sampler, self.denoiser = sampler, NetworkDenoiser(trained, precision)
+        self.sampler = sampler
+        self.denoiser: Denoiser = NetworkDenoiser(trained, precision)
         self.shape, self.now = (self.spec.horizon, self.spec.action_size), self.spec.past
         is_discrete = [index in self.spec.discrete for index in range(self.spec.action_size)]
         self._discrete = torch.tensor(is_discrete) if any(is_discrete) else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import deepcopy
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import nn
@@ -20,7 +20,10 @@ def decay(step: int) -> float:
     return float(min(1.0 - (1.0 + step) ** -POWER, LARGEST_DECAY))
 
 
-class MovingAverage:
+Module = TypeVar("Module", bound=nn.Module)
+
+
+class MovingAverage(Generic[Module]):
     """A copy of a module whose parameters follow those of the module.
 
     Diffusion models act by the average, not by the last iterate (Ho et al. 2020, arXiv 2006.11239, section 4; Song and
@@ -31,12 +34,12 @@ class MovingAverage:
         step: updates so far.
     """
 
-    def __init__(self, module: nn.Module) -> None:
-        self.average = deepcopy(module).eval().requires_grad_(False)
+    def __init__(self, module: Module) -> None:
+        self.average: Module = deepcopy(module).eval().requires_grad_(False)
         self.step = 0
 
     @torch.no_grad()
-    def update(self, module: nn.Module) -> None:
+    def update(self, module: Module) -> None:
         """Follow the module after a step of its optimiser."""
         torch._foreach_lerp_(list(self.average.parameters()), list(module.parameters()), 1.0 - decay(self.step))
         own, new = list(self.average.buffers()), list(module.buffers())

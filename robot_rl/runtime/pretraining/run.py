@@ -90,7 +90,7 @@ def pretrain(config: PretrainConfig, on_step: Callable[[int, float | None], bool
     }
     if trainer.step < config.steps:
         return PretrainResult(None, figures)
-    average: ChunkNetwork = trainer.average.average.to("cpu")  # type: ignore[assignment]
+    average = trainer.average.average.to("cpu")
     level = _measure(average, trainer, rows, config)
     about = {**figures, "config_yaml": configuration.to_yaml(config), "revision": find_revision()}
     save_policy(folder / FILE_NAME, StoredPolicy(average, config.base_policy, level, about))

@@ -155,7 +155,7 @@ class Trainer:
         generator = np.random.default_rng(self.config.seed)
         rows = self.validation_rows
         chosen = rows[generator.permutation(len(rows))[:_VALIDATION_ROWS]]
-        average: ChunkNetwork = self.average.average  # type: ignore[assignment]
+        average = self.average.average
         return float(average.loss(self.make_batch(chosen), torch.Generator().manual_seed(self.config.seed)))
 
 
