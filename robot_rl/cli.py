@@ -37,7 +37,7 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 Run: TypeAlias = "Callable[[argparse.Namespace], int]"
 
-BENCHES = ("control", "graph", "inference", "learner", "peg_grid", "push_t", "sim")
+BENCHES = ("control", "graph", "inference", "learner", "peg_grid", "samplers", "sim")
 _CONFIGS = {
     "classifier": "classifier.config.ClassifierConfig",
     "env": "config.EnvConfig",
@@ -186,7 +186,7 @@ def _add_imitation(commands: Commands) -> None:
     push_t = commands.add_parser(
         "record-push-t",
         help="record demonstrations of the planar benchmark Push-T",
-        description="Let a planner demonstrate Push-T, for `robot-rl pretrain data=STORE` and `robot-rl bench push_t`.",
+        description="Let a planner demonstrate Push-T, for `robot-rl pretrain` and then `robot-rl bench samplers`.",
     )
     push_t.add_argument("store", metavar="STORE", type=Path, help="folder of the recording; made, or continued")
     push_t.add_argument("--episodes", type=int, default=200, help="how many to keep (default: 200)")

@@ -325,3 +325,20 @@ def test_the_clearance_is_what_was_asked_for(clearance_m):
 def test_an_impossible_scene_is_a_clear_error(word, expected):
     with pytest.raises(ConfigError, match=expected):
         simcells.make("task=peg", word)
+
+
+# --------------------------------------------------------------------------------------- displacement
+
+
+def test_what_the_task_is_about_can_be_bumped_into(cell):
+    task = cell.task
+    task.arrange(5)
+    before, _ = task.seen(View.TRUTH)
+    told = task.estimated_target_pose
+    task.displace((0.01, -0.02), 0.1)
+    after, _ = task.seen(View.TRUTH)
+    np.testing.assert_allclose(after.position - before.position, [0.01, -0.02, 0.0], atol=1e-9)
+    turned = after.rotation @ before.rotation.T
+    np.testing.assert_allclose(Pose.from_matrix(turned, np.zeros(3)).rotation_vector, [0.0, 0.0, 0.1], atol=1e-9)
+    error, error_before = after.inverse() @ task.estimated_target_pose, before.inverse() @ told
+    np.testing.assert_allclose(error.to_vector(), error_before.to_vector(), atol=1e-9)  # the policy is told

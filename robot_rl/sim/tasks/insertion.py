@@ -37,17 +37,19 @@ class InsertionTask(SimTask):
         """In front of the robot, at the rim's height."""
         return np.array([0.5, 0.0, self.fixture_height_m])
 
-    def place(self, generator: np.random.Generator) -> None:
-        """Move the fixture to the target, and the tool a little in the fingers."""
+    def draw_parts(self, generator: np.random.Generator) -> None:
+        """Move the tool a little in the fingers."""
         config = self.config
         error = generator.uniform(-1, 1, 6)
         self._in_hand = Pose(
             error[:3] * config.in_hand_position_error_m, quaternion_exp(error[3:] * config.in_hand_rotation_error_rad)
         )
-        # The fixture's own z points up, the target's down.
+        self.simulation.set_body_pose(self.tool_body, parts.tool_pose_in_hand(self._in_hand))
+
+    def place_target(self) -> None:
+        """Move the fixture, whose own z points up while the target's points down."""
         up = self.target @ Pose(quaternion=np.array([1.0, 0.0, 0.0, 0.0]))
         self.simulation.set_body_pose(self.fixture_body, up)
-        self.simulation.set_body_pose(self.tool_body, parts.tool_pose_in_hand(self._in_hand))
 
     def true_tip(self) -> Pose:
         """T_tcp_tip with the error of the grasp."""

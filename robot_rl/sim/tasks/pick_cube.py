@@ -39,9 +39,8 @@ class PickCube(SimTask):
         """In front of the robot; the target is the cube's centre."""
         return np.array([0.5, 0.0, CUBE_HALF_M])
 
-    def place(self, generator: np.random.Generator) -> None:
+    def place_target(self) -> None:
         """Lay the cube down."""
-        del generator
         self.simulation.set_free_body_pose(_CUBE_JOINT, self.target)
 
     def _follow_cube(self) -> None:

@@ -114,11 +114,11 @@ class Plug(InsertionTask):
             plate, [-half_x, -half_y, -0.004], [half_x, half_y, 0.0], franka.ENVIRONMENT, parts.BEVEL_RGBA, mass=0.01
         )
 
-    def place(self, generator: np.random.Generator) -> None:
+    def draw_parts(self, generator: np.random.Generator) -> None:
         """As for every insertion; the latch is out, also when the last episode ended with it pressed."""
         self.simulation.data.joint("latch").qpos[:] = 0.0
         self.simulation.data.joint("latch").qvel[:] = 0.0
-        super().place(generator)
+        super().draw_parts(generator)
 
     def latch_force_n(self) -> float:
         """Force with which the latch pushes the connector out, by its spring [N]."""

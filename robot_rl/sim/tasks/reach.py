@@ -35,9 +35,8 @@ class Reach(SimTask):
         """In front of the robot, above the table."""
         return np.array([0.5, 0.0, 0.2])
 
-    def place(self, generator: np.random.Generator) -> None:
+    def place_target(self) -> None:
         """Move the marker."""
-        del generator
         self.simulation.set_body_pose(_MARKER, self.target)
 
     def is_success(self) -> bool:

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import mujoco
 import numpy as np
+from numpy.typing import ArrayLike
 
 from robot_rl.geometry import Array, Pose, quaternion_exp
 from robot_rl.robot.robot import RobotReading
@@ -72,8 +73,11 @@ class SimTask(ABC):
         """Add the task's parts to a scene that has the robot in it."""
 
     @abstractmethod
-    def place(self, generator: np.random.Generator) -> None:
-        """Put the task's parts where `self.target` says."""
+    def place_target(self) -> None:
+        """Put what the task is about where `self.target` says."""
+
+    def draw_parts(self, generator: np.random.Generator) -> None:  # noqa: B027 -- most tasks have nothing to draw
+        """Draw what else differs from scene to scene; nothing, unless the task says so."""
 
     @abstractmethod
     def is_success(self) -> bool:
@@ -100,8 +104,21 @@ class SimTask(ABC):
             error[:3] * config.estimate_position_error_m,
             quaternion_exp([0.0, 0.0, error[3] * config.estimate_yaw_error_rad]),
         )
-        self.place(generator)
+        self.draw_parts(generator)
+        self.place_target()
         return self._draw_start(generator)
+
+    def displace(self, offset_m: ArrayLike, yaw_rad: float) -> None:
+        """Move what the task is about as if somebody had bumped into it; the policy is told.
+
+        Args:
+            offset_m: along the base's x and y. Shape (2,).
+            yaw_rad: turn about the vertical through it.
+        """
+        target, _ = self.seen(View.TRUTH)
+        moved = Pose(target.position + np.append(offset_m, 0.0), target.quaternion)
+        self.target = moved @ Pose(quaternion=quaternion_exp([0.0, 0.0, -yaw_rad]))
+        self.place_target()
 
     def _draw_start(self, generator: np.random.Generator) -> Pose:
         config = self.config

@@ -1,11 +1,11 @@
-"""What a sampler's episodes of Push-T come to: sums that can be pooled, and the figures made of them."""
+"""What a sampler's episodes come to: sums that can be pooled, and the figures made of them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,6 @@ from robot_rl.geometry import Array
 from robot_rl.inference.noise_level import SEPARATION, NoiseLevel
 from robot_rl.policies.chunk_executor import Tick
 from robot_rl.runtime.statistics import wilson_interval
-from robot_rl.sim.push_t.push_t import PushT, to_target
-
-PERIOD_S: Final = 1.0 / PushT.spec.rate_hz
 
 Mask = NDArray[np.bool_]
 
@@ -28,23 +25,23 @@ class Trial:
 
     Attributes:
         is_solved: of each episode.
-        coverages: the largest of each episode.
+        scores: of each episode at its end.
         control_steps: executed actions of all episodes.
         evaluations: of the network, for these.
         decisions: those that had a plan before them.
         switches: how many of these took the plan elsewhere.
-        seams_px: what the target jumped by, each time that a scene went from one plan to the next.
-        jerks_px_s3: of the targets.
+        seams: what the target jumped by, each time that a scene went from one plan to the next.
+        jerks: of the targets, a second to the third power.
     """
 
     is_solved: Mask
-    coverages: Array
+    scores: Array
     control_steps: int
     evaluations: int
     decisions: int
     switches: int
-    seams_px: Array
-    jerks_px_s3: Array
+    seams: Array
+    jerks: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,13 +61,13 @@ def pool_trials(trials: Sequence[Trial]) -> Trial:
     """All episodes as those of one trial."""
     return Trial(
         is_solved=np.concatenate([trial.is_solved for trial in trials]),
-        coverages=np.concatenate([trial.coverages for trial in trials]),
+        scores=np.concatenate([trial.scores for trial in trials]),
         control_steps=sum(trial.control_steps for trial in trials),
         evaluations=sum(trial.evaluations for trial in trials),
         decisions=sum(trial.decisions for trial in trials),
         switches=sum(trial.switches for trial in trials),
-        seams_px=np.concatenate([trial.seams_px for trial in trials]),
-        jerks_px_s3=np.concatenate([trial.jerks_px_s3 for trial in trials]),
+        seams=np.concatenate([trial.seams for trial in trials]),
+        jerks=np.concatenate([trial.jerks for trial in trials]),
     )
 
 
@@ -90,11 +87,11 @@ def summarise_trial(trial: Trial) -> dict[str, Any]:
         "episodes": episodes,
         "success": round(successes / episodes, 4),
         "ci95": [round(bound, 4) for bound in wilson_interval(successes, episodes)],
-        "coverage": round(float(trial.coverages.mean()), 4),
+        "score": round(float(trial.scores.mean()), 4),
         "nfe_per_action": round(trial.evaluations / trial.control_steps, 3),
-        "jerk_rms_px_s3": _round(_rms(trial.jerks_px_s3), 0),
-        "seam_rms_px": _round(_rms(trial.seams_px), 2),
-        "seam_p95_px": _round(_quantile(trial.seams_px, 0.95), 2),
+        "jerk_rms": _round(_rms(trial.jerks), 0),
+        "seam_rms": _round(_rms(trial.seams), 2),
+        "seam_p95": _round(_quantile(trial.seams, 0.95), 2),
         "switches_per_decision": _round(trial.switches / trial.decisions if trial.decisions else None, 4),
     }
 
@@ -118,19 +115,18 @@ def summarise_recovery(recovery: Recovery) -> dict[str, Any]:
     }
 
 
-def measure_jerks(targets_TN2: Array, is_running_TN: Mask) -> Array:
-    """Norms of the third difference quotients [px/s^3] of targets [px], at the steps of running episodes."""
-    norms: Array = np.linalg.norm(np.diff(targets_TN2, n=3, axis=0), axis=-1) / PERIOD_S**3
+def measure_jerks(path_TND: Array, is_running_TN: Mask, rate_hz: float) -> Array:
+    """Norms of the third difference quotients of positions, at the steps of running episodes."""
+    norms: Array = np.linalg.norm(np.diff(path_TND, n=3, axis=0), axis=-1) * rate_hz**3
     return norms[is_running_TN[3:]]
 
 
-def measure_seams(last: Tick | None, tick: Tick) -> Array | None:
-    """How far [px] each scene's target is from that of the plan before; None where the plan is the same, or ended."""
+def find_seam(last: Tick | None, tick: Tick) -> NDArray[np.float32] | None:
+    """What the plan before had for this step (N, A), where one takes over from another that reaches so far."""
     if last is None or tick.phase == last.phase + 1 or last.remaining.shape[1] < 2:
         return None
-    jump_N2 = to_target(tick.action) - to_target(last.remaining[:, 1])
-    norms: Array = np.linalg.norm(jump_N2, axis=-1)
-    return norms
+    before: NDArray[np.float32] = last.remaining[:, 1]
+    return before
 
 
 def switch_threshold(level: NoiseLevel) -> float:

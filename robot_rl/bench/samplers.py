@@ -1,4 +1,4 @@
-"""`robot-rl bench push_t`: samplers with the same trained weights on the same initial states of Push-T.
+"""`robot-rl bench samplers`: samplers with the same trained weights on the same initial states of a task.
 
 | sampler | what | steps between decisions |
 |---|---|---|
@@ -11,20 +11,21 @@
 
 | key | what |
 |---|---|
-| success, ci95 | share of the episodes with a coverage above 0.95 in time, with its Wilson interval |
-| coverage | mean of the episodes' largest coverage |
+| success, ci95 | share of the episodes that were solved in time (Push-T: coverage above 0.95), Wilson's interval |
+| score | of Push-T the mean of the episodes' largest coverage; else the success |
 | nfe_per_action | evaluations of the network for an executed action |
 | decision_p50_ms, .._p99_ms, .._max_ms | from observation to action, one scene, one thread; the first is included |
-| jerk_rms_px_s3 | of the targets |
-| seam_rms_px, seam_p95_px | jump of the target where one plan takes over from another |
+| jerk_rms | of the targets, `length_unit` a second to the third power |
+| seam_rms, seam_p95 | jump of the target where one plan takes over from another, in `length_unit` |
 | switches_per_decision | new plans that end farther from those before than half the distance between modes |
-| recovery_p50_ticks, .._p90_ticks | control steps after a push of the block until the plan is within 2 spreads of |
-| | what DDIM makes anew of the same noise; 12 is "not in 12". Without delay |
+| recovery_p50_ticks, .._p90_ticks | control steps after a push of the block or the target until the plan is within |
+| | 2 spreads of what DDIM makes anew of the same noise; 12 is "not in 12". Without delay |
 | agreeing_before_push | share of the plans that do so before the push: those of ddpm and rti depend on more noise |
 
-Options: policies=RUN,RUN (folders or policy.pt files of `robot-rl pretrain`: several training seeds are pooled),
-episodes=200, seed=0, delays=0,1,2,3,4 (control steps that a decision takes), samplers=all, steps=300 (of an episode),
-decisions=200 (timed), pushes=50, out=FILE.json, picture=FILE.png. Ctrl-C reports what has been measured.
+Options: task=push_t (or peg, plug, pick_cube, reach), policies=RUN,RUN (folders or policy.pt files of `robot-rl
+pretrain`: several training seeds are pooled), episodes=200 (of each), seed=0, delays=0,1,2,3,4 (control steps that a
+decision takes), samplers=all, steps=N (of an episode; by default the task's), decisions=200 (timed), pushes=50,
+out=FILE.json, picture=FILE.png. Ctrl-C reports what has been measured.
 """
 
 from __future__ import annotations
@@ -38,25 +39,25 @@ from typing import Any, Final
 import numpy as np
 import torch
 
-from robot_rl.bench.push_t_comparison import TARGETS, Measured, compare, load_policies, measure
-from robot_rl.bench.push_t_trials import ENTRIES, Scenes
+from robot_rl.bench.arenas import PUSH_T, Arena, make_arena
 from robot_rl.bench.report import judge, print_report, read_options
+from robot_rl.bench.sampler_comparison import TARGETS, Measured, compare, load_policies, measure
+from robot_rl.bench.sampler_trials import ENTRIES, Rollout
 from robot_rl.errors import ConfigError, UnknownNameError
 from robot_rl.inference.noise_level import NoiseLevel
-from robot_rl.runtime.push_t_figure import draw_samplers
-from robot_rl.sim.push_t.push_t import PushT
+from robot_rl.runtime.sampler_figure import draw_samplers
 
 _COLUMNS: Final = {
     "delay": "delay",
     "success": "success",
     "by_policy": "each policy",
-    "coverage": "coverage",
+    "score": "score",
     "nfe_per_action": "NFE/action",
     "decision_p50_ms": "p50 ms",
     "decision_p99_ms": "p99 ms",
-    "jerk_rms_px_s3": "jerk px/s3",
-    "seam_rms_px": "seam px",
-    "seam_p95_px": "p95",
+    "jerk_rms": "jerk",
+    "seam_rms": "seam",
+    "seam_p95": "p95",
     "switches_per_decision": "switches",
     "recovery_p50_ticks": "recovery",
     "recovery_p90_ticks": "90 %",
@@ -64,6 +65,7 @@ _COLUMNS: Final = {
 }
 _NOTES: Final = (
     "In brackets: 95 % Wilson interval. NFE: evaluations of the network. Times: one scene, one thread.",
+    "Seam: px, or mm of the arm. Jerk: the same, a second to the third power.",
     "Switches: share of the decisions. Recovery: ticks after a push, median and 90 %; before: plans that agreed then.",
 )
 
@@ -77,29 +79,33 @@ def run(options: list[str]) -> int:
         CheckpointError: a policy that cannot be used here.
     """
     values = read_values(options)
-    rated = load_policies(values["policies"])
+    arena = make_arena(values["task"])
+    values["steps"] = _read_steps(values["steps"], arena)
+    rated = load_policies(values["policies"], arena)
     for each in rated:
         for sampler in values["samplers"]:
             for delay in values["delays"]:
-                Scenes(each.policy, each.level, ENTRIES[sampler], delay, [0], 0)  # raises now rather than hours later
+                # raises now rather than hours later
+                Rollout(arena, each.policy, each.level, ENTRIES[sampler], delay, [0], 0)
     measured, is_complete = Measured(), True
     threads_before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        measure(rated, values, measured)
+        measure(rated, arena, values, measured)
     except KeyboardInterrupt:
         is_complete = False
     finally:
         torch.set_num_threads(threads_before)
     rows = measured.rows()
     result = {**values, "rows": rows, "targets": compare(rows), "is_complete": is_complete}
+    result["length_unit"] = arena.length_unit
     result |= {"noise": {each.name: _describe(each.level) for each in rated}, "load_1m": round(os.getloadavg()[0], 2)}
     verdicts = [" ".join(row) for row in judge(result["targets"], TARGETS)]
-    title = f"Push-T: {values['episodes']} episodes of each of {len(rated)} policies"
+    title = f"{values['task']}: {values['episodes']} episodes of each of {len(rated)} policies"
     title += "" if is_complete else ", interrupted"
     print_report(title, ["sampler", *_COLUMNS.values()], _to_words(rows), [*_NOTES, *verdicts], result)
     if values["picture"] and rows:
-        draw_samplers(rows, title, Path(values["picture"]))
+        draw_samplers(rows, title, arena.length_unit, Path(values["picture"]))
     if values["out"]:
         _write(Path(values["out"]), json.dumps(result, indent=1) + "\n")
     return 0 if is_complete else 130
@@ -111,8 +117,15 @@ def read_values(options: list[str]) -> dict[str, Any]:
     Raises:
         ConfigError, UnknownNameError: see `run`.
     """
-    counts: dict[str, str | int] = {"episodes": 200, "steps": PushT.spec.step_limit, "decisions": 200, "pushes": 50}
-    words: dict[str, str | int] = {"policies": "", "seed": "0", "delays": "0,1,2,3,4", "samplers": "all"}
+    counts: dict[str, str | int] = {"episodes": 200, "decisions": 200, "pushes": 50}
+    words: dict[str, str | int] = {
+        "task": PUSH_T,
+        "policies": "",
+        "seed": "0",
+        "steps": "",
+        "delays": "0,1,2,3,4",
+        "samplers": "all",
+    }
     values = read_options(options, {**counts, **words, "out": "", "picture": ""})
     values["policies"] = [word for word in values["policies"].split(",") if word]
     if not values["policies"]:
@@ -126,12 +139,18 @@ def read_values(options: list[str]) -> dict[str, Any]:
         if name not in ENTRIES:
             raise UnknownNameError("sampler", name, [*ENTRIES, "all"])
     values["samplers"] = [name for name in ENTRIES if name in chosen]
-    if values["steps"] > PushT.spec.step_limit:
-        raise ConfigError(f"steps must be at most {PushT.spec.step_limit}, got {values['steps']}.")
     for key in ("out", "picture"):
         if values[key] and not Path(values[key]).absolute().parent.is_dir():
             raise ConfigError(f"{key}={values[key]} would be in a folder that does not exist.")
     return values
+
+
+def _read_steps(word: str, arena: Arena) -> int:
+    limit = arena.spec.step_limit
+    steps = _read_number("steps", word) if word else limit
+    if not 1 <= steps <= limit:
+        raise ConfigError(f"steps must be from 1 to {limit}, got {steps}.")
+    return steps
 
 
 def _read_number(key: str, word: str) -> int:

@@ -1,4 +1,4 @@
-"""Rollouts of `robot-rl bench push_t`: many episodes as one batch, single decisions by the clock, and pushes."""
+"""Rollouts of `robot-rl bench samplers`: many episodes as one batch, single decisions by the clock, and pushes."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from robot_rl.bench.push_t_metrics import (
+from robot_rl.bench.arenas import Arena
+from robot_rl.bench.sampler_metrics import (
     Recovery,
     Trial,
     count_recovery,
+    find_seam,
     find_switches,
     measure_jerks,
-    measure_seams,
 )
-from robot_rl.geometry import Array
 from robot_rl.inference.noise_level import NoiseLevel
 from robot_rl.inference.plan import Plan
 from robot_rl.inference.problem import Estimate, Problem, Sampler, solve
@@ -34,16 +34,11 @@ from robot_rl.inference.samplers.rtc import RTC
 from robot_rl.inference.samplers.rti import RTI
 from robot_rl.policies.chunk_executor import ChunkExecutor, ExecutorConfig, Tick
 from robot_rl.policies.diffusion import DiffusionPolicy
-from robot_rl.sim.push_t.push_t import PushT, to_proprio, to_target
-from robot_rl.sim.push_t.shapes import SUCCESS_COVERAGE
 
 OnStep = Callable[[], None]
 
-PUSH_TICK: Final = 20
-"""Control step before which the block is displaced: by then the disc has come to it."""
-PUSH: Final = (30.0, -30.0, 0.3)  # x [px], y [px], angle [rad]
 WATCH_TICKS: Final = 12
-"""Control steps for which plans are watched after a push."""
+"""Control steps for which plans are watched after a push; as far as an episode lasts."""
 AGREEMENT_SPREADS: Final = 2.0
 """Two plans agree where the root mean square of their difference is at most so many s."""
 
@@ -122,11 +117,18 @@ class Recorder:
         return newest
 
 
-class Scenes:
+class Rollout:
     """A batch of scenes that one sampler drives."""
 
     def __init__(
-        self, policy: DiffusionPolicy, level: NoiseLevel, entry: Entry, delay: int, seeds: Sequence[int], seed: int
+        self,
+        arena: Arena,
+        policy: DiffusionPolicy,
+        level: NoiseLevel,
+        entry: Entry,
+        delay: int,
+        seeds: Sequence[int],
+        seed: int,
     ) -> None:
         """Begin an episode in each scene; `seed` is that of the noise.
 
@@ -134,32 +136,24 @@ class Scenes:
             ConfigError: the policy's chunks are too short for what is executed, with the delay.
         """
         self._recorder = Recorder(entry.make(level, max(entry.execute, delay)))
-        self.policy = copy.copy(policy)  # the frozen network is shared, the sampler is not
+        self.arena, self.policy = arena, copy.copy(policy)  # the frozen network is shared, the sampler is not
         self.policy.sampler = self._recorder
         self._executor = ChunkExecutor(self.policy, ExecutorConfig(entry.execute, delay, entry.commits), seed)
         self._frames: deque[Tensor] = deque(maxlen=policy.spec.observation_steps)
-        self.env = PushT(len(seeds))
-        self._observations = self.env.reset(seeds)
-        self.is_running = np.ones(len(seeds), bool)
+        self.scenes = arena.begin(seeds)
+
+    @property
+    def is_running(self) -> NDArray[np.bool_]:
+        """Of each scene."""
+        return ~self.scenes.is_over
 
     def tick(self) -> tuple[Tick, Decision | None]:
         """The actions that are due, and the decision that was made for them or for later ones."""
-        frames = self.policy.encode_proprio(torch.from_numpy(to_proprio(self._observations)))
+        frames = self.policy.encode_proprio(torch.from_numpy(self.scenes.observe()))
         self._frames.append(frames)
         while len(self._frames) < self.policy.spec.observation_steps:
             self._frames.append(frames)
         return self._executor.tick_frames(frames), self._recorder.take()
-
-    def step(self, actions: NDArray[np.float32]) -> Array:
-        """Execute; scenes that are solved run no longer, though they move on with the others. Returns the coverages."""
-        self._observations, _, covered = self.env.step(actions)
-        self.is_running = self.is_running & (covered <= SUCCESS_COVERAGE)
-        return covered
-
-    def displace(self, shift: tuple[float, float, float]) -> None:
-        """Move every block."""
-        self.env.displace(range(self.env.scenes), np.tile(shift, (self.env.scenes, 1)))
-        self._observations = self.env.observe()
 
     def solve_anew(self, noise_NHA: Tensor) -> Tensor:
         """What a full DDIM makes of this noise for what was seen last."""
@@ -167,15 +161,15 @@ class Scenes:
         return solve(DDIM(_COLD_STEPS), problem)[0].chunk
 
 
-def run_trial(scenes: Scenes, threshold: float, limit: int, on_step: OnStep) -> Trial:
+def run_trial(rollout: Rollout, threshold: float, limit: int, on_step: OnStep) -> Trial:
     """Episodes of at most `limit` control steps; `threshold` is that of mode switches."""
-    coverages = scenes.env.coverages()
-    targets, running, seams = [], [], []
+    arena, scenes = rollout.arena, rollout.scenes
+    actions, running, seams = [], [], []
     steps = evaluations = decisions = switches = 0
     last, decided_at = None, 0
     for now in range(limit):
-        is_running = scenes.is_running
-        tick, decision = scenes.tick()
+        is_running = rollout.is_running
+        tick, decision = rollout.tick()
         if decision is not None:
             evaluations += decision.evaluations * int(is_running.sum())
             if decision.problem.previous is not None:
@@ -183,68 +177,67 @@ def run_trial(scenes: Scenes, threshold: float, limit: int, on_step: OnStep) -> 
                 is_switched = find_switches(moved, decision.estimate.chunk, now - decided_at, threshold)
                 decisions, switches = decisions + int(is_running.sum()), switches + int(is_switched[is_running].sum())
             decided_at = now
-        jumps = measure_seams(last, tick)
-        if jumps is not None:
-            seams.append(jumps[is_running])
-        targets.append(to_target(tick.action))
+        planned = find_seam(last, tick)
+        if planned is not None:
+            seams.append(arena.measure_jumps(tick.action, planned)[is_running])
+        actions.append(tick.action)
         running.append(is_running)
         steps, last = steps + int(is_running.sum()), tick
-        covered = scenes.step(tick.action)
-        coverages[is_running] = np.maximum(coverages, covered)[is_running]
+        scenes.step(tick.action)
         on_step()
-        if not scenes.is_running.any():
+        if scenes.is_over.all():
             break
     return Trial(
-        is_solved=~scenes.is_running,
-        coverages=coverages,
+        is_solved=scenes.is_solved,
+        scores=scenes.scores,
         control_steps=steps,
         evaluations=evaluations,
         decisions=decisions,
         switches=switches,
-        seams_px=np.concatenate(seams) if seams else np.empty(0),
-        jerks_px_s3=measure_jerks(np.stack(targets), np.stack(running)),
+        seams=np.concatenate(seams) if seams else np.empty(0),
+        jerks=measure_jerks(arena.to_path(np.stack(actions)), np.stack(running), arena.spec.rate_hz),
     )
 
 
-def time_decisions(scenes: Scenes, count: int, on_step: OnStep) -> NDArray[np.int64]:
+def time_decisions(rollout: Rollout, count: int, on_step: OnStep) -> NDArray[np.int64]:
     """Durations [ns] of decisions from observation to action, the first included, of a scene that decides each step."""
     out: list[int] = []
     while len(out) < count:
         begin_ns = time.perf_counter_ns()
-        tick, decision = scenes.tick()
+        tick, decision = rollout.tick()
         end_ns = time.perf_counter_ns()
         if decision is not None:
             out.append(end_ns - begin_ns)
             on_step()
-        scenes.step(tick.action)
+        rollout.scenes.step(tick.action)
     return np.array(out, np.int64)
 
 
-def measure_recovery(scenes: Scenes, spread: float, on_step: OnStep) -> Recovery:
-    """Displace the blocks, and see when plans agree with those made anew from the same noise for what is seen now."""
+def measure_recovery(rollout: Rollout, spread: float, on_step: OnStep) -> Recovery:
+    """Push the scenes, and see when plans agree with those made anew from the same noise for what is seen now."""
     made: Plan | None = None
-    agrees, is_counted = [], scenes.is_running
-    for now in range(PUSH_TICK + WATCH_TICKS):
-        if now == PUSH_TICK:
-            is_counted = scenes.is_running
-            scenes.displace(PUSH)
-        tick, decision = scenes.tick()
+    agrees, is_counted, push_tick = [], rollout.is_running, rollout.arena.push_tick
+    for now in range(push_tick + WATCH_TICKS):
+        tick, decision = rollout.tick()
         if decision is not None:
             made = Plan(decision.estimate.chunk, decision.estimate.noise, stamp_ns=now)
         assert made is not None
-        if now >= PUSH_TICK - 1:
-            agrees.append(_find_agreement(scenes, made, now - made.stamp_ns, spread))
-        scenes.step(tick.action)
+        if now >= push_tick - 1:
+            agrees.append(_find_agreement(rollout, made, now - made.stamp_ns, spread))
+        if now == push_tick - 1:
+            is_counted = rollout.is_running
+            rollout.scenes.push()
+        rollout.scenes.step(tick.action)
         on_step()
     agrees_TN = np.stack(agrees)[:, is_counted]
     return Recovery(count_recovery(agrees_TN[1:]), agrees_TN[0])
 
 
-def _find_agreement(scenes: Scenes, made: Plan, age: int, spread: float) -> NDArray[np.bool_]:
+def _find_agreement(rollout: Rollout, made: Plan, age: int, spread: float) -> NDArray[np.bool_]:
     """Which plans, made `age` ticks ago, are still those that would be made now, as far as they reach."""
     generator = torch.Generator().manual_seed(0)
     moved = made.advance(age, torch.randn(made.noise.shape, generator=generator))
-    common = slice(scenes.policy.spec.past, made.horizon - age)
-    difference = (moved.chunk - scenes.solve_anew(moved.noise))[:, common]
+    common = slice(rollout.policy.spec.past, made.horizon - age)
+    difference = (moved.chunk - rollout.solve_anew(moved.noise))[:, common]
     agrees: NDArray[np.bool_] = (difference.square().mean((1, 2)).sqrt() <= AGREEMENT_SPREADS * spread).numpy()
     return agrees

@@ -1,4 +1,4 @@
-"""A picture of how samplers compare on Push-T."""
+"""A picture of how samplers compare on a task."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from matplotlib.figure import Figure
 from robot_rl.errors import ConfigError
 
 
-def draw_samplers(rows: Sequence[Mapping[str, Any]], title: str, target: Path) -> None:
+def draw_samplers(rows: Sequence[Mapping[str, Any]], title: str, length_unit: str, target: Path) -> None:
     """Draw success over delay and over time, and how steady and how reactive plans are.
 
     Args:
-        rows: of `robot-rl bench push_t`.
+        rows: of `robot-rl bench samplers`.
         title: above all.
+        length_unit: of jumps.
         target: a PNG.
 
     Raises:
@@ -39,8 +40,8 @@ def draw_samplers(rows: Sequence[Mapping[str, Any]], title: str, target: Path) -
     by_delay.set(xlabel="delay [control steps]", ylabel="success", ylim=(0.0, 1.0), xticks=delays)
     by_time.set(xlabel="time of a decision, median [ms]", ylabel="success", ylim=(0.0, 1.0), xscale="log")
     by_time.legend(fontsize="small")
-    _draw_bars(seams, first, samplers, ("seam_rms_px", "seam_p95_px"), ("RMS", "95 %"))
-    seams.set(ylabel=f"jump from plan to plan [px], delay {delays[0] if delays else 0}")
+    _draw_bars(seams, first, samplers, ("seam_rms", "seam_p95"), ("RMS", "95 %"))
+    seams.set(ylabel=f"jump from plan to plan [{length_unit}], delay {delays[0] if delays else 0}")
     _draw_bars(recoveries, first, samplers, ("recovery_p50_ticks", "recovery_p90_ticks"), ("median", "90 %"))
     recoveries.set(ylabel="control steps to recover from a push")
     for axes in (by_delay, by_time, seams, recoveries):

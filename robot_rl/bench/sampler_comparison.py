@@ -1,7 +1,8 @@
-"""Samplers of Push-T beside each other: what is measured of which policy, and what it comes to."""
+"""Samplers beside each other: what is measured of which policy, and what it comes to."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from robot_rl.bench.push_t_metrics import (
+from robot_rl.bench.arenas import Arena
+from robot_rl.bench.report import Targets, make_progress
+from robot_rl.bench.sampler_metrics import (
     Recovery,
     Trial,
     pool_recoveries,
@@ -20,23 +23,20 @@ from robot_rl.bench.push_t_metrics import (
     summarise_trial,
     switch_threshold,
 )
-from robot_rl.bench.push_t_trials import (
+from robot_rl.bench.sampler_trials import (
     ENTRIES,
-    PUSH_TICK,
     WATCH_TICKS,
-    Scenes,
+    Rollout,
     measure_recovery,
     run_trial,
     scene_seeds,
     time_decisions,
 )
-from robot_rl.bench.report import Targets, make_progress
 from robot_rl.errors import ConfigError
 from robot_rl.inference.noise_level import NoiseLevel
 from robot_rl.inference.samplers.ddim import DDIM
 from robot_rl.policies.diffusion import DiffusionNetwork, DiffusionPolicy
 from robot_rl.runtime.pretraining.policy_file import FILE_NAME, load_policy_file
-from robot_rl.sim.push_t.push_t import PushT
 
 TARGETS: Final[Targets] = {
     "relay_2_minus_ddim_10_points": (">=", -1.0),
@@ -89,11 +89,11 @@ class Measured:
         }
 
 
-def load_policies(paths: Sequence[str]) -> list[Rated]:
+def load_policies(paths: Sequence[str], arena: Arena) -> list[Rated]:
     """The policies in these folders or files.
 
     Raises:
-        ConfigError: one is not there, does not denoise, or is named twice.
+        ConfigError: one is not there, does not denoise, looks at cameras, or is named twice.
         CheckpointError: a file is damaged, or of another task.
     """
     out: dict[str, Rated] = {}
@@ -102,25 +102,30 @@ def load_policies(paths: Sequence[str]) -> list[Rated]:
         if not file.is_file():
             raise ConfigError(f"there is no policy {file}; policies are folders or {FILE_NAME} of `robot-rl pretrain`.")
         stored = load_policy_file(file)
-        stored.network.spec.check_environment(PushT.spec)
+        stored.network.spec.check_environment(arena.spec)
         if not isinstance(stored.network, DiffusionNetwork) or stored.noise_level is None:
             raise ConfigError(
                 f"{word} holds a policy that does not denoise; samplers need policy=diffusion, for example."
             )
+        if stored.network.spec.cameras:
+            raise ConfigError(f"{word} looks at cameras; scenes are compared many at once, from proprioception only.")
         if word in out:
             raise ConfigError(f"policies names {word} twice.")
         out[word] = Rated(word, DiffusionPolicy(stored.network, DDIM()), stored.noise_level)
     return list(out.values())
 
 
-def measure(rated: Sequence[Rated], values: Mapping[str, Any], measured: Measured) -> None:
+def measure(rated: Sequence[Rated], arena: Arena, values: Mapping[str, Any], measured: Measured) -> None:
     """Fill `measured`, the smallest delay of everything first."""
-    seeds, seed = scene_seeds(values["seed"], values["episodes"]), values["seed"]
-    pushed = scene_seeds(values["seed"], values["pushes"])
+    seeds, seed, steps = scene_seeds(values["seed"], values["episodes"]), values["seed"], values["steps"]
+    batches = [seeds[begin : begin + arena.at_once] for begin in range(0, len(seeds), arena.at_once)]
+    watched = min(values["pushes"], arena.at_once)
+    pushed = scene_seeds(values["seed"], watched)
     pairs = len(rated) * len(values["samplers"])
-    once = values["decisions"] + PUSH_TICK + WATCH_TICKS
+    watch = arena.push_tick + WATCH_TICKS
     with make_progress() as progress:
-        task = progress.add_task("", total=pairs * (once + len(values["delays"]) * values["steps"]))
+        total = pairs * (values["decisions"] + watch + len(values["delays"]) * len(batches) * steps)
+        task = progress.add_task("", total=total)
         reached = 0
 
         def track(title: str, length: int) -> Callable[[], None]:
@@ -134,16 +139,20 @@ def measure(rated: Sequence[Rated], values: Mapping[str, Any], measured: Measure
             for each in rated:
                 for sampler in values["samplers"]:
                     entry, level, title = ENTRIES[sampler], each.level, f"{sampler}, delay {delay}"
+                    begin = functools.partial(Rollout, arena, each.policy, level, entry)
                     if each.name not in measured.recoveries.get(sampler, {}):
-                        one = Scenes(each.policy, level, entry, 0, seeds[:1], seed)
-                        durations = time_decisions(one, values["decisions"], track(title, values["decisions"]))
+                        durations = time_decisions(
+                            begin(0, seeds[:1], seed), values["decisions"], track(title, values["decisions"])
+                        )
                         measured.durations_ns.setdefault(sampler, {})[each.name] = durations
-                        scenes = Scenes(each.policy, level, entry, 0, pushed, seed)
-                        recovery = measure_recovery(scenes, level.spread, track(title, PUSH_TICK + WATCH_TICKS))
+                        recovery = measure_recovery(begin(0, pushed, seed), level.spread, track(title, watch))
                         measured.recoveries.setdefault(sampler, {})[each.name] = recovery
-                    scenes = Scenes(each.policy, level, entry, delay, seeds, seed)
-                    trial = run_trial(scenes, switch_threshold(level), values["steps"], track(title, values["steps"]))
-                    measured.trials.setdefault((sampler, delay), {})[each.name] = trial
+                    threshold = switch_threshold(level)
+                    trials = [
+                        run_trial(begin(delay, batch, seed + number), threshold, steps, track(title, steps))
+                        for number, batch in enumerate(batches)
+                    ]
+                    measured.trials.setdefault((sampler, delay), {})[each.name] = pool_trials(trials)
 
 
 def compare(rows: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:

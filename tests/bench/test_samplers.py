@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 import torch
 
-from robot_rl.bench import push_t
-from robot_rl.bench.push_t_comparison import compare
-from robot_rl.bench.push_t_metrics import (
-    PERIOD_S,
+from robot_rl.bench import samplers
+from robot_rl.bench.arenas import PushTArena
+from robot_rl.bench.sampler_comparison import compare
+from robot_rl.bench.sampler_metrics import (
     Recovery,
     Trial,
     count_recovery,
+    find_seam,
     find_switches,
     measure_jerks,
-    measure_seams,
     pool_recoveries,
     pool_trials,
     summarise_latency,
@@ -24,11 +24,10 @@ from robot_rl.bench.push_t_metrics import (
     summarise_trial,
     switch_threshold,
 )
-from robot_rl.bench.push_t_trials import (
+from robot_rl.bench.sampler_trials import (
     ENTRIES,
-    PUSH_TICK,
     WATCH_TICKS,
-    Scenes,
+    Rollout,
     measure_recovery,
     run_trial,
     scene_seeds,
@@ -45,10 +44,11 @@ from robot_rl.runtime.pretraining.networks import make_chunk_network
 from robot_rl.runtime.pretraining.policy_file import FILE_NAME, StoredPolicy, save_policy
 from robot_rl.sim.push_t.push_t import PushT
 
+ARENA = PushTArena()
 LEVEL = NoiseLevel(spread=0.005, motion=0.1, mode_distance=0.6, share_of_two=0.1)
 ROW_KEYS = {
-    "sampler", "delay", "by_policy", "successes", "episodes", "success", "ci95", "coverage", "nfe_per_action",
-    "jerk_rms_px_s3", "seam_rms_px", "seam_p95_px", "switches_per_decision", "decision_p50_ms", "decision_p99_ms",
+    "sampler", "delay", "by_policy", "successes", "episodes", "success", "ci95", "score", "nfe_per_action",
+    "jerk_rms", "seam_rms", "seam_p95", "switches_per_decision", "decision_p50_ms", "decision_p99_ms",
     "decision_max_ms", "recovery_p50_ticks", "recovery_p90_ticks", "agreeing_before_push",
 }  # fmt: skip
 TIMES = {"decision_p50_ms", "decision_p99_ms", "decision_max_ms"}
@@ -95,9 +95,9 @@ def runs(tmp_path_factory):
 
 def make_trial(solved, **more):
     values = {
-        "is_solved": np.array(solved), "coverages": np.array([0.96 if each else 0.5 for each in solved]),
+        "is_solved": np.array(solved), "scores": np.array([0.96 if each else 0.5 for each in solved]),
         "control_steps": 10, "evaluations": 25, "decisions": 5, "switches": 1,
-        "seams_px": np.array([3.0, 4.0]), "jerks_px_s3": np.array([6.0, 8.0]),
+        "seams": np.array([3.0, 4.0]), "jerks": np.array([6.0, 8.0]),
     }  # fmt: skip
     return Trial(**{**values, **more})
 
@@ -106,24 +106,26 @@ def make_trial(solved, **more):
 
 
 def test_jerk_is_the_third_difference_while_the_episode_runs():
-    times = PERIOD_S * np.arange(6)
+    times = 0.1 * np.arange(6)
     cubic = np.stack([times**3, 0.0 * times], axis=-1)  # its third derivative is 6
     targets = np.stack([cubic, 2.0 * cubic], axis=1)
     is_running = np.ones((6, 2), bool)
     is_running[4:, 1] = False
-    np.testing.assert_allclose(np.sort(measure_jerks(targets, is_running)), [6.0, 6.0, 6.0, 12.0], rtol=1e-9)
-    assert measure_jerks(targets[:2], is_running[:2]).size == 0
+    np.testing.assert_allclose(np.sort(measure_jerks(targets, is_running, 10.0)), [6.0, 6.0, 6.0, 12.0], rtol=1e-9)
+    assert measure_jerks(targets[:2], is_running[:2], 10.0).size == 0
 
 
-def test_a_seam_is_what_the_target_jumps_by_between_plans():
+def test_a_seam_is_where_one_plan_takes_over_from_another():
     remaining = np.zeros((1, 3, 2), np.float32)
     remaining[0, 1] = (0.5, 0.0)
     last = Tick(remaining[:, 0], remaining, 2)
     action = np.array([[0.5 + 3.0 / 256.0, 4.0 / 256.0]], np.float32)
-    assert measure_seams(None, Tick(action, action[:, None], 0)) is None
-    assert measure_seams(last, Tick(action, action[:, None], 3)) is None  # the same plan, one step on
-    assert measure_seams(last._replace(remaining=remaining[:, :1]), Tick(action, action[:, None], 0)) is None
-    np.testing.assert_allclose(measure_seams(last, Tick(action, action[:, None], 0)), [5.0], rtol=1e-5)
+    assert find_seam(None, Tick(action, action[:, None], 0)) is None
+    assert find_seam(last, Tick(action, action[:, None], 3)) is None  # the same plan, one step on
+    assert find_seam(last._replace(remaining=remaining[:, :1]), Tick(action, action[:, None], 0)) is None
+    planned = find_seam(last, Tick(action, action[:, None], 0))
+    np.testing.assert_array_equal(planned, remaining[:, 1])
+    np.testing.assert_allclose(ARENA.measure_jumps(action, planned), [5.0], rtol=1e-5)
 
 
 def test_a_switch_is_seen_at_the_last_position_that_both_planned():
@@ -154,13 +156,13 @@ def test_trials_are_pooled_by_their_sums():
     assert figures["successes"] == 3
     assert figures["success"] == 0.75
     assert figures["ci95"] == [0.3006, 0.9544]  # Wilson, 3 of 4
-    assert figures["coverage"] == pytest.approx((3 * 0.96 + 0.5) / 4)
+    assert figures["score"] == pytest.approx((3 * 0.96 + 0.5) / 4)
     assert figures["nfe_per_action"] == 2.0
-    assert figures["seam_rms_px"] == pytest.approx(math.sqrt(12.5), abs=0.01)
-    assert figures["seam_p95_px"] == 4.0
-    assert figures["jerk_rms_px_s3"] == 7
+    assert figures["seam_rms"] == pytest.approx(math.sqrt(12.5), abs=0.01)
+    assert figures["seam_p95"] == 4.0
+    assert figures["jerk_rms"] == 7
     assert figures["switches_per_decision"] == 0.2
-    assert summarise_trial(make_trial([True], decisions=0, seams_px=np.empty(0)))["switches_per_decision"] is None
+    assert summarise_trial(make_trial([True], decisions=0, seams=np.empty(0)))["switches_per_decision"] is None
 
 
 def test_a_percentile_of_durations_is_not_less_than_the_share_below_it():
@@ -190,54 +192,54 @@ def test_targets_are_judged_without_delay_and_with_every_policy():
 
 @pytest.mark.parametrize(("sampler", "ticks"), [("ddim-10", 4), ("ddim-10-every", 0), ("relay-1", 0), ("rti", 0)])
 def test_a_plan_recovers_with_the_first_decision_that_sees_the_push(follower, sampler, ticks):
-    scenes = Scenes(follower, LEVEL, ENTRIES[sampler], 0, scene_seeds(0, 8), 0)
+    rollout = Rollout(ARENA, follower, LEVEL, ENTRIES[sampler], 0, scene_seeds(0, 8), 0)
     calls = []
-    recovery = measure_recovery(scenes, LEVEL.spread, lambda: calls.append(1))
-    assert len(calls) == PUSH_TICK + WATCH_TICKS
+    recovery = measure_recovery(rollout, LEVEL.spread, lambda: calls.append(1))
+    assert len(calls) == ARENA.push_tick + WATCH_TICKS
     assert recovery.is_agreeing_before.sum() >= 6  # the disc may run into a block on its way
     assert np.median(recovery.ticks[recovery.is_agreeing_before]) == ticks  # decided at 16, pushed at 20
 
 
 def test_what_a_trial_counts(follower):
-    scenes = Scenes(follower, LEVEL, ENTRIES["ddim-10"], 0, scene_seeds(0, 3), 0)
-    trial = run_trial(scenes, switch_threshold(LEVEL), 20, lambda: None)
+    rollout = Rollout(ARENA, follower, LEVEL, ENTRIES["ddim-10"], 0, scene_seeds(0, 3), 0)
+    trial = run_trial(rollout, switch_threshold(LEVEL), 20, lambda: None)
     assert not trial.is_solved.any()
     assert trial.control_steps == 60
     assert trial.evaluations == 3 * 3 * 10  # at 0, 8 and 16
     assert trial.decisions == 2 * 3  # with a plan before
     assert trial.switches == 0
-    assert len(trial.seams_px) == 2 * 3
-    assert len(trial.jerks_px_s3) == 3 * 17
+    assert len(trial.seams) == 2 * 3
+    assert len(trial.jerks) == 3 * 17
 
 
 def test_a_relay_begins_with_a_full_solve(follower):
-    scenes = Scenes(follower, LEVEL, ENTRIES["relay-2"], 2, scene_seeds(0, 1), 0)
-    assert run_trial(scenes, 0.3, 7, lambda: None).evaluations == 10 + 3 * 2  # at 0; at 2, 4 and 6
+    rollout = Rollout(ARENA, follower, LEVEL, ENTRIES["relay-2"], 2, scene_seeds(0, 1), 0)
+    assert run_trial(rollout, 0.3, 7, lambda: None).evaluations == 10 + 3 * 2  # at 0; at 2, 4 and 6
 
 
 def test_a_solved_scene_counts_no_more(follower):
-    scenes = Scenes(follower, LEVEL, ENTRIES["ddim-10-every"], 0, scene_seeds(0, 2), 0)
-    states = scenes.env.save()
+    rollout = Rollout(ARENA, follower, LEVEL, ENTRIES["ddim-10-every"], 0, scene_seeds(0, 2), 0)
+    states = rollout.scenes.env.save()
     states[0, :2], states[0, 4:7] = 50.0, (256.0, 256.0, math.pi / 4.0)  # on the goal, the disc elsewhere
-    scenes.env.restore(states)
-    trial = run_trial(scenes, 0.3, 5, lambda: None)
+    rollout.scenes.env.restore(states)
+    trial = run_trial(rollout, 0.3, 5, lambda: None)
     assert trial.is_solved.tolist() == [True, False]
     assert trial.control_steps == 1 + 5
-    assert trial.coverages[0] > 0.95
+    assert trial.scores[0] > 0.95
 
 
 def test_the_first_decision_is_timed_too(follower):
-    scenes = Scenes(follower, LEVEL, ENTRIES["ddim-10"], 0, [0], 0)
-    assert len(time_decisions(scenes, 3, lambda: None)) == 3
+    rollout = Rollout(ARENA, follower, LEVEL, ENTRIES["ddim-10"], 0, [0], 0)
+    assert len(time_decisions(rollout, 3, lambda: None)) == 3
 
 
 def test_initial_states_are_paired():
     assert scene_seeds(3, 4) == scene_seeds(3, 9)[:4]
     assert len(set(scene_seeds(0, 100)) | set(scene_seeds(1, 100))) == 200
     policy = DiffusionPolicy(make_network(), DDIM())
-    first, second = (Scenes(policy, LEVEL, ENTRIES[name], delay, scene_seeds(0, 3), 0)
+    first, second = (Rollout(ARENA, policy, LEVEL, ENTRIES[name], delay, scene_seeds(0, 3), 0)
                      for name, delay in (("rti", 0), ("rtc-5", 3)))  # fmt: skip
-    np.testing.assert_array_equal(first.env.save(), second.env.save())
+    np.testing.assert_array_equal(first.scenes.env.save(), second.scenes.env.save())
 
 
 # --- the command --------------------------------------------------------------------------------------------------
@@ -245,7 +247,7 @@ def test_initial_states_are_paired():
 
 def run_reduced(runs, capsys, *more):
     words = ["episodes=2", "steps=12", "decisions=2", "pushes=2", *more]
-    code = push_t.run([f"policies={','.join(runs)}", *words])
+    code = samplers.run([f"policies={','.join(runs)}", *words])
     out = capsys.readouterr().out.splitlines()
     return code, out, json.loads(out[-1])
 
@@ -259,7 +261,7 @@ def test_every_key_of_every_sampler_is_measured(runs, capsys, tmp_path):
         assert set(row) == ROW_KEYS
         assert None not in row.values(), row
         assert list(row["by_policy"]) == runs[:1]
-    assert set(result["targets"]) == set(push_t.TARGETS)
+    assert set(result["targets"]) == set(samplers.TARGETS)
     assert json.loads(file.read_text()) == result
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert any("relay-2" in line for line in lines)
@@ -283,12 +285,12 @@ def without_times(rows):
 
 
 def test_ctrl_c_reports_what_there_is(runs, capsys, monkeypatch):
-    def interrupt(rated, values, measured):
-        real(rated, {**values, "samplers": ["relay-1"]}, measured)
+    def interrupt(rated, arena, values, measured):
+        real(rated, arena, {**values, "samplers": ["relay-1"]}, measured)
         raise KeyboardInterrupt
 
-    real = push_t.measure
-    monkeypatch.setattr(push_t, "measure", interrupt)
+    real = samplers.measure
+    monkeypatch.setattr(samplers, "measure", interrupt)
     code, _, result = run_reduced(runs[:1], capsys, "delays=0", "samplers=relay-1,relay-2")
     assert code == 130
     assert result["is_complete"] is False
@@ -302,29 +304,29 @@ def test_ctrl_c_reports_what_there_is(runs, capsys, monkeypatch):
         (["samplers=ddim-11"], UnknownNameError, "ddim-10"),
         (["delays=0,x"], ConfigError, "whole numbers"),
         (["seed=-1"], ConfigError, "whole numbers"),
-        (["steps=301"], ConfigError, "at most 300"),
+        (["steps=301"], ConfigError, "from 1 to 300"),
         (["delays=8"], ConfigError, "15 positions"),
         (["out=/nowhere/at/all.json"], ConfigError, "does not exist"),
     ],
 )
 def test_wrong_options_are_answered_with_the_right_ones(runs, words, error, match):
     with pytest.raises(error, match=match):
-        push_t.run([f"policies={runs[0]}", *words])
+        samplers.run([f"policies={runs[0]}", *words])
 
 
 def test_policies_must_be_there_and_denoise(runs, tmp_path):
     with pytest.raises(ConfigError, match="names no run"):
-        push_t.run([])
+        samplers.run([])
     with pytest.raises(ConfigError, match=f"there is no policy {tmp_path}"):
-        push_t.run([f"policies={tmp_path}"])
+        samplers.run([f"policies={tmp_path}"])
     with pytest.raises(ConfigError, match="twice"):
-        push_t.run([f"policies={runs[0]},{runs[0]}"])
+        samplers.run([f"policies={runs[0]},{runs[0]}"])
     damaged = tmp_path / "damaged.pt"
     damaged.write_bytes(b"no")
     with pytest.raises(CheckpointError):
-        push_t.run([f"policies={damaged}"])
+        samplers.run([f"policies={damaged}"])
     cloning = BasePolicyConfig(kind="cloning", network=NetworkConfig("mlp", widths=(8,)))
     network = make_chunk_network(cloning, BasePolicySpec.from_environment(PushT.spec))
     save_policy(tmp_path / FILE_NAME, StoredPolicy(network, cloning, None, {}))
     with pytest.raises(ConfigError, match="does not denoise"):
-        push_t.run([f"policies={tmp_path}"])
+        samplers.run([f"policies={tmp_path}"])
