@@ -29,7 +29,9 @@ import torch
 
 from robot_rl.bench.report import Targets, judge, make_progress, print_report, read_options
 from robot_rl.clock import MonotonicClock
-from robot_rl.inference.engine import Engine, EngineConfig, Rung
+from robot_rl.inference.engine import Engine
+from robot_rl.inference.engine_config import EngineConfig
+from robot_rl.inference.ladder import Rung
 from robot_rl.inference.meter import Meter
 from robot_rl.inference.plan import Plan
 from robot_rl.inference.problem import Sampler

@@ -6,10 +6,8 @@ moment in the newest plan, however long that plan took to make.
 
 from __future__ import annotations
 
-import enum
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -17,7 +15,8 @@ import torch
 from numpy.typing import NDArray
 
 from robot_rl.clock import Clock
-from robot_rl.errors import ConfigError
+from robot_rl.inference.engine_config import EngineConfig
+from robot_rl.inference.ladder import Ladder, Served
 from robot_rl.inference.meter import Meter
 from robot_rl.inference.plan import Plan
 from robot_rl.inference.problem import Estimate, Problem, Sampler
@@ -42,55 +41,6 @@ class Mind(Protocol):
     def to_actions(self, chunk_BHA: torch.Tensor) -> NDArray[np.float32]:
         """Actions as the environment takes them, shape (B, H, A)."""
         ...
-
-
-@dataclass(frozen=True)
-class EngineConfig:
-    """How much time there is, and what happens when it was not enough.
-
-    Attributes:
-        period_s: between two commands, and between two positions of a chunk.
-        budget_periods: a decision is in time if it is there so many periods after its observation.
-        cold_periods: the same for one that starts from noise, while the robot holds.
-        margin_s: left free before the deadline.
-        cold_steps: evaluations of a start from noise, if there is time for so many.
-        wait_s: a command may wait so long for the decision about its own observation; 0 for never.
-        slow_periods: after the plan has ended the last motion fades out over so many, before the robot holds.
-    """
-
-    period_s: float = 0.1
-    budget_periods: float = 1.0
-    cold_periods: float = 4.0
-    margin_s: float = 0.0005
-    cold_steps: int = 10
-    slow_periods: int = 3
-    wait_s: float = 0.02
-
-    def __post_init__(self) -> None:
-        for name in ("period_s", "budget_periods", "cold_periods"):
-            if not getattr(self, name) > 0.0:
-                raise ConfigError(f"engine.{name} must be positive, got {getattr(self, name)}.")
-        for name in ("margin_s", "slow_periods", "wait_s"):
-            if getattr(self, name) < 0.0:
-                raise ConfigError(f"engine.{name} must not be negative, got {getattr(self, name)}.")
-        if self.cold_steps < 1:
-            raise ConfigError(f"engine.cold_steps must be at least 1, got {self.cold_steps}.")
-
-
-class Rung(enum.Enum):
-    """How far a command is from what was intended, the best first."""
-
-    FRESH = "from a plan that came in time"
-    LATE = "from an older plan, since the newer one was late"
-    SLOWING = "the plan has ended, the last motion fades out"
-    HOLDING = "no plan"
-
-
-class Served(NamedTuple):
-    """A command, shape (A,), and where it comes from."""
-
-    action: NDArray[np.float32]
-    rung: Rung
 
 
 class _Offer(NamedTuple):
@@ -135,7 +85,7 @@ class Engine:
             clock: its stamps are those of observations and commands.
             seed: of all noise.
         """
-        self._mind, self._sampler, self._rates_A = mind, sampler, rates_A
+        self._mind, self._sampler, self._ladder = mind, sampler, Ladder(rates_A, config)
         self._config, self._clock = config, clock
         self._period_ns = round(config.period_s * 1e9)
         self._generator = torch.Generator().manual_seed(seed)
@@ -176,20 +126,12 @@ class Engine:
             raise self._failure
         published = self._find_published()
         if published is None:
-            return Served(np.zeros(self._mind.shape[1], np.float32), Rung.HOLDING)
-        position = published.plan.position_at(stamp_ns)
-        beyond = position - len(published.actions) + 1
-        if beyond <= 0:
-            age_ns = stamp_ns - published.offer.stamp_ns
-            is_fresh = age_ns <= (self._config.budget_periods + 1.0) * self._period_ns
-            return Served(published.actions[max(position, 0)], Rung.FRESH if is_fresh else Rung.LATE)
-        last_A = published.actions[-1]
-        share = max(0.0, 1.0 - beyond / (self._config.slow_periods + 1))
-        action_A = np.where(self._rates_A, share * last_A, last_A).astype(np.float32)
-        return Served(action_A, Rung.SLOWING if share > 0.0 else Rung.HOLDING)
+            return self._ladder.hold()
+        return self._ladder.serve(published.plan, published.actions, published.offer.stamp_ns, stamp_ns)
 
     # ------------------------------------------------------------------ the thread that decides
 
+    @torch.inference_mode()
     def decide(self) -> bool:
         """Make one decision for the newest observation, in the calling thread; False where there was none."""
         offer, self._offer = self._offer, None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, insort
+from collections import deque
 from dataclasses import dataclass
-
-import numpy as np
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,15 @@ class Summary:
 
 
 class Meter:
-    """The newest durations of one thing, such as an evaluation of the network; noting one makes no garbage."""
+    """The newest durations of one thing, such as an evaluation of the network.
+
+    They are kept in their order of size, too: an engine asks for percentiles several times in every decision.
+    """
 
     def __init__(self, capacity: int = 1024) -> None:
         """Keep the newest `capacity`."""
-        self._ring_ns = np.zeros(capacity, np.int64)
+        self._newest_ns: deque[int] = deque(maxlen=capacity)
+        self._sorted_ns: list[int] = []
         self._count = 0
         self._max_ns = 0
 
@@ -40,17 +44,18 @@ class Meter:
 
     def note(self, duration_ns: int) -> None:
         """One more."""
-        self._ring_ns[self._count % len(self._ring_ns)] = duration_ns
+        if len(self._newest_ns) == self._newest_ns.maxlen:
+            del self._sorted_ns[bisect_left(self._sorted_ns, self._newest_ns[0])]
+        self._newest_ns.append(duration_ns)
+        insort(self._sorted_ns, duration_ns)
         self._count += 1
         self._max_ns = max(self._max_ns, duration_ns)
 
     def quantile_ns(self, share: float) -> int:
         """The duration that this share of those in the ring does not exceed; 0 where there is none."""
-        filled = self._ring_ns[: min(self._count, len(self._ring_ns))]
-        if not filled.size:
+        if not self._sorted_ns:
             return 0
-        rank = math.ceil(share * (len(filled) - 1))
-        return int(np.partition(filled, rank)[rank])
+        return self._sorted_ns[math.ceil(share * (len(self._sorted_ns) - 1))]
 
     def summarise(self) -> Summary:
         """Percentiles."""

@@ -26,9 +26,11 @@ class Score(Protocol):
 class Rerank:
     """A sampler that runs another on N noises, and yields the best of its estimates.
 
+    The first noise is the problem's, the others are drawn from it, so that the decision remains a function of it.
+
     Attributes:
         sampler: makes the candidates, in one batch.
-        candidates: N; the problem's noise must have so many rows.
+        candidates: N.
         score: the smaller the better.
     """
 
@@ -40,12 +42,14 @@ class Rerank:
         """See Sampler.
 
         Raises:
-            ConfigError: the noise has another number of rows.
+            ConfigError: several decisions at once: their candidates would be mixed up.
         """
-        rows = problem.noise.shape[0]
-        if rows != self.candidates:
-            raise ConfigError(f"reranking {self.candidates} candidates needs noise with so many rows, got {rows}.")
-        for estimate in self.sampler(replace(problem, previous=_repeat(problem.previous, rows))):
+        noise, count = problem.noise, self.candidates
+        if len(noise) != 1:
+            raise ConfigError(f"reranking makes one decision at a time, got {len(noise)}.")
+        others = torch.randn(count - 1, *noise.shape[1:], generator=problem.make_generator())
+        candidates = torch.cat([noise, others.to(noise)])
+        for estimate in self.sampler(replace(problem, noise=candidates, previous=_repeat(problem.previous, count))):
             best = int(self.score(estimate.chunk, problem).argmin())
             yield Estimate(estimate.chunk[best : best + 1], estimate.noise[best : best + 1])
 
@@ -108,20 +112,24 @@ class ForwardContrast:
         return among.mean(-1) - against.mean(-1)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class PastAgreement:
     """How far the past positions of a candidate are from what was executed (past-token prediction, arXiv 2505.09561).
 
+    What was executed is the beginning of the plan so far: where a person has acted instead, there is none.
+
     Attributes:
-        executed: (h, A), the newest executed actions, normalised; the chunk's first positions are theirs.
+        past: positions of a chunk that lie before the present.
     """
 
-    executed: Tensor
+    past: int
 
     def __call__(self, candidates_NHA: Tensor, problem: Problem) -> Tensor:
-        """See Score."""
-        del problem
-        return (candidates_NHA[:, : len(self.executed)] - self.executed).square().sum((1, 2))
+        """See Score; without a plan so far all are alike."""
+        if problem.previous is None:
+            return candidates_NHA.new_zeros(len(candidates_NHA))
+        executed = problem.previous.chunk[:, : self.past]
+        return (candidates_NHA[:, : self.past] - executed).square().sum((1, 2))
 
 
 def _repeat(plan: Plan | None, rows: int) -> Plan | None:

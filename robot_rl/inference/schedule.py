@@ -126,7 +126,7 @@ class Schedule:
 
     def mix(self, x0: Tensor, noise: Tensor, level: int) -> Tensor:
         """What x0 looks like at a level."""
-        return self._signals[level] * x0 + self._noises[level] * noise
+        return torch.add(self._signals[level] * x0, noise, alpha=self._noises[level])
 
     def mix_each(self, x0_BHA: Tensor, noise_BHA: Tensor, levels_B: Tensor) -> Tensor:
         """As `mix`, each row at a level of its own: for training."""
@@ -148,7 +148,7 @@ class Schedule:
         """The estimate of the clean chunk that a network's output stands for, not clipped."""
         signal, noise = self._signals[level], self._noises[level]
         if self.spec.prediction == "epsilon":
-            return (x - noise * output) / signal
+            return torch.sub(x, output, alpha=noise) / signal
         if self.spec.prediction == "sample":
             return output
         if self.spec.prediction == "velocity":
@@ -157,7 +157,7 @@ class Schedule:
 
     def to_noise(self, x: Tensor, x0: Tensor, level: int) -> Tensor:
         """The noise that explains x, given an estimate of x0."""
-        return (x - self._signals[level] * x0) / self._noises[level]
+        return torch.sub(x, x0, alpha=self._signals[level]) / self._noises[level]
 
     def input_scale(self, level: int) -> float:
         """Factor that brings x to unit spread, for the network (Karras et al. 2022, arXiv 2206.00364, table 1)."""

@@ -40,5 +40,5 @@ class ProprioFeatures(nn.Module):
     def forward(self, values_BP: Tensor) -> Tensor:
         """Features (B, 2 P). The normalised half is clipped to +-10: a blow on the sensor must not blow up a critic."""
         normal = ((values_BP - self.mean) / self.spread).clamp(-10.0, 10.0)
-        logarithmic = 0.5 * torch.asinh(values_BP * (FINE / self.spread))
+        logarithmic = 0.5 * torch.asinh(FINE * values_BP / self.spread)
         return torch.cat([normal, logarithmic], dim=-1)

@@ -89,7 +89,7 @@ class Normaliser(nn.Module):
     def denormalise(self, values: Tensor) -> Tensor:
         """The same shape (..., D), in units of the data."""
         self._check(values)
-        return values / self.scale + self.centre
+        return torch.addcdiv(self.centre, values, self.scale)
 
     def _check(self, values: Tensor) -> None:
         if values.shape[-1:] != self.centre.shape:

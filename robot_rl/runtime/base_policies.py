@@ -43,9 +43,8 @@ def load_base_policy(path: Path, config: InferenceConfig) -> BasePolicy:
     """
     stored = load_policy_file(path)
     if isinstance(stored.network, DiffusionNetwork):
-        return DiffusionPolicy(
-            stored.network, config.make_sampler(stored.noise_level), precision=Precision(config.precision)
-        )
+        sampler = config.make_sampler(stored.noise_level, stored.network.spec.past)
+        return DiffusionPolicy(stored.network, sampler, precision=Precision(config.precision))
     assert isinstance(stored.network, CloningNetwork)
     return CloningPolicy(stored.network)
 

@@ -6,13 +6,15 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from robot_rl.errors import ConfigError
-from robot_rl.inference.engine import EngineConfig
+from robot_rl.inference.engine_config import EngineConfig
 from robot_rl.inference.noise_level import NoiseLevel
 from robot_rl.inference.problem import Sampler
+from robot_rl.inference.rerank import BackwardCoherence, PastAgreement, Rerank
 from robot_rl.inference.samplers import make_sampler
 from robot_rl.policies.chunk_executor import ExecutorConfig
 
 _WITH_STEPS = ("ddim", "dpm_solver", "euler", "heun", "relay", "rtc")
+_FROM_NOISE = ("ddim", "ddpm", "dpm_solver", "euler", "heun")
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,10 @@ class InferenceConfig:
         sampler: "relay" (warm starts), "ddim", "ddpm", "dpm_solver", "euler", "heun", "rtc" or "rti".
         steps: evaluations of the network in a decision; 0 is the sampler's default. "rti" and "ddpm" have their own.
         sigma: to which "relay" brings the plan so far; None is what the policy's file says.
+        candidates: chunks that are made for a decision, each from a noise of its own; the best is taken. Of samplers
+            that begin from noise.
+        score: what is best: near the "plan" so far (bidirectional decoding's backward coherence), or with the "past"
+            actions that were executed, of policies that predict more than one of them.
         precision: of the network's weights on a CPU: "float16" reads half as much memory in an evaluation, which makes
             large networks faster; it changes what they say by less than a thousandth.
         executor: without a clock, where time waits for the policy.
@@ -32,6 +38,8 @@ class InferenceConfig:
     sampler: str = "relay"
     steps: int = 0
     sigma: float | None = None
+    candidates: int = 1
+    score: Literal["plan", "past"] = "plan"
     precision: Literal["float32", "float16"] = "float32"
     executor: ExecutorConfig = field(default_factory=lambda: ExecutorConfig(execute=1, hysteresis_ticks=2))
     engine: EngineConfig = field(default_factory=EngineConfig)
@@ -41,9 +49,16 @@ class InferenceConfig:
             raise ConfigError(f"inference.steps must not be negative, got {self.steps}.")
         if self.steps and self.sampler not in _WITH_STEPS:
             raise ConfigError(f"inference.sampler={self.sampler} has no steps; those that have are {_WITH_STEPS}.")
+        if self.candidates < 1:
+            raise ConfigError(f"inference.candidates must be at least 1, got {self.candidates}.")
+        if self.candidates > 1 and self.sampler not in _FROM_NOISE:
+            raise ConfigError(
+                f"inference.sampler={self.sampler} makes the same of every noise; candidates need one of "
+                f"{', '.join(_FROM_NOISE)}."
+            )
 
-    def make_sampler(self, level: NoiseLevel | None) -> Sampler:
-        """The sampler, with what the policy's file says of its noise.
+    def make_sampler(self, level: NoiseLevel | None, past: int) -> Sampler:
+        """The sampler, with what the policy's file says of its noise, and its chunks' positions before the present.
 
         Raises:
             UnknownNameError: no such sampler.
@@ -57,4 +72,7 @@ class InferenceConfig:
                 settings["sigma"] = self.sigma
         elif self.sampler == "rtc":
             settings["executed"] = self.executor.execute
-        return make_sampler(self.sampler, **settings)
+        sampler = make_sampler(self.sampler, **settings)
+        if self.candidates == 1:
+            return sampler
+        return Rerank(sampler, self.candidates, PastAgreement(past) if self.score == "past" else BackwardCoherence())

@@ -9,7 +9,9 @@ import torch
 
 from robot_rl.clock import FakeClock, MonotonicClock
 from robot_rl.errors import ConfigError
-from robot_rl.inference.engine import Engine, EngineConfig, Rung
+from robot_rl.inference.engine import Engine
+from robot_rl.inference.engine_config import EngineConfig
+from robot_rl.inference.ladder import Rung
 from robot_rl.inference.problem import Problem
 from robot_rl.inference.samplers import DDIM, Relay
 from tests.inference.analytic import schedule

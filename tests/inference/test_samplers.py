@@ -240,6 +240,16 @@ def test_guidance_goes_through_the_network():
     assert torch.isfinite(solve(rtc, given)[0].chunk).all()
 
 
+def test_guidance_works_where_an_engine_has_switched_gradients_off():
+    def guided():
+        plan = Plan(torch.full((1, 6, 1), 0.5).double(), noise(1, 1, 6))
+        return solve(RTC(3), problem(Mixture(0.1, schedule("flow", "flow")), 0.3, noise(1, 2, 6), plan))[0].chunk
+
+    with torch.inference_mode():
+        ours = guided()
+    assert torch.equal(ours, guided())
+
+
 def test_guidance_weights_by_hand():
     weights = guidance_weights(6, 2, 2)
     share = (4 - 2) / (4 - 2 + 1)

@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 
-from robot_rl.inference.engine import Rung
+from robot_rl.inference.ladder import Rung
 from robot_rl.runtime.assembly import make_sim_workcell
 from robot_rl.runtime.base_policies import EngineRunner, make_runner
 from robot_rl.runtime.inference_config import InferenceConfig

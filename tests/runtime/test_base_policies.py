@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -12,8 +13,10 @@ from robot_rl import cli
 from robot_rl import config as configuration
 from robot_rl.clock import MonotonicClock
 from robot_rl.errors import CheckpointError, ConfigError, UnknownNameError
-from robot_rl.inference.engine import Rung
+from robot_rl.inference.ladder import Rung
 from robot_rl.inference.noise_level import NoiseLevel
+from robot_rl.inference.rerank import BackwardCoherence, PastAgreement, Rerank
+from robot_rl.inference.samplers.ddim import DDIM
 from robot_rl.inference.samplers.relay import Relay
 from robot_rl.inference.samplers.rtc import RTC
 from robot_rl.runtime.assembly import make_env
@@ -145,15 +148,25 @@ def test_a_takeover_and_a_hand_back_void_the_plan():
 
 def test_the_sampler_knows_what_the_file_says_of_its_noise():
     level = NoiseLevel(spread=0.05, motion=0.2, mode_distance=9.0, share_of_two=0.0)
-    relay = InferenceConfig(steps=3).make_sampler(level)
+    relay = InferenceConfig(steps=3).make_sampler(level, 1)
     assert relay == Relay(sigma=level.sigma, steps=3, spread=0.05)
-    assert InferenceConfig(sigma=0.5).make_sampler(level).sigma == 0.5
-    assert InferenceConfig().make_sampler(None) == Relay()
-    assert InferenceConfig(sampler="rtc").make_sampler(level) == RTC(executed=1)
+    assert InferenceConfig(sigma=0.5).make_sampler(level, 1).sigma == 0.5
+    assert InferenceConfig().make_sampler(None, 1) == Relay()
+    assert InferenceConfig(sampler="rtc").make_sampler(level, 1) == RTC(executed=1)
     with pytest.raises(UnknownNameError):
-        InferenceConfig(sampler="nothing").make_sampler(None)
+        InferenceConfig(sampler="nothing").make_sampler(None, 1)
     with pytest.raises(ConfigError, match="must not be negative"):
         InferenceConfig(steps=-1)
+
+
+def test_candidates_are_ranked_by_the_plan_or_by_what_was_done():
+    ranked = InferenceConfig(sampler="ddim", steps=5, candidates=8)
+    assert ranked.make_sampler(None, 2) == Rerank(DDIM(5), 8, BackwardCoherence())
+    assert replace(ranked, score="past").make_sampler(None, 2) == Rerank(DDIM(5), 8, PastAgreement(2))
+    with pytest.raises(ConfigError, match="ddim, ddpm"):
+        InferenceConfig(sampler="relay", candidates=2)
+    with pytest.raises(ConfigError, match="at least 1"):
+        InferenceConfig(candidates=0)
 
 
 def test_a_damaged_file_is_named(tmp_path, env):

@@ -48,10 +48,10 @@ class RTC:
         y = (1.0 - to_time(schedule, levels[0])) * problem.noise
         for index, level in enumerate(levels):
             scale, time = schedule.signal(level) + schedule.noise(level), to_time(schedule, level)
-            with torch.enable_grad():
-                y_in = y.detach().requires_grad_()
+            with torch.inference_mode(False), torch.enable_grad():
+                y_in = y.clone().detach().requires_grad_()  # a clone: an engine's tensors take no gradients
                 free = problem.clip(problem.denoiser(scale * y_in, level, problem.prepared, 0))
-                error = (weights_H[None, :, None] * (target - free)).detach()
+                error = weights_H[None, :, None] * (target - free.detach())
                 (pull,) = torch.autograd.grad(free, y_in, error)
             x0 = (free + (1.0 - time) * self._strength(time) * pull).detach()
             yield Estimate(self._keep_committed(problem, x0), problem.noise)
