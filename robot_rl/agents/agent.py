@@ -11,14 +11,16 @@ from torch import Tensor
 
 from robot_rl.agents.batch import Batch
 from robot_rl.agents.cloning import Cloning
+from robot_rl.agents.corrected import Corrected
+from robot_rl.agents.correctors.config import CorrectorConfig
 from robot_rl.agents.encoders.pretrained import load_pretrained
 from robot_rl.agents.gripper import ARM_ELEMENTS
-from robot_rl.agents.policy import Policy, PolicySpec
+from robot_rl.agents.policy_network import PolicyNetwork, PolicySpec
 from robot_rl.agents.rlpd import Rlpd, RlpdConfig
 from robot_rl.errors import ConfigError
 from robot_rl.specs import EnvironmentSpec
 
-AgentName = Literal["rlpd", "bc", "hg_dagger"]
+AgentName = Literal["rlpd", "bc", "hg_dagger", "corrected"]
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class AgentConfig:
 
     Attributes:
         name: "rlpd"; "bc", which imitates the demonstrations and nothing else; "hg_dagger", which imitates them and
-            the interventions of the run (Kelly et al. 2019, arXiv 1810.02890).
+            the interventions of the run (Kelly et al. 2019, arXiv 1810.02890); "corrected": a base policy's corrector.
         hidden: widths of the hidden layers of every network.
         std: standard deviation of a new policy's actions.
         stack: time steps that make one observation.
@@ -65,6 +67,7 @@ class AgentConfig:
         grasp_penalty: for telling a gripper to change over.
         grasp_open_from: opening from which it counts as open, 0 closed to 1 open.
         rlpd: of the agent of that name.
+        corrector: of "corrected".
         encoder: of images.
     """
 
@@ -80,6 +83,7 @@ class AgentConfig:
     grasp_penalty: float = -0.02
     grasp_open_from: float = 0.9
     rlpd: RlpdConfig = field(default_factory=RlpdConfig)
+    corrector: CorrectorConfig = field(default_factory=CorrectorConfig)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
 
     def __post_init__(self) -> None:
@@ -93,18 +97,40 @@ class AgentConfig:
             raise ConfigError(f"hidden must name the widths of the layers, for example [256, 256], got {self.hidden}.")
         if not self.std > 0.0:
             raise ConfigError(f"std must be positive, got {self.std}.")
+        if self.is_corrector and self.corrector.name == "none":
+            raise ConfigError("agent=residual needs a corrector, for example corrector=additive.")
+
+    @property
+    def is_corrector(self) -> bool:
+        """Whether it acts on top of a base policy."""
+        return self.name == "corrected"
+
+    @property
+    def gamma(self) -> float:
+        """Discount of the future per control step."""
+        return self.corrector.gamma if self.is_corrector else self.rlpd.gamma
+
+    @property
+    def reward_bias(self) -> float:
+        """Added to the reward of every control step where batches are made."""
+        return 0.0 if self.is_corrector else self.rlpd.reward_bias
+
+    @property
+    def critic_first(self) -> int:
+        """Updates of the critics alone, after the warm-up."""
+        return self.corrector.critic_updates if self.is_corrector else 0
 
 
 class Agent(Protocol):
     """Learns a policy from batches."""
 
     @property
-    def policy(self) -> Policy:
+    def policy(self) -> PolicyNetwork:
         """What explores."""
         ...
 
     @property
-    def average_policy(self) -> Policy:
+    def average_policy(self) -> PolicyNetwork:
         """What is evaluated: a slow average of the policy's weights."""
         ...
 
@@ -160,6 +186,8 @@ def make_agent(config: AgentConfig, spec: EnvironmentSpec, seed: int, device: st
     agent: Agent
     if config.name == "rlpd":
         agent = Rlpd(policy_spec, config.rlpd, seed, device)
+    elif config.is_corrector:
+        agent = Corrected(policy_spec, config.corrector, seed, device)
     else:
         agent = Cloning(policy_spec, config.rlpd.learning_rate, config.rlpd.average_decay, seed, device)
     weights = config.encoder.weights

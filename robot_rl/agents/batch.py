@@ -18,10 +18,12 @@ class Observations(NamedTuple):
         proprio: all proprioceptive values in the order of their spec, float32 (B, P).
         visual: camera -> images, uint8 (B, H, W, 3), or their cached features, float16 (B, tokens, channels); empty
             without cameras.
+        base_action: of a frozen base policy, (B, A); None without one.
     """
 
     proprio: Tensor
     visual: Mapping[str, Tensor]
+    base_action: Tensor | None = None
 
 
 class Batch(NamedTuple):

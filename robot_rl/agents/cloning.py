@@ -12,7 +12,8 @@ from torch.nn import functional as F
 
 from robot_rl.agents.batch import Batch
 from robot_rl.agents.gripper import split_action
-from robot_rl.agents.policy import Policy, PolicySpec
+from robot_rl.agents.policy import Policy
+from robot_rl.agents.policy_network import PolicySpec
 
 
 class Cloning:

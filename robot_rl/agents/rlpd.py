@@ -26,7 +26,8 @@ from torch.nn import functional as F
 from robot_rl.agents.batch import Batch
 from robot_rl.agents.gripper import GraspCritic, split_action
 from robot_rl.agents.networks import CriticEnsemble, squash
-from robot_rl.agents.policy import Policy, PolicySpec
+from robot_rl.agents.policy import Policy
+from robot_rl.agents.policy_network import PolicySpec
 from robot_rl.errors import ConfigError
 
 Metrics = dict[str, Tensor]

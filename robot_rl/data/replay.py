@@ -89,6 +89,8 @@ class Replay:
         stack: int = 1,
         features: FeatureShape | None = None,
         directory: Path | None = None,
+        *,
+        has_base: bool = False,
     ) -> None:
         """Reserve memory.
 
@@ -98,6 +100,7 @@ class Replay:
             stack: time steps that make one observation.
             features: of a frozen encoder, to be kept beside the images; None if the encoder sees the images.
             directory: of files, where images are kept on disk.
+            has_base: whether observations carry a base policy's action.
         """
         self.spec, self.config, self.stack = spec, config, stack
         sizes: dict[RingName, int] = {"online": config.capacity, "demonstration": config.prior_capacity}
@@ -109,7 +112,7 @@ class Replay:
             folder = None if directory is None or config.frames != "disk" else directory / name
             if folder is not None and spec.observation.images:
                 folder.mkdir(parents=True, exist_ok=True)
-            self.rings[name] = StepRing(spec, size, config.frames, folder)
+            self.rings[name] = StepRing(spec, size, config.frames, folder, has_base=has_base)
             self.features[name] = {}
             if features is not None:
                 for camera in spec.observation.images:

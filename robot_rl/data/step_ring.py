@@ -36,6 +36,8 @@ class Windows:
         source: who chose the first action, shape (B,).
         rows: numbers of the starts, shape (B,).
         next_rows: numbers of the ends, shape (B,).
+        base_actions, next_base_actions: of the base policy at the start and at the end, shape (B, A); (B, 0) where
+            the ring has none.
     """
 
     proprio: Floats
@@ -47,6 +49,8 @@ class Windows:
     source: NDArray[np.int8]
     rows: Rows
     next_rows: Rows
+    base_actions: Floats
+    next_base_actions: Floats
 
 
 class StepRing:
@@ -58,14 +62,30 @@ class StepRing:
     """
 
     def __init__(
-        self, spec: EnvironmentSpec, capacity: int, frames: FrameKind = "raw", directory: Path | None = None
+        self,
+        spec: EnvironmentSpec,
+        capacity: int,
+        frames: FrameKind = "raw",
+        directory: Path | None = None,
+        *,
+        has_base: bool = False,
     ) -> None:
-        """Reserve memory for `capacity` rows; their images are kept as `make_frame_store` says."""
+        """Reserve memory for `capacity` rows.
+
+        Args:
+            spec: of the environment.
+            capacity: rows.
+            frames: how images are kept, see `make_frame_store`.
+            directory: of their files.
+            has_base: whether observations carry a base policy's action.
+        """
         if capacity < 2:
             raise SpecError(f"a ring needs room for at least 2 time steps, got {capacity}.")
         self.spec, self.capacity = spec, capacity
         self.proprio = np.zeros((capacity, spec.observation.proprio_size), np.float32)
         self.action = np.zeros((capacity, spec.action_size), np.float32)
+        self.base_action = np.zeros((capacity, spec.action_size if has_base else 0), np.float32)
+        self.has_base = has_base
         self.reward = np.zeros(capacity, np.float32)
         self.discount = np.zeros(capacity, np.float32)
         self.source = np.zeros(capacity, np.int8)
@@ -93,10 +113,17 @@ class StepRing:
             time_step: as the environment returned it.
             episode: unique number of the episode.
             step: index of the time step in its episode, 0 for the first.
+
+        Raises:
+            SpecError: the base policy's action is missing.
         """
         number = self.count
         slot = number % self.capacity
         observation = time_step.observation
+        if self.has_base:
+            if observation.base_action is None:
+                raise SpecError(f"step {step} of episode {episode} has no action of the base policy.")
+            self.base_action[slot] = observation.base_action
         self.proprio[slot] = np.concatenate([observation.proprio[name] for name in self.spec.observation.proprio])
         for name, store in self._frames.items():
             store.put(slot, observation.images[name])
@@ -177,6 +204,8 @@ class StepRing:
             source,
             starts,
             rows,
+            self.base_action[starts % self.capacity],
+            self.base_action[rows % self.capacity],
         )
 
     @property

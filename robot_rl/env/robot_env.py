@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from robot_rl.clock import NS_PER_S, Clock, to_ns
 from robot_rl.control.action_map import ActionMap
 from robot_rl.control.safety import SafetyFilter, SafetyLimits
+from robot_rl.env.base_actions import BaseActions
 from robot_rl.env.observation import make_observation, make_observation_spec
 from robot_rl.env.resets import Reset
 from robot_rl.env.takeover import Takeover
@@ -68,8 +69,10 @@ class RobotEnv:
         clock: Clock,
         config: EpisodeConfig,
         teleop: Teleop | None = None,
+        base: BaseActions | None = None,
     ) -> None:
         """Store the parts; nothing moves before `reset`."""
+        self.base = base
         self.robot, self.task, self.clock, self.config = robot, task, clock, config
         self._reset_procedure = reset_procedure
         self.action_map = ActionMap(
@@ -128,7 +131,11 @@ class RobotEnv:
         self._check_not_stopped(reading.state)
         self._reading = reading
         self._reset_pose = self._rest_pose = reading.state.tcp_pose
-        return restart(self._observe(reading), self.action_map.action_size)
+        time_step = restart(self._observe(reading), self.action_map.action_size)
+        if self.base is None:
+            return time_step
+        self.base.begin(seed)
+        return self.base.attach(time_step)
 
     def _look(self) -> RobotReading:
         """Read all devices. Where a camera has frozen, the arm is stopped: whoever acts on its pictures is blind."""
@@ -157,6 +164,10 @@ class RobotEnv:
             ActionError: wrong shape.
             EpisodeError: no episode is running.
         """
+        time_step = self._step(action)
+        return time_step if self.base is None else self.base.attach(time_step)
+
+    def _step(self, action: ArrayLike) -> TimeStep:
         wanted = self.action_map.validate(action)
         if self._reading is None:
             raise EpisodeError("step() needs a running episode: call reset() first, also after the last time step.")

@@ -82,9 +82,9 @@ class ExecutorRunner:
     def __init__(self, policy: BasePolicy, executor: ChunkExecutor) -> None:
         self.policy, self._executor = policy, executor
 
-    def reset(self) -> None:
-        """See Policy."""
-        self._executor.reset()
+    def reset(self, seed: int | None = None) -> None:
+        """See Policy; with a seed, the noise of what comes is that of the seed."""
+        self._executor.reset(seed)
 
     def invalidate(self) -> None:
         """See Policy."""
@@ -109,8 +109,9 @@ class EngineRunner:
         self._hysteresis = Hysteresis(discrete, hysteresis_ticks)
         self._is_started = False
 
-    def reset(self) -> None:
-        """See Policy."""
+    def reset(self, seed: int | None = None) -> None:
+        """See Policy; in real time no episode can be played again, and the seed says nothing."""
+        del seed
         self._newest.clear()
         self.invalidate()
 

@@ -40,18 +40,24 @@ class BatchMaker:
         windows = sample.windows
         action = self._to_device(windows.actions[:, 0])
         return Batch(
-            observations=Observations(self._to_device(sample.proprio), self._to_visual(sample.visual)),
+            observations=self._to_observations(sample.proprio, sample.visual, windows.base_actions),
             action=action,
             reward=self._to_device(windows.reward + self._bias(windows.mask)),
             discount=self._to_device(windows.discount),
-            following=Observations(self._to_device(sample.next_proprio), self._to_visual(sample.next_visual)),
+            following=self._to_observations(sample.next_proprio, sample.next_visual, windows.next_base_actions),
             is_human=self._to_device(is_human(windows.source)),
             penalty=self._penalty(sample, action),
         )
 
+    def _to_observations(
+        self, proprio: NDArray[np.float32], visual: Mapping[str, NDArray[Any]], base_actions: NDArray[np.float32]
+    ) -> Observations:
+        base = self._to_device(base_actions) if base_actions.shape[1] else None
+        return Observations(self._to_device(proprio), self._to_visual(visual), base)
+
     def _bias(self, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
         """What the bias of the reward adds up to over each window, shape (B,)."""
-        weights = self._config.rlpd.reward_bias * self._gamma ** np.arange(mask.shape[1])
+        weights = self._config.reward_bias * self._gamma ** np.arange(mask.shape[1])
         return (mask @ weights).astype(np.float32)
 
     def _penalty(self, sample: Sample, action: Tensor) -> Tensor:

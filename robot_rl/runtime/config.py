@@ -222,6 +222,8 @@ class TrainConfig(EnvConfig):
         run_dir: folder of the run; None is runs/TASK-AGENT-SEED, with a number where that exists.
         demonstrations: how many the scripted expert records for the run, where `demonstrations_from` is None.
         demonstrations_from: folder of a recording whose episodes are taken.
+        base: folder of the frozen base policy that is corrected, where `agent` is a corrector.
+        inference: how the base policy's chunks are made and executed.
         publish_every_steps: environment steps between two versions of the actor's weights.
         checkpoint_every_steps: environment steps between two checkpoints.
         log_every_steps: environment steps between two lines of metrics.
@@ -241,6 +243,8 @@ class TrainConfig(EnvConfig):
     run_dir: str | None = None
     demonstrations: int = 20
     demonstrations_from: str | None = None
+    base: str | None = None
+    inference: InferenceConfig = field(default_factory=InferenceConfig)
     publish_every_steps: int = 10
     checkpoint_every_steps: int = 1000
     log_every_steps: int = 100

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from robot_rl.clock import MonotonicClock
 from robot_rl.data import store_spec
 from robot_rl.data.store_reader import StoreReader
 from robot_rl.errors import ConfigError
@@ -13,6 +14,7 @@ from robot_rl.runtime.assembly import make_env
 from robot_rl.runtime.config import TeleopConfig, TrainConfig
 from robot_rl.runtime.recorder import record_demonstrations
 from robot_rl.runtime.run_folder import RunFolder, describe
+from robot_rl.runtime.shadow import make_shadow, relabel
 from robot_rl.specs import EnvironmentSpec
 from robot_rl.types import StepRecord
 
@@ -41,7 +43,8 @@ def load_demonstrations(
     task = reader.attributes.get("task", config.task.name)
     if task != config.task.name:
         raise ConfigError(f"the recording {path} is of the task {task}, this run of {config.task.name}.")
-    return reader.records()
+    shadow = make_shadow(config, spec, MonotonicClock(), is_lock_step=True)
+    return reader.records() if shadow is None else relabel(reader.records(), shadow)
 
 
 def record_expert(config: TrainConfig, path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from robot_rl.agents.policy import Policy
+from robot_rl.agents.policy_network import PolicyNetwork
 from robot_rl.env.robot_env import RobotEnv
 from robot_rl.runtime.config import TrainConfig
 from robot_rl.runtime.evaluation import Evaluation, evaluate
@@ -22,7 +22,7 @@ class EvaluationSchedule:
         self,
         config: TrainConfig,
         env: RobotEnv,
-        average_policy: Policy,
+        average_policy: PolicyNetwork,
         observers: Sequence[Observer],
         is_interrupted: Callable[[], bool],
     ) -> None:

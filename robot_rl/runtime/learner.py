@@ -62,7 +62,7 @@ class Learner:
         self.memory_lock: AbstractContextManager[Any] = threading.Lock()
         self._sampler = ThreadPoolExecutor(1, "sampler")
         self._channel, self._store = channel, store
-        self.budget = UpdateBudget(config.utd, config.warmup_steps)
+        self.budget = UpdateBudget(config.utd, config.warmup_steps, config.critic_first)
         self.version = -1
         self._publish_every_steps = publish_every_steps
         self._published_at_step, self._published_at_update = 0, -1
@@ -160,6 +160,8 @@ class Learner:
         features = self._encode(record, ring)
         with self.memory_lock:
             row = np.array([self.replay.append(record, ring)])
+            if ring == "online" and "anchor" in self.replay.rings and row[0] < self.config.warmup_steps:
+                self.replay.append(record, "anchor")  # nothing was corrected yet
             for camera, values in features.items():
                 self.replay.features[ring][camera].put(row, values)
 

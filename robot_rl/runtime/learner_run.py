@@ -155,6 +155,7 @@ def make_learner(
     encoder = agent.policy.encoder
     if encoder is not None and encoder.is_frozen:
         features = FeatureShape(config.agent.encoder.copies, encoder.backbone.places, encoder.backbone.channels)
-    replay = Replay(spec, config.replay, config.agent.stack, features, folder.frames)
-    batches = BatchMaker(replay, config.agent, config.agent.rlpd.gamma, config.seed, device)
+    has_base = config.agent.is_corrector
+    replay = Replay(spec, config.replay, config.agent.stack, features, folder.frames, has_base=has_base)
+    batches = BatchMaker(replay, config.agent, config.agent.gamma, config.seed, device)
     return Learner(agent, config.agent, replay, batches, channel, store, config.publish_every_steps, config.steps)

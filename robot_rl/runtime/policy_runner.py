@@ -11,13 +11,13 @@ import torch
 from numpy.typing import NDArray
 
 from robot_rl.agents.batch import Observations
-from robot_rl.agents.policy import Policy
+from robot_rl.agents.policy_network import PolicyNetwork
 from robot_rl.types import Observation
 
 _POLICY, _AVERAGE = "policy/", "average/"  # what the names of published tensors begin with
 
 
-def to_tensors(policy: Policy, average_policy: Policy) -> dict[str, NDArray[Any]]:
+def to_tensors(policy: PolicyNetwork, average_policy: PolicyNetwork) -> dict[str, NDArray[Any]]:
     """What actors are sent: the tensors of both that acting needs, no frozen backbone. They may share memory."""
     return {
         f"{prefix}{name}": value.cpu().numpy()
@@ -29,7 +29,7 @@ def to_tensors(policy: Policy, average_policy: Policy) -> dict[str, NDArray[Any]
 class PolicyRunner:
     """Asks a policy network; with a seed for each episode it explores, without it takes the mode."""
 
-    def __init__(self, policy: Policy, stack: int, average_policy: Policy | None = None) -> None:
+    def __init__(self, policy: PolicyNetwork, stack: int, average_policy: PolicyNetwork | None = None) -> None:
         """Use `policy`, whose observations are the newest `stack` time steps.
 
         Args:
@@ -78,10 +78,14 @@ class PolicyRunner:
             for name, image in observation.images.items()
             if name in self._policy.spec.cameras
         }
-        inputs = Observations(torch.from_numpy(np.concatenate(self._past))[None].to(device), visual)
+        base = observation.base_action
+        inputs = Observations(
+            torch.from_numpy(np.concatenate(self._past))[None].to(device),
+            visual,
+            None if base is None else torch.from_numpy(base)[None].to(device),
+        )
         noise = None
         if self._generator is not None:
-            size = self._policy.spec.action_size - self._policy.spec.grippers
-            noise = torch.randn(1, size, generator=self._generator).to(device)
+            noise = torch.randn(1, self._policy.noise_size, generator=self._generator).to(device)
         action: NDArray[np.float32] = self._policy.act(inputs, noise)[0].cpu().numpy()
         return action

@@ -18,6 +18,7 @@ from robot_rl.runtime.lock_step import LockStep
 from robot_rl.runtime.observers import Observer
 from robot_rl.runtime.policy_runner import PolicyRunner
 from robot_rl.runtime.run_folder import RunFolder
+from robot_rl.runtime.shadow import make_shadow
 
 
 class Training:
@@ -33,6 +34,8 @@ class Training:
         self.env = make_env(config)
         self._evaluation_env = make_env(replace(config, teleop=TeleopConfig()))
         self.spec = self.env.spec
+        for env in (self.env, self._evaluation_env):
+            env.base = make_shadow(config, self.spec, env.clock, is_lock_step=True)
         self._channel, learner_channel = make_local_channels(self.spec)
         self._run = LearnerRun(config, folder, self.spec, learner_channel, observers)
         self.learner = self._run.learner

@@ -14,19 +14,22 @@ class UpdateBudget:
     Attributes:
         utd: updates per environment step.
         warmup_steps: environment steps that bring none, at the start of a run.
+        critic_first: updates without the actor that are owed at the end of these, beside those of each step.
         steps: environment steps that arrived.
         updates: made so far.
     """
 
     utd: int
     warmup_steps: int
+    critic_first: int = 0
     steps: int = 0
     updates: int = 0
 
     @property
     def owed(self) -> int:
         """Updates that the experience so far asks for and that were not made yet."""
-        return max(0, self.steps - self.warmup_steps) * self.utd - self.updates
+        beyond = self.steps - self.warmup_steps
+        return (self.critic_first + beyond * self.utd if beyond > 0 else 0) - self.updates
 
     @property
     def behind_steps(self) -> float:
@@ -36,4 +39,5 @@ class UpdateBudget:
     @property
     def is_actor_due(self) -> bool:
         """Whether the next update includes the actor's: the last of those that a step brings."""
-        return (self.updates + 1) % self.utd == 0
+        made = self.updates - self.critic_first
+        return made >= 0 and (made + 1) % self.utd == 0

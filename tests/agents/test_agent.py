@@ -11,7 +11,7 @@ from robot_rl.agents.agent import AgentConfig, EncoderConfig, make_agent, make_p
 from robot_rl.agents.batch import Batch, Observations
 from robot_rl.agents.cloning import Cloning
 from robot_rl.agents.encoders import make_backbone
-from robot_rl.agents.policy import PolicySpec
+from robot_rl.agents.policy_network import PolicySpec
 from robot_rl.agents.rlpd import Rlpd, RlpdConfig
 from robot_rl.errors import ConfigError, SetupError
 from robot_rl.specs import ArraySpec, EnvironmentSpec, ObservationSpec

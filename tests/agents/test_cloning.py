@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from robot_rl.agents.batch import Batch, Observations
 from robot_rl.agents.cloning import Cloning
-from robot_rl.agents.policy import PolicySpec
+from robot_rl.agents.policy_network import PolicySpec
 
 P, B = 3, 32
 STATE = PolicySpec(P, 2, hidden=(16, 16))

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from robot_rl.agents.batch import Observations
-from robot_rl.agents.policy import Policy, PolicySpec
+from robot_rl.agents.policy import Policy
+from robot_rl.agents.policy_network import PolicySpec
 from robot_rl.errors import SpecError
 
 P, B, SIZE_PX = 4, 6, 32

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from robot_rl.agents.batch import Batch, Observations
-from robot_rl.agents.policy import PolicySpec
+from robot_rl.agents.policy_network import PolicySpec
 from robot_rl.agents.rlpd import Rlpd, RlpdConfig, move
 from robot_rl.errors import ConfigError
 

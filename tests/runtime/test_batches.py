@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from robot_rl.agents.agent import AgentConfig, EncoderConfig
-from robot_rl.agents.policy import PolicySpec
+from robot_rl.agents.policy_network import PolicySpec
 from robot_rl.agents.rlpd import Rlpd, RlpdConfig
 from robot_rl.data.replay import FeatureShape, Replay, ReplayConfig
 from robot_rl.runtime.batches import BatchMaker

@@ -1,0 +1,182 @@
+"""Off-policy learning of a corrector on a frozen base policy.
+
+The critics are those of `rlpd`: independent members with LayerNorm, targets from the minimum over a random few, values
+within the returns that are possible. What they are asked about is always the executed action. The actor is that of TD3
+(Fujimoto et al. 2018, arXiv 1802.09477): deterministic, so that no entropy has to be balanced against a bounded
+residual. With several candidates one half of the target critics chooses and the other half says what the choice is
+worth, so that no error chooses itself.
+
+Phases: the base policy collects alone (`warmup_steps`); the critics learn from that (`critic_updates`); then the gate
+opens over `gate_steps`.
+
+Suffixes of tensors: see `correctors.corrector`.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from robot_rl.agents.batch import Batch
+from robot_rl.agents.correctors.config import CorrectorConfig
+from robot_rl.agents.correctors.policy import CorrectedPolicy, choose, evaluate, require_base
+from robot_rl.agents.networks import CriticEnsemble
+from robot_rl.agents.policy_network import PolicySpec
+from robot_rl.agents.rlpd import move
+
+Metrics = dict[str, Tensor]
+
+
+class Corrected:
+    """The agent; see the module."""
+
+    def __init__(self, spec: PolicySpec, config: CorrectorConfig, seed: int, device: str = "cpu") -> None:
+        """Make networks and optimisers; everything random comes from `seed`.
+
+        Raises:
+            ConfigError: the policy would see cameras, or there is no corrector of that name.
+        """
+        self.config = config
+        self.generator = torch.Generator(device).manual_seed(seed)
+        torch.manual_seed(seed)
+        self.policy = CorrectedPolicy(spec, config).to(device)
+        inputs = self.policy.latent_size + spec.action_size
+        self.critic: CriticEnsemble = self.policy.critic or CriticEnsemble(config.ensemble, inputs, spec.hidden)
+        self.critic.to(device)
+        self.average_policy = copy.deepcopy(self.policy).requires_grad_(False)
+        self.target_corrector = copy.deepcopy(self.policy.corrector).requires_grad_(False)
+        self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
+        actor = list(self.policy.corrector.parameters())
+        self._critic_optimiser = torch.optim.Adam(self.critic.parameters(), lr=config.critic_learning_rate, fused=True)
+        self._actor_optimiser = torch.optim.Adam(actor, lr=config.actor_learning_rate, fused=True) if actor else None
+        self.actor_updates = 0
+
+    def pretrain(self, batch: Batch) -> Metrics:
+        """Nothing: what there is to imitate was imitated by the base policy."""
+        del batch
+        return {}
+
+    def update(self, batch: Batch, *, is_actor_due: bool) -> Metrics:
+        """One step of the critics and their targets, and if due one of the corrector and its slow average."""
+        latent = self.policy.encode(batch.observations)
+        following = self.policy.encode(batch.following)
+        loss, metrics = self.critic_loss(latent, following, batch)
+        self._critic_optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self._critic_optimiser.step()
+        with torch.no_grad():
+            move(self.target_critic, self.critic, self.config.tau)
+        if is_actor_due:
+            metrics |= self._update_actor(latent, batch)
+        return metrics
+
+    def critic_loss(self, latent: Tensor, following: Tensor, batch: Batch) -> tuple[Tensor, Metrics]:
+        """Mean squared error of each member to r + discount * Q'(s', a'), summed over the members."""
+        with torch.no_grad():
+            candidates = self.target_corrector.propose(following, require_base(batch.following), None)
+            value = self._value(following, self._smooth(candidates))
+            if self.config.return_range is not None:
+                value = value.clamp(*self.config.return_range)
+            target = batch.reward + batch.discount * value
+        q_EB = self.critic(latent, batch.action)
+        loss = (q_EB - target).square().mean(1).sum()
+        return loss, {"critic/loss": loss.detach() / self.config.ensemble, "critic/q": q_EB.detach().mean()}
+
+    def _value(self, following: Tensor, candidates: Tensor) -> Tensor:
+        """What the target critics say of the candidates, (B,): one half chooses, the other half values."""
+        members = torch.randperm(self.config.ensemble, generator=self.generator, device=following.device)
+        if candidates.shape[1] == 1:
+            few = members[: self.config.subsample]
+            return self._ask(following, candidates[:, 0], few)
+        half = max(self.config.ensemble // 2, 1)
+        chosen = choose(candidates, evaluate(self.target_critic, following, candidates, members[:half]).mean(0))
+        others = members[half:] if half < self.config.ensemble else members
+        return self._ask(following, chosen, others[: self.config.subsample])
+
+    def _ask(self, following: Tensor, action: Tensor, members: Tensor) -> Tensor:
+        """The least of what some target critics say."""
+        value: Tensor = self.target_critic(following, action, members).amin(0)
+        return value
+
+    def _smooth(self, candidates: Tensor) -> Tensor:
+        """The candidates with clipped noise on them; the base policy's own, which comes first of several, as it is."""
+        if self._actor_optimiser is None or self.config.target_noise_std == 0.0:
+            return candidates
+        noise = torch.randn(candidates.shape, generator=self.generator, device=candidates.device)
+        noise = (self.config.target_noise_std * noise).clamp(
+            -self.config.target_noise_limit, self.config.target_noise_limit
+        )
+        noise = noise * self.policy.corrector.is_corrected
+        if candidates.shape[1] > 1:
+            noise[:, 0] = 0.0
+        return (candidates + noise).clamp(-1.0, 1.0)
+
+    def _update_actor(self, latent: Tensor, batch: Batch) -> Metrics:
+        self.actor_updates += 1
+        self._open_gate()
+        if self._actor_optimiser is None:
+            return {}
+        loss, metrics = self.actor_loss(latent, batch)
+        self._actor_optimiser.zero_grad(set_to_none=True)
+        loss.backward(inputs=list(self.policy.corrector.parameters()))  # not the critics'
+        self._actor_optimiser.step()
+        with torch.no_grad():
+            move(self.target_corrector, self.policy.corrector, self.config.tau)
+            move(self.average_policy, self.policy, 1.0 - self.config.average_decay)
+        return metrics
+
+    def actor_loss(self, latent: Tensor, batch: Batch) -> tuple[Tensor, Metrics]:
+        """- mean over the ensemble of Q(s, a), and the distance to people's actions that can be followed."""
+        corrector, base = self.policy.corrector, require_base(batch.observations)
+        action = corrector.improve(latent, base)
+        assert action is not None
+        q = self.critic(latent, action).mean()
+        distances = corrector.imitate(latent, base, batch.action)
+        assert distances is not None
+        human = batch.is_human.to(distances.dtype)
+        distance = (human * distances).sum() / human.sum().clamp(min=1.0)
+        loss = self.config.imitation_weight * distance - q
+        metrics = {"actor/loss": loss.detach(), "actor/imitation": distance.detach()}
+        return loss, metrics | corrector.measure(latent, base)
+
+    def _open_gate(self) -> None:
+        """How often the corrector takes part in exploration."""
+        steps = self.config.gate_steps
+        share = 1.0 if steps == 0 else min(1.0, self.actor_updates / steps)
+        for corrector in (self.policy.corrector, self.average_policy.corrector):
+            corrector.gate.fill_(share)
+
+    def _modules(self) -> dict[str, nn.Module]:
+        return {
+            "policy": self.policy,
+            "average_policy": self.average_policy,
+            "critic": self.critic,
+            "target_corrector": self.target_corrector,
+            "target_critic": self.target_critic,
+        }
+
+    def _optimisers(self) -> dict[str, torch.optim.Optimizer]:
+        found = {"critic": self._critic_optimiser, "actor": self._actor_optimiser}
+        return {name: optimiser for name, optimiser in found.items() if optimiser is not None}
+
+    def state(self) -> dict[str, Any]:
+        """Everything that is needed to go on bit for bit."""
+        return {
+            **{name: module.state_dict() for name, module in self._modules().items()},
+            "optimisers": {name: optimiser.state_dict() for name, optimiser in self._optimisers().items()},
+            "generator": self.generator.get_state(),
+            "actor_updates": self.actor_updates,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take over what `state` of an agent of the same spec and config returned."""
+        for name, module in self._modules().items():
+            module.load_state_dict(state[name])
+        for name, optimiser in self._optimisers().items():
+            optimiser.load_state_dict(copy.deepcopy(state["optimisers"][name]))  # it would share the tensors
+        self.generator.set_state(state["generator"].cpu())
+        self.actor_updates = int(state["actor_updates"])

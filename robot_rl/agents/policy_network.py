@@ -1,0 +1,94 @@
+"""What all policies' networks have in common: what is built of which spec, how it is asked, and what is sent of it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from robot_rl.agents.batch import Observations
+from robot_rl.agents.encoders.observation import ObservationEncoder
+from robot_rl.policies.features import ProprioFeatures
+
+
+@dataclass(frozen=True)
+class PolicySpec:
+    """What a policy is built of.
+
+    Attributes:
+        proprio_size: proprioceptive values of an observation; with a stack of time steps, of all of them.
+        action_size: elements of the action, those of grippers included.
+        grippers: how many of them belong to grippers, 0, 1 or 2: discrete, chosen by a DQN.
+        hidden: widths of the hidden layers.
+        cameras: names; none means that the policy sees proprioception only.
+        image_size_px: height and width of the images.
+        backbone: "resnet10", "small_cnn" or "vit".
+        is_backbone_frozen: whether the backbone keeps the weights that it was given.
+        std: standard deviation of a new policy's actions before the tanh.
+    """
+
+    proprio_size: int
+    action_size: int
+    grippers: int = 0
+    hidden: tuple[int, ...] = (256, 256)
+    cameras: tuple[str, ...] = ()
+    image_size_px: int = 128
+    backbone: str = "resnet10"
+    is_backbone_frozen: bool = True
+    std: float = 0.15
+
+
+class PolicyNetwork(nn.Module, ABC):
+    """Everything that acting needs, and nothing that only learning needs.
+
+    Attributes:
+        spec: what it was built of.
+        features: of proprioception; fitted once, by the learner.
+        encoder: of images; None without cameras.
+    """
+
+    encoder: ObservationEncoder | None
+
+    def __init__(self, spec: PolicySpec) -> None:
+        super().__init__()
+        self.spec = spec
+        self.features = ProprioFeatures(spec.proprio_size)
+
+    @property
+    @abstractmethod
+    def noise_size(self) -> int:
+        """Elements of the noise of an action that explores."""
+
+    @abstractmethod
+    def act(self, observations: Observations, noise: Tensor | None) -> Tensor:
+        """Actions (B, A).
+
+        Args:
+            observations: what is seen now.
+            noise: standard normal, (B, noise_size), to explore; None for the policy at its best.
+        """
+
+    def published_state(self) -> dict[str, Tensor]:
+        """The tensors that an actor must be sent: all but a frozen backbone."""
+        state = self.state_dict()
+        if self.encoder is None:
+            return state
+        encoder = {f"encoder.{name}": value for name, value in self.encoder.published_state().items()}
+        return {name: value for name, value in state.items() if not name.startswith("encoder.")} | encoder
+
+    def load_published(self, state: Mapping[str, Tensor]) -> None:
+        """Take over what another policy of the same spec published.
+
+        Raises:
+            SpecError: entries of the encoder are missing or unknown.
+            RuntimeError: other entries are.
+        """
+        state = dict(state)
+        if self.encoder is not None:
+            prefix = "encoder."
+            own = {name.removeprefix(prefix): state.pop(name) for name in list(state) if name.startswith(prefix)}
+            self.encoder.load_published(own)
+            state |= {f"{prefix}{name}": value for name, value in self.encoder.state_dict().items()}
+        self.load_state_dict(state)
