@@ -61,11 +61,19 @@ class Entry:
     commits: bool = False
 
 
-def _make_relay(steps: int) -> Callable[[NoiseLevel, int], Sampler]:
+def _make_relay(steps: int, temperature: float = 1.0) -> Callable[[NoiseLevel, int], Sampler]:
     """Without adaptivity: it decides for a whole batch by the row that changed most, which no robot would."""
 
     def make(level: NoiseLevel, _interval: int) -> Sampler:
-        return Relay(level.sigma, steps, level.spread, large_change=None, wrong_change=None, cold_steps=_COLD_STEPS)
+        return Relay(
+            level.sigma,
+            steps,
+            temperature,
+            level.spread,
+            large_change=None,
+            wrong_change=None,
+            cold_steps=_COLD_STEPS,
+        )
 
     return make
 
@@ -80,6 +88,7 @@ ENTRIES: Final[Mapping[str, Entry]] = {
     "relay-1": Entry(1, _make_relay(1), commits=True),
     "relay-2": Entry(1, _make_relay(2), commits=True),
     "relay-3": Entry(1, _make_relay(3), commits=True),
+    "relay-2-calm": Entry(1, _make_relay(2, temperature=0.0), commits=True),
     "rtc-5": Entry(1, lambda _level, interval: RTC(5, executed=interval), commits=True),
 }
 """Name -> how it decides; the order of the report."""

@@ -25,6 +25,7 @@ class InferenceConfig:
         sampler: "relay" (warm starts), "ddim", "ddpm", "dpm_solver", "euler", "heun", "rtc" or "rti".
         steps: evaluations of the network in a decision; 0 is the sampler's default. "rti" and "ddpm" have their own.
         sigma: to which "relay" brings the plan so far; None is what the policy's file says.
+        temperature: of "relay"; 1 executes a sample of the policy, 0 the middle of its mode.
         candidates: chunks that are made for a decision, each from a noise of its own; the best is taken. Of samplers
             that begin from noise.
         score: what is best: near the "plan" so far (bidirectional decoding's backward coherence), or with the "past"
@@ -38,6 +39,7 @@ class InferenceConfig:
     sampler: str = "relay"
     steps: int = 0
     sigma: float | None = None
+    temperature: float = 1.0
     candidates: int = 1
     score: Literal["plan", "past"] = "plan"
     precision: Literal["float32", "float16"] = "float32"
@@ -49,6 +51,8 @@ class InferenceConfig:
             raise ConfigError(f"inference.steps must not be negative, got {self.steps}.")
         if self.steps and self.sampler not in _WITH_STEPS:
             raise ConfigError(f"inference.sampler={self.sampler} has no steps; those that have are {_WITH_STEPS}.")
+        if self.temperature != 1.0 and self.sampler != "relay":
+            raise ConfigError(f"inference.sampler={self.sampler} has no temperature; relay has.")
         if self.candidates < 1:
             raise ConfigError(f"inference.candidates must be at least 1, got {self.candidates}.")
         if self.candidates > 1 and self.sampler not in _FROM_NOISE:
@@ -68,6 +72,7 @@ class InferenceConfig:
         if self.sampler == "relay":
             if level is not None:
                 settings |= {"sigma": level.sigma, "spread": level.spread}
+            settings["temperature"] = self.temperature
             if self.sigma is not None:
                 settings["sigma"] = self.sigma
         elif self.sampler == "rtc":

@@ -131,10 +131,10 @@ def test_relay_leaves_of_a_wrong_guess_what_the_formula_says(std, level):
     denoiser, offset = Mixture(std, table), 0.5
     kept = noise(4, seed=1)
     previous = Plan(torch.full((4, 1, 1), offset, dtype=torch.float64), kept)
-    for steps in (1, 2, 3):
-        relay = Relay(table.sigma(level), steps, large_change=None, wrong_change=None)
+    for steps, temperature in ((1, 1.0), (2, 1.0), (3, 1.0), (2, 0.5), (2, 0.0)):
+        relay = Relay(table.sigma(level), steps, temperature, large_change=None, wrong_change=None)
         sigmas = [table.sigma(each) for each in relay_levels(table, table.sigma(level), steps)]
-        expected = ddim_factor(std, sigmas) * (offset + sigmas[0] * kept[:, 0, 0])
+        expected = ddim_factor(std, sigmas) * (offset + temperature * sigmas[0] * kept[:, 0, 0])
         assert sample(relay, denoiser, centres=0.0, previous=previous) == pytest.approx(expected.numpy(), abs=1e-9)
     table = schedule(levels=1000)
     start = table.nearest(schedule().sigma(level))
@@ -293,7 +293,7 @@ def test_names_and_settings_that_do_not_exist_are_answered_with_those_that_do():
         make_sampler("ddim", step=3)
     with pytest.raises(ConfigError, match="from 1 to 100, got 0"):
         solve(DDIM(0), problem(Mixture(0.1, schedule()), 0.0, noise(1)))
-    for wrong in ({"sigma": 0.0}, {"spread": -1.0}, {"steps": 0}):
+    for wrong in ({"sigma": 0.0}, {"spread": -1.0}, {"steps": 0}, {"temperature": 1.1}):
         with pytest.raises(ConfigError, match=next(iter(wrong))):
             Relay(**wrong)
     with pytest.raises(ConfigError, match="executed"):

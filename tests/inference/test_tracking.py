@@ -16,8 +16,8 @@ TABLE = schedule()
 SIGMA = TABLE.sigma(20)
 
 
-def relay(steps=2):
-    return Relay(SIGMA, steps, large_change=None, wrong_change=None)
+def relay(steps=2, temperature=1.0):
+    return Relay(SIGMA, steps, temperature, large_change=None, wrong_change=None)
 
 
 def follow(sampler, std, targets, rows=400, modes=0.0, is_fresh=False):
@@ -44,6 +44,15 @@ def test_the_lag_of_relay_behind_a_moving_target(std, steps):
     of_the_noise = r / (1.0 - r) * SIGMA * noise(400, 100)[:, 0, 0]  # all decisions keep that of the first
     expected = r / (1.0 - r) * SPEED - of_the_noise
     assert behind[-1].numpy() == pytest.approx(expected.numpy(), abs=1e-4)
+
+
+def test_without_temperature_relay_comes_to_the_middle_of_its_mode_and_stays():
+    """A sample of the policy is about s away from there; both stay in the mode that the first decision chose."""
+    warm, calm = (follow(relay(temperature=each), 0.1, [0.0] * 30, modes=0.7) for each in (1.0, 0.0))
+    for values in (warm, calm):
+        assert float((values[0].sign() != values[-1].sign()).double().mean()) < 0.03
+    assert float((calm[-1].abs() - 0.7).abs().max()) < 0.01
+    assert float((warm[-1].abs() - 0.7).square().mean().sqrt()) > 0.05
 
 
 @pytest.mark.parametrize(

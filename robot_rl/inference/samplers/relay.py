@@ -31,6 +31,8 @@ class Relay:
     Attributes:
         sigma: relative noise to which the plan is brought; estimated from data by `noise_level`.
         steps: evaluations of a decision that goes well: at sigma; then at less; beyond two, first at more.
+        temperature: factor of the noise with which a plan is noised again. 1 keeps the plan a sample of the policy;
+            with less it drifts from there to the middle of its mode, and at 0 it arrives.
         spread: s, of actions within one mode; the change that the first evaluation makes is measured in it.
         settled_change: a change smaller than this many s ends the decision after the first evaluation; 0 for never.
         large_change: one larger begins again at twice the noise, with one more evaluation; None for never.
@@ -40,6 +42,7 @@ class Relay:
 
     sigma: float = 0.35
     steps: int = 2
+    temperature: float = 1.0
     spread: float = 0.1
     settled_change: float = 0.0
     large_change: float | None = 3.0
@@ -50,6 +53,8 @@ class Relay:
         for name in ("sigma", "spread"):
             if not getattr(self, name) > 0.0:
                 raise ConfigError(f"relay.{name} must be positive, got {getattr(self, name)}.")
+        if not 0.0 <= self.temperature <= 1.0:
+            raise ConfigError(f"relay.temperature must be from 0 to 1, got {self.temperature}.")
         for name in ("steps", "cold_steps"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"relay.{name} must be at least 1, got {getattr(self, name)}.")
@@ -82,7 +87,7 @@ class Relay:
         assert problem.previous is not None
         levels = relay_levels(problem.schedule, self.sigma, steps)
         noise = problem.previous.noise
-        x = problem.schedule.mix(problem.previous.chunk, noise, levels[0])
+        x = problem.schedule.mix(problem.previous.chunk, self.temperature * noise, levels[0])
         if problem.discrete is not None:
             # Halfway between its two values an action says nothing of either, so that the observation decides; what
             # was decided before would decide again, and so would noise, since it is small beside the distance.
