@@ -17,3 +17,7 @@ class BaseActions(Protocol):
     def attach(self, time_step: TimeStep) -> TimeStep:
         """The same time step, with the base policy's action in its observation; asked for each, also the last."""
         ...
+
+    def close(self) -> None:
+        """Nobody will ask any more."""
+        ...

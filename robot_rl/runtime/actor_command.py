@@ -21,6 +21,7 @@ from robot_rl.runtime.observers import Observer
 from robot_rl.runtime.remote_actor import run_remote_actor
 from robot_rl.runtime.run_folder import RunFolder
 from robot_rl.runtime.run_summary import print_summary
+from robot_rl.runtime.shadow import make_shadow
 from robot_rl.runtime.training_progress import TrainingProgress
 
 
@@ -81,6 +82,8 @@ def run_on(enter: Callable[[], AbstractContextManager[Stage]], config: TrainConf
 
 def _act(stage: Stage, config: TrainConfig, folder: RunFolder, console: Console) -> bool:
     """Whether the run was not interrupted."""
+    for env in (stage.env, stage.lonely_env):
+        env.base = make_shadow(config, env.spec, env.clock, is_lock_step=config.graph.is_lock_step)
     channel = make_actor_channel(config, stage.env.spec)
     has_finished = False
     try:
@@ -95,5 +98,8 @@ def _act(stage: Stage, config: TrainConfig, folder: RunFolder, console: Console)
                 metrics.close()
         has_finished = evaluation is not None
     finally:
+        for env in (stage.env, stage.lonely_env):
+            if env.base is not None:
+                env.base.close()
         channel.close(has_finished=has_finished)
     return has_finished

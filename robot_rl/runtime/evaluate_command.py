@@ -28,6 +28,7 @@ from robot_rl.runtime.policies import SCRIPTED, Policy, make_policy
 from robot_rl.runtime.pretraining.run import CONFIG_FILE as PRETRAIN_FILE
 from robot_rl.runtime.recording import ContactSheet, VideoRecorder
 from robot_rl.runtime.run_folder import RunFolder
+from robot_rl.runtime.shadow import make_shadow
 from robot_rl.runtime.trained_policy import load_policy
 from robot_rl.types import TimeStep
 
@@ -102,6 +103,8 @@ def run_on(
             stopped = error  # the episodes before it are still a result
         finally:
             policy.close()
+            if env.base is not None:
+                env.base.close()
     evaluation = bar.evaluation
     if interrupted or stopped:
         count = f"after {len(evaluation.episodes)} of {config.episodes} episodes"
@@ -120,7 +123,10 @@ def _make_policy(env: RobotEnv, config: EvalConfig) -> Policy:
         is_lock_step = config.graph.is_lock_step
         return make_runner(base, env.spec, config.inference, env.clock, config.seed, is_lock_step=is_lock_step)
     run = _find_run(config)
-    return make_policy(config.policy, env.spec, config.seed) if run is None else load_policy(run, env.spec)
+    if run is None:
+        return make_policy(config.policy, env.spec, config.seed)
+    env.base = make_shadow(run.load_config(), env.spec, env.clock, is_lock_step=config.graph.is_lock_step)
+    return load_policy(run, env.spec)
 
 
 def _find_run(config: EvalConfig) -> RunFolder | None:

@@ -1,0 +1,160 @@
+"""Correctors against what they promise: equal to the base policy at first, bounded, and gated."""
+
+import pytest
+import torch
+
+from robot_rl.agents.batch import Observations
+from robot_rl.agents.correctors.additive import Additive
+from robot_rl.agents.correctors.chooser import Chooser
+from robot_rl.agents.correctors.config import CorrectorConfig
+from robot_rl.agents.correctors.corrector import Identity
+from robot_rl.agents.correctors.policy import CorrectedPolicy, choose, evaluate
+from robot_rl.agents.networks import CriticEnsemble
+from robot_rl.agents.policy_network import PolicySpec
+from robot_rl.errors import ConfigError, SpecError
+
+B, P, A, L = 64, 4, 7, 5
+ARM = PolicySpec(P, A, grippers=1, hidden=(16, 16))
+FREE = torch.tensor([True] * 6 + [False])
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+
+
+def draw_base(rows=B):
+    return torch.rand(rows, A) * 2.0 - 1.0
+
+
+def make_additive(scale=0.2, noise_std=0.05, is_trained=False):
+    corrector = Additive(L, FREE, (16, 16), scale, noise_std)
+    if is_trained:
+        torch.nn.init.normal_(corrector.residual.head.weight, std=10.0)
+    return corrector
+
+
+def make_policy(name, **values):
+    policy = CorrectedPolicy(ARM, CorrectorConfig(name=name, ensemble=4, **values))
+    policy.corrector.gate.fill_(1.0)
+    return policy
+
+
+@pytest.mark.parametrize("name", ["identity", "additive", "chooser"])
+def test_at_first_the_base_policy_acts_bit_for_bit(name):
+    base = draw_base()
+    policy = make_policy(name)
+    if policy.critic is not None:  # all candidates are worth the same: the base policy's is taken
+        for parameter in policy.critic.parameters():
+            torch.nn.init.zeros_(parameter)
+    assert torch.equal(policy.act(Observations(torch.randn(B, P), {}, base), None), base)
+
+
+def test_a_gate_that_is_shut_lets_nothing_in_not_even_noise():
+    base, latent = draw_base(), torch.randn(B, L)
+    for corrector in (make_additive(is_trained=True), Chooser(L, FREE, (16, 16), 0.3)):
+        noise = torch.randn(B, corrector.noise_size)
+        assert torch.equal(corrector.propose(latent, base, noise)[:, -1], base)
+        corrector.gate.fill_(0.25)
+        many = torch.randn(4000, corrector.noise_size)
+        explored = corrector.propose(latent[:1].expand(4000, -1), base[:1].expand(4000, -1), many)[:, -1]
+        is_open = (explored != base[0]).any(-1)
+        assert float(is_open.float().mean()) == pytest.approx(0.25, abs=0.03)
+
+
+def test_a_residual_never_exceeds_its_scale_nor_the_range_of_actions():
+    corrector, base = make_additive(scale=0.2, is_trained=True), draw_base()
+    with torch.no_grad():
+        action = corrector.propose(100.0 * torch.randn(B, L), base, None)[:, 0]
+    assert float((action - base).abs().max()) <= 0.2 + 1e-6
+    assert float((action - base).abs().max()) > 0.19
+    assert float(action.abs().max()) <= 1.0
+    assert torch.equal(action[:, 6], base[:, 6]), "the gripper is the base policy's"
+
+
+def test_exploration_stays_on_the_corrected_elements_and_in_range():
+    corrector, base = make_additive(noise_std=0.5), draw_base()
+    corrector.gate.fill_(1.0)
+    with torch.no_grad():
+        action = corrector.propose(torch.randn(B, L), base, torch.randn(B, A + 1))[:, 0]
+    assert torch.equal(action[:, 6], base[:, 6])
+    assert float((action - base)[:, :6].std()) == pytest.approx(0.4, abs=0.1)  # some of it is clipped
+    assert float(action.abs().max()) <= 1.0
+
+
+def test_the_gradient_passes_where_the_sum_is_clipped():
+    corrector = make_additive()
+    base = torch.ones(1, A)
+    torch.nn.init.constant_(corrector.residual.head.bias, 0.5)
+    action = corrector.improve(torch.randn(1, L), base)
+    assert action.detach().tolist() == [[1.0] * A]
+    (gradient,) = torch.autograd.grad(action.sum(), corrector.residual.head.bias)
+    assert float(gradient[:6].min()) > 0.1
+    assert float(gradient[6]) == 0.0
+
+
+def test_people_are_imitated_only_within_the_range_of_the_residual():
+    corrector, base = make_additive(scale=0.2), torch.zeros(2, A)
+    action = torch.zeros(2, A)
+    action[0, 0], action[0, 1], action[0, 6] = 0.1, 0.5, 1.0  # half of the range, beyond it, the gripper
+    assert corrector.imitate(torch.randn(2, L), base, action).tolist() == pytest.approx([0.25, 0.0])
+
+
+def test_a_choosers_actor_follows_people_everywhere():
+    chooser, action = Chooser(L, FREE, (16, 16), 0.1), torch.zeros(1, A)
+    action[0, 1], action[0, 6] = 0.5, 1.0
+    assert chooser.imitate(torch.randn(1, L), torch.zeros(1, A), action).tolist() == pytest.approx([0.25])
+
+
+def test_the_best_candidate_is_chosen_and_the_first_of_equals():
+    candidates = torch.arange(6.0).view(1, 3, 2)
+    assert choose(candidates, torch.tensor([[0.0, 2.0, 1.0]])).tolist() == [[2.0, 3.0]]
+    assert choose(candidates, torch.zeros(1, 3)).tolist() == [[0.0, 1.0]]
+
+
+def test_candidates_are_valued_as_if_each_were_asked_about_alone():
+    critic = CriticEnsemble(3, L + A, (8,))
+    latent, candidates = torch.randn(B, L), torch.randn(B, 2, A)
+    values = evaluate(critic, latent, candidates)
+    for index in range(2):
+        torch.testing.assert_close(values[..., index], critic(latent, candidates[:, index]))
+
+
+def test_what_a_residual_uses_of_its_range_is_measured():
+    corrector = make_additive()
+    assert {name: float(value) for name, value in corrector.measure(torch.randn(B, L), draw_base()).items()} == {
+        "residual/used": 0.0,
+        "residual/saturated": 0.0,
+    }
+    torch.nn.init.constant_(corrector.residual.head.bias, 9.0)
+    assert float(corrector.measure(torch.randn(B, L), draw_base())["residual/saturated"]) == 1.0
+
+
+def test_an_identity_has_nothing_to_train():
+    identity = Identity(torch.zeros(A, dtype=torch.bool))
+    assert list(identity.parameters()) == []
+    assert identity.improve(torch.randn(1, L), draw_base(1)) is None
+    assert identity.imitate(torch.randn(1, L), draw_base(1), draw_base(1)) is None
+
+
+def test_without_a_base_policy_there_is_no_action():
+    with pytest.raises(SpecError, match="was the run given a base"):
+        make_policy("additive").act(Observations(torch.randn(1, P), {}), None)
+
+
+@pytest.mark.parametrize(
+    ("values", "match"),
+    [
+        ({"scale": 0.0}, "scale"),
+        ({"subsample": 11}, "subsample"),
+        ({"tau": 0.0}, "tau"),
+        ({"noise_std": -0.1}, "noise_std"),
+        ({"return_range": (1.0, 0.0)}, "return_range"),
+    ],
+)
+def test_what_cannot_be_is_named(values, match):
+    with pytest.raises(ConfigError, match=match):
+        CorrectorConfig(**values)
+    with pytest.raises(ConfigError, match="corrects nothing"):
+        make_policy("none")

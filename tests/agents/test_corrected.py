@@ -1,0 +1,168 @@
+"""The learning of correctors against hand-made cases."""
+
+import copy
+
+import pytest
+import torch
+
+from robot_rl.agents.batch import Batch, Observations
+from robot_rl.agents.corrected import Corrected
+from robot_rl.agents.correctors.config import CorrectorConfig
+from robot_rl.agents.policy_network import PolicySpec
+from robot_rl.errors import ConfigError
+
+B, P, A = 32, 3, 2
+SPEC = PolicySpec(P, A, hidden=(16, 16))
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    torch.set_num_threads(1)
+
+
+def make_agent(name="additive", seed=0, **values):
+    return Corrected(SPEC, CorrectorConfig(name=name, **{"ensemble": 4, "gate_steps": 2, **values}), seed)
+
+
+def make_batch(seed=0, **values):
+    generator = torch.Generator().manual_seed(seed)
+
+    def observe():
+        base = torch.rand(B, A, generator=generator) * 2.0 - 1.0
+        return Observations(torch.randn(B, P, generator=generator), {}, base)
+
+    action = torch.rand(B, A, generator=generator) * 2.0 - 1.0
+    batch = Batch(
+        observe(), action, torch.rand(B, generator=generator), torch.full((B,), 0.9), observe(),
+        torch.zeros(B, dtype=torch.bool), torch.zeros(B),
+    )  # fmt: skip
+    return batch._replace(**values)
+
+
+def set_constant(critic, values):
+    """Make each member answer one value, whatever it is asked."""
+    with torch.no_grad():
+        for parameter in critic.parameters():
+            parameter.zero_()
+        critic.head.bias.copy_(torch.tensor(values).view_as(critic.head.bias))
+
+
+def loss_of(agent, batch):
+    latent, following = agent.policy.encode(batch.observations), agent.policy.encode(batch.following)
+    return float(agent.critic_loss(latent, following, batch)[0])
+
+
+def test_the_target_is_the_least_of_a_few_critics_at_the_next_executed_action():
+    agent = make_agent(subsample=4, target_noise_std=0.0)
+    set_constant(agent.critic, [0.0] * 4)
+    set_constant(agent.target_critic, [0.3, 0.5, 0.7, 0.4])
+    batch = make_batch(reward=torch.full((B,), 0.1))
+    assert loss_of(agent, batch) == pytest.approx(4 * (0.1 + 0.9 * 0.3) ** 2, rel=1e-5)
+    ended = batch._replace(discount=torch.zeros(B))
+    assert loss_of(agent, ended) == pytest.approx(4 * 0.1**2, rel=1e-5)
+
+
+def test_values_are_clipped_to_the_returns_that_are_possible():
+    agent = make_agent(subsample=4)
+    set_constant(agent.critic, [0.0] * 4)
+    set_constant(agent.target_critic, [7.0] * 4)
+    assert loss_of(agent, make_batch(reward=torch.zeros(B))) == pytest.approx(4 * 0.9**2, rel=1e-5)
+
+
+def test_who_chooses_does_not_say_what_the_choice_is_worth():
+    """Two critics of four that believe in wonders: they may choose, but the others say what it is worth."""
+    agent = make_agent("chooser", subsample=2, return_range=None)
+    candidates = torch.zeros(B, 2, A)
+    following = agent.policy.encode(make_batch().following)
+    values = []
+    for _ in range(50):
+        set_constant(agent.target_critic, [100.0, 100.0, 0.0, 0.0])
+        values.append(float(agent._value(following, candidates).mean()))
+    assert set(values) == {0.0, 100.0}  # the least of the valuing half
+    assert values.count(100.0) < 20  # 1 in 6: only if the believers are all of that half
+
+
+def test_members_learn_as_if_they_were_alone():
+    agent, other = make_agent(), make_agent()
+    with torch.no_grad():
+        other.critic.head.bias[1:] += 3.0  # the others' errors
+    for each in (agent, other):
+        latent = each.policy.encode(make_batch().observations)
+        loss, _ = each.critic_loss(latent, latent, make_batch(discount=torch.zeros(B)))
+        loss.backward()
+    for one, two in zip(agent.critic.parameters(), other.critic.parameters(), strict=True):
+        assert torch.equal(one.grad[0], two.grad[0])
+
+
+def test_the_actor_moves_by_its_own_step_only_and_the_critics_by_theirs():
+    agent = make_agent()
+    before = copy.deepcopy(agent.policy.corrector.state_dict())
+    agent.update(make_batch(), is_actor_due=False)
+    assert all(torch.equal(value, before[name]) for name, value in agent.policy.corrector.state_dict().items())
+    assert float(agent.policy.corrector.gate) == 0.0
+    metrics = agent.update(make_batch(), is_actor_due=True)
+    assert {"critic/loss", "critic/q", "actor/loss", "actor/imitation", "residual/used", "residual/saturated"} == set(
+        metrics
+    )
+    assert float(agent.policy.corrector.gate) == 0.5
+    agent.update(make_batch(), is_actor_due=True)
+    agent.update(make_batch(), is_actor_due=True)
+    assert float(agent.average_policy.corrector.gate) == 1.0
+
+
+def test_the_actor_climbs_the_critics_slope():
+    agent = make_agent(imitation_weight=0.0, actor_learning_rate=1e-2)
+    with torch.no_grad():
+        for parameter in agent.critic.parameters():
+            parameter.zero_()
+        agent.critic.layers[0].weight[:, -A, 0] = 1.0  # a unit that grows with the first element of the action
+        agent.critic.layers[0].weight[:, -A, 1] = -1.0
+        for norm in agent.critic.norms:
+            norm.weight.fill_(1.0)
+        agent.critic.layers[1].weight[:, 0, 0], agent.critic.layers[1].weight[:, 0, 1] = 1.0, -1.0
+        agent.critic.head.weight[:, 0] = 1.0
+    batch = make_batch()
+    latent = agent.policy.encode(batch.observations)
+    for _ in range(100):
+        agent._update_actor(latent, batch)
+    moved = agent.policy.corrector.improve(latent, batch.observations.base_action) - batch.observations.base_action
+    assert float(moved[:, 0].mean()) > 0.1
+    assert float(moved.abs().max()) <= 0.2 + 1e-6
+
+
+def test_people_are_imitated_by_their_own_rows():
+    agent = make_agent()
+    batch = make_batch(is_human=torch.arange(B) < 4)
+    near = batch._replace(action=batch.observations.base_action + 0.1)
+    latent = agent.policy.encode(near.observations)
+    _, metrics = agent.actor_loss(latent, near)
+    assert float(metrics["actor/imitation"]) == pytest.approx(A * 0.25, rel=1e-4)
+    _, metrics = agent.actor_loss(latent, near._replace(is_human=torch.zeros(B, dtype=torch.bool)))
+    assert float(metrics["actor/imitation"]) == 0.0
+
+
+@pytest.mark.parametrize("name", ["identity", "additive", "chooser"])
+def test_an_agent_that_is_restored_goes_on_bit_for_bit(name):
+    agent = make_agent(name)
+    for seed in range(3):
+        agent.update(make_batch(seed), is_actor_due=seed % 2 == 0)
+    other = make_agent(name, seed=9)
+    other.restore(copy.deepcopy(agent.state()))
+    for each in (agent, other):
+        each.update(make_batch(7), is_actor_due=True)
+    for one, two in zip(agent._modules().values(), other._modules().values(), strict=True):
+        for (key, a), b in zip(one.state_dict().items(), two.state_dict().values(), strict=True):
+            assert torch.equal(a, b), key
+    assert agent.actor_updates == other.actor_updates
+
+
+def test_an_identity_learns_what_the_base_policy_is_worth_and_changes_nothing():
+    agent = make_agent("identity")
+    metrics = agent.update(make_batch(), is_actor_due=True)
+    assert set(metrics) == {"critic/loss", "critic/q"}
+    assert agent.pretrain(make_batch()) == {}
+
+
+def test_cameras_are_refused():
+    with pytest.raises(ConfigError, match="choose no cameras"):
+        Corrected(PolicySpec(P, 7, 1, cameras=("wrist",)), CorrectorConfig(name="additive"), 0)
