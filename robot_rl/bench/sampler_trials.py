@@ -88,7 +88,7 @@ ENTRIES: Final[Mapping[str, Entry]] = {
     "relay-1": Entry(1, _make_relay(1), commits=True),
     "relay-2": Entry(1, _make_relay(2), commits=True),
     "relay-3": Entry(1, _make_relay(3), commits=True),
-    "relay-2-calm": Entry(1, _make_relay(2, temperature=0.0), commits=True),
+    "relay-2-calm": Entry(1, _make_relay(2, temperature=0.5), commits=True),
     "rtc-5": Entry(1, lambda _level, interval: RTC(5, executed=interval), commits=True),
 }
 """Name -> how it decides; the order of the report."""

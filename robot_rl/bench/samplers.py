@@ -7,7 +7,7 @@
 | ddim-10-every | as ddim-10 | 1 |
 | rti, rti-linear | the plan before, refined at levels 2, 1, 0 as published; the same on a linear schedule | 1 |
 | relay-1, -2, -3 | the plan before, noised again with its own noise; never adaptive, as a batch would share it | 1 |
-| relay-2-calm | as relay-2, noised at temperature 0: it seeks the middle of a mode instead of a sample | 1 |
+| relay-2-calm | as relay-2 at temperature 0.5: nearer to the middle of a mode than a sample is | 1 |
 | rtc-5 | from noise in 5 evaluations, guided to agree with the plan before | 1 |
 
 | key | what |

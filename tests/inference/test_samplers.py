@@ -250,6 +250,21 @@ def test_guidance_works_where_an_engine_has_switched_gradients_off():
     assert torch.equal(ours, guided())
 
 
+def test_no_pull_is_longer_than_the_best_denoisers():
+    """A network whose estimate depends a thousandfold on the noisiest input does not throw the chunk away."""
+
+    class Steep(Mixture):
+        def __call__(self, x_BHA, level, prepared, committed):
+            factor = 1000.0 if level == len(self.schedule) - 1 else 1.0
+            return super().__call__(factor * x_BHA, level, prepared, committed)
+
+    table = schedule("flow", "flow")
+    plan = Plan(torch.full((8, 6, 1), 0.3).double(), noise(8, 1, 6))
+    chunk = solve(RTC(5), problem(Steep(STD, table), 0.3, noise(8, 2, 6), plan))[0].chunk
+    plain = solve(RTC(5), problem(Mixture(STD, table), 0.3, noise(8, 2, 6), plan))[0].chunk
+    assert float((chunk - plain).abs().max()) < 0.5
+
+
 def test_guidance_weights_by_hand():
     weights = guidance_weights(6, 2, 2)
     share = (4 - 2) / (4 - 2 + 1)

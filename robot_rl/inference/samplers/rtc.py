@@ -53,6 +53,7 @@ class RTC:
                 free = problem.clip(problem.denoiser(scale * y_in, level, problem.prepared, 0))
                 error = weights_H[None, :, None] * (target - free.detach())
                 (pull,) = torch.autograd.grad(free, y_in, error)
+            pull = pull * self._limit(time, error, pull)
             x0 = (free + (1.0 - time) * self._strength(time) * pull).detach()
             yield Estimate(self._keep_committed(problem, x0), problem.noise)
             if index + 1 < len(levels):
@@ -68,6 +69,17 @@ class RTC:
         left, prior = 1.0 - time, self.prior_std**2
         variance = left * left * prior / (time * time * prior + left * left)
         return min(self.max_guidance, left / (time * variance))
+
+    def _limit(self, time: float, error_BHA: Tensor, pull_BHA: Tensor) -> Tensor:
+        """Factors (B, 1, 1) that make no pull longer than the best denoiser's can be.
+
+        Its Jacobian is the posterior's covariance times tau / (1 - tau)^2, and actions within +-1 have a variance of at
+        most 1: |J| <= tau / (1 - tau)^2. A network that predicts noise goes far beyond at the noisiest levels, where
+        its error is divided by a signal of nearly zero.
+        """
+        limit = time / (1.0 - time) ** 2
+        lengths = pull_BHA.flatten(1).norm(dim=1).clamp(min=1e-12)
+        return (limit * error_BHA.flatten(1).norm(dim=1) / lengths).clamp(max=1.0)[:, None, None]
 
     def _keep_committed(self, problem: Problem, x0_BHA: Tensor) -> Tensor:
         """What is executed anyway is not changed, whatever guidance leaves of it."""
