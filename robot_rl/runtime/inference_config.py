@@ -25,7 +25,7 @@ class InferenceConfig:
         sampler: "relay" (warm starts), "ddim", "ddpm", "dpm_solver", "euler", "heun", "rtc" or "rti".
         steps: evaluations of the network in a decision; 0 is the sampler's default. "rti" and "ddpm" have their own.
         sigma: to which "relay" brings the plan so far; None is what the policy's file says.
-        temperature: of "relay"; 1 executes a sample of the policy, 0 the middle of its mode.
+        temperature: of "relay"; 1 executes a sample of the policy, 0 the middle of its mode; None is relay's default.
         candidates: chunks that are made for a decision, each from a noise of its own; the best is taken. Of samplers
             that begin from noise.
         score: what is best: near the "plan" so far (bidirectional decoding's backward coherence), or with the "past"
@@ -39,7 +39,7 @@ class InferenceConfig:
     sampler: str = "relay"
     steps: int = 0
     sigma: float | None = None
-    temperature: float = 1.0
+    temperature: float | None = None
     candidates: int = 1
     score: Literal["plan", "past"] = "plan"
     precision: Literal["float32", "float16"] = "float32"
@@ -51,7 +51,7 @@ class InferenceConfig:
             raise ConfigError(f"inference.steps must not be negative, got {self.steps}.")
         if self.steps and self.sampler not in _WITH_STEPS:
             raise ConfigError(f"inference.sampler={self.sampler} has no steps; those that have are {_WITH_STEPS}.")
-        if self.temperature != 1.0 and self.sampler != "relay":
+        if self.temperature is not None and self.sampler != "relay":
             raise ConfigError(f"inference.sampler={self.sampler} has no temperature; relay has.")
         if self.candidates < 1:
             raise ConfigError(f"inference.candidates must be at least 1, got {self.candidates}.")
@@ -72,9 +72,10 @@ class InferenceConfig:
         if self.sampler == "relay":
             if level is not None:
                 settings |= {"sigma": level.sigma, "spread": level.spread}
-            settings["temperature"] = self.temperature
             if self.sigma is not None:
                 settings["sigma"] = self.sigma
+            if self.temperature is not None:
+                settings["temperature"] = self.temperature
         elif self.sampler == "rtc":
             settings["executed"] = self.executor.execute
         sampler = make_sampler(self.sampler, **settings)

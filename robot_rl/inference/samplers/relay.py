@@ -32,7 +32,7 @@ class Relay:
         sigma: relative noise to which the plan is brought; estimated from data by `noise_level`.
         steps: evaluations of a decision that goes well: at sigma; then at less; beyond two, first at more.
         temperature: factor of the noise with which a plan is noised again. 1 keeps the plan a sample of the policy;
-            with less it drifts from there to the middle of its mode, and at 0 it arrives.
+            with less it is nearer to the middle of its mode, where motions are smooth, and at 0 it comes to rest there.
         spread: s, of actions within one mode; the change that the first evaluation makes is measured in it.
         settled_change: a change smaller than this many s ends the decision after the first evaluation; 0 for never.
         large_change: one larger begins again at twice the noise, with one more evaluation; None for never.
@@ -40,9 +40,9 @@ class Relay:
         cold_steps: evaluations of such a start.
     """
 
-    sigma: float = 0.35
+    sigma: float = 0.5
     steps: int = 2
-    temperature: float = 1.0
+    temperature: float = 0.5
     spread: float = 0.1
     settled_change: float = 0.0
     large_change: float | None = 3.0
