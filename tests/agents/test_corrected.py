@@ -49,7 +49,7 @@ def set_constant(critic, values):
 
 def loss_of(agent, batch):
     latent, following = agent.policy.encode(batch.observations), agent.policy.encode(batch.following)
-    return float(agent.critic_loss(latent, following, batch)[0])
+    return float(agent.critic_loss(latent, following, batch)[0].detach())
 
 
 def test_the_target_is_the_least_of_a_few_critics_at_the_next_executed_action():

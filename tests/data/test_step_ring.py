@@ -265,3 +265,24 @@ def test_an_image_of_another_size_is_refused_before_anything_is_counted():
     with pytest.raises(SpecError, match=r"\(4, 5, 3\), got uint8 \(4, 4, 3\)"):
         ring.append(replace(step, observation=replace(step.observation, images=images)), 0, 0)
     assert len(ring) == 0
+
+
+def with_base(step, value):
+    return replace(step, observation=replace(step.observation, base_action=np.full(6, value, np.float32)))
+
+
+def test_the_base_policys_action_at_the_end_of_a_window_is_the_one_that_came_next():
+    ring = StepRing(SPEC, 8, has_base=True)
+    fill(ring, [with_base(step, 0.1 * k) for k, step in enumerate(make_steps(100, 6))], 0)
+    fill(ring, [with_base(step, 0.5 + 0.1 * k) for k, step in enumerate(make_steps(200, 3))], 1)
+    windows = ring.windows(all_starts(ring), 2, GAMMA)
+    ours, following = windows.base_actions[:, 0], windows.next_base_actions[:, 0]
+    assert ours == pytest.approx([0.3, 0.4, 0.5, 0.5, 0.6, 0.7])  # the ring has wrapped
+    assert following == pytest.approx([0.5, 0.6, 0.6, 0.7, 0.8, 0.8])  # also that of an episode's last observation
+    assert StepRing(SPEC, 8).windows(np.zeros(0, np.int64), 1, GAMMA).base_actions.shape == (0, 0)
+
+
+def test_a_row_without_its_base_action_is_refused():
+    ring = StepRing(SPEC, 8, has_base=True)
+    with pytest.raises(SpecError, match="step 0 of episode 3"):
+        ring.append(make_steps(0, 2)[0], 3, 0)

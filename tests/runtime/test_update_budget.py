@@ -43,3 +43,17 @@ def test_the_actor_is_due_last_of_the_updates_of_a_step():
 
 def test_a_learner_that_is_resumed_owes_what_came_after_its_checkpoint():
     assert UpdateBudget(utd=2, warmup_steps=100, steps=160, updates=100).owed == 20
+
+
+def test_the_critics_alone_learn_first_and_each_later_step_brings_what_it_always_does():
+    budget, due = UpdateBudget(utd=2, warmup_steps=3, critic_first=5), []
+    budget.steps = 3
+    assert budget.owed == 0
+    while budget.steps < 6:
+        budget.steps += 1
+        while budget.owed > 0:
+            due.append(budget.is_actor_due)
+            budget.updates += 1
+    assert due == [False] * 5 + [False, True] * 3
+    resumed = UpdateBudget(utd=2, warmup_steps=3, critic_first=5, steps=6, updates=4)
+    assert (resumed.owed, resumed.is_actor_due) == (7, False)

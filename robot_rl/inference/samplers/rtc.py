@@ -79,7 +79,8 @@ class RTC:
         """
         limit = time / (1.0 - time) ** 2
         lengths = pull_BHA.flatten(1).norm(dim=1).clamp(min=1e-12)
-        return (limit * error_BHA.flatten(1).norm(dim=1) / lengths).clamp(max=1.0)[:, None, None]
+        factors: Tensor = (limit * error_BHA.flatten(1).norm(dim=1) / lengths).clamp(max=1.0)
+        return factors[:, None, None]
 
     def _keep_committed(self, problem: Problem, x0_BHA: Tensor) -> Tensor:
         """What is executed anyway is not changed, whatever guidance leaves of it."""
