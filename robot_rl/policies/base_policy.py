@@ -29,12 +29,12 @@ class BasePolicy(ABC):
         self._trained = trained.eval().requires_grad_(False)
         self.spec, self.version = trained.spec, version
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def encode(self, observation: Observation) -> Tensor:
         """Features (1, F) of one time step: this much of the work is not repeated while it is among the newest."""
         return self._trained.encode_observation(observation)
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def encode_proprio(self, proprio_BP: Tensor) -> Tensor:
         """Features (B, F) of many time steps at once; of a policy without cameras."""
         return self._trained.encode_frames(proprio_BP, {})
@@ -57,7 +57,7 @@ class BasePolicy(ABC):
         *_, last = self.think(frames_BTF, noise_NHA, previous, committed)
         return Plan(last.chunk, last.noise, version=self.version)
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def to_actions(self, chunk_NHA: Tensor) -> NDArray[np.float32]:
         """Actions as the environment takes them, in [-1, 1]."""
         actions: NDArray[np.float32] = self._trained.normaliser.denormalise(chunk_NHA).clamp(-1.0, 1.0).cpu().numpy()

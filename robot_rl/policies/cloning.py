@@ -76,7 +76,7 @@ class CloningPolicy(BasePolicy):
 
     _trained: CloningNetwork
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def think(
         self, frames_BTF: Tensor, noise_NHA: Tensor, previous: Plan | None = None, committed: int = 0
     ) -> Iterator[Estimate]:

@@ -136,13 +136,13 @@ class DiffusionPolicy(BasePolicy):
         is_discrete = [index in self.spec.discrete for index in range(self.spec.action_size)]
         self._discrete = torch.tensor(is_discrete) if any(is_discrete) else None
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def to_problem(self, observation: Tensor, noise_BHA: Tensor, previous: Plan | None, committed: int) -> Problem:
         """The decision that a sampler is given, for the newest time steps (B, T, F) or (1, T, F)."""
         prepared = self.denoiser.prepare(observation.flatten(1))
         return Problem(self.denoiser, prepared, noise_BHA, previous, committed, self._discrete)
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def think(
         self, frames_BTF: Tensor, noise_NHA: Tensor, previous: Plan | None = None, committed: int = 0
     ) -> Iterator[Estimate]:
