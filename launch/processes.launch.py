@@ -11,7 +11,7 @@ from launch.substitutions import EnvironmentVariable
 from launch_ros.actions import Node
 
 from launch import Action, LaunchContext, LaunchDescription
-from robot_rl.runtime.graph import list_processes
+from robot_rl.runtime.processes.graph import list_processes
 
 RESTART_AFTER_S = 1.0
 SETTLE_S = 5.0

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from robot_rl.errors import RobotRLError, UnknownNameError
-from robot_rl.runtime import up_parser
+from robot_rl.runtime.commands import up_parser
 
 _EPILOG = """examples:
   robot-rl train task=peg                                             records demonstrations, trains, evaluates
@@ -80,7 +80,7 @@ def _make_parser() -> argparse.ArgumentParser:
     _add_configured(
         commands,
         "eval",
-        _calling("evaluate_command", "run", "overrides"),
+        _calling("evaluate", "run", "overrides"),
         "task=peg episodes=50",
         summary="evaluate a policy and print its success rate",
         description="Evaluate a policy. The last line printed is a JSON object with success_rate, ci95, episodes and "
@@ -132,7 +132,7 @@ def _add_training(commands: Commands) -> None:
     _add_configured(
         commands,
         "train",
-        _calling("train_command", "train", "overrides"),
+        _calling("train", "train", "overrides"),
         "task=peg agent=rlpd seed=0",
         summary="train a policy: demonstrations, imitation, then reinforcement learning with a person's help",
         description="Train a policy in this process. Everything about the run goes into its folder: configuration, "
@@ -146,7 +146,7 @@ def _add_training(commands: Commands) -> None:
         "that checkpoint.",
     )
     resume.add_argument("folder", metavar="RUN", type=Path, help="folder of the run")
-    resume.set_defaults(run=_calling("train_command", "resume", "folder"))
+    resume.set_defaults(run=_calling("train", "resume", "folder"))
 
     compare = commands.add_parser(
         "compare",
@@ -157,12 +157,12 @@ def _add_training(commands: Commands) -> None:
     compare.add_argument("groups", nargs="+", metavar="GROUP=RUN,RUN", help="a RUN may have wildcards")
     compare.add_argument("--picture", metavar="PNG", type=Path, help="file of the learning curves")
     compare.add_argument("--title", default="Success and interventions", help="of the picture")
-    compare.set_defaults(run=_calling("compare_command", "run", "groups", "picture", "title"))
+    compare.set_defaults(run=_calling("compare", "run", "groups", "picture", "title"))
 
     _add_configured(
         commands,
         "record",
-        _calling("record_command", "run", "overrides"),
+        _calling("record", "run", "overrides"),
         "task=peg teleop=expert",
         summary="record demonstrations by the scripted expert or a person",
         description="Record demonstrations into a store; train with demonstrations_from=STORE. A store that exists is "
@@ -175,7 +175,7 @@ def _add_imitation(commands: Commands) -> None:
     _add_configured(
         commands,
         "pretrain",
-        _calling("pretrain_command", "run", "overrides"),
+        _calling("pretrain", "run", "overrides"),
         "policy=diffusion data=demonstrations run_dir=runs/base",
         summary="train a base policy that imitates demonstrations",
         description="Train a base policy on demonstrations: diffusion, flow matching or behaviour cloning of chunks of "
@@ -191,7 +191,7 @@ def _add_imitation(commands: Commands) -> None:
     push_t.add_argument("store", metavar="STORE", type=Path, help="folder of the recording; made, or continued")
     push_t.add_argument("--episodes", type=int, default=200, help="how many to keep (default: 200)")
     push_t.add_argument("--seed", type=int, default=0, help="of the scenes and of the planner (default: 0)")
-    push_t.set_defaults(run=_calling("push_t_command", "run", "store", "episodes", "seed"))
+    push_t.set_defaults(run=_calling("push_t", "run", "store", "episodes", "seed"))
 
 
 def _add_seeing(commands: Commands) -> None:
@@ -199,7 +199,7 @@ def _add_seeing(commands: Commands) -> None:
     _add_configured(
         commands,
         "train-classifier",
-        _calling("train_classifier_command", "run", "overrides"),
+        _calling("train_classifier", "run", "overrides"),
         "data=demonstrations out=classifier.safetensors",
         configured_as="classifier",
         summary="train a success classifier on recorded images",
@@ -226,7 +226,7 @@ def _add_processes(commands: Commands) -> None:
     _add_configured(
         commands,
         "learner",
-        _calling("learner_command", "run", "overrides"),
+        _calling("learner", "run", "overrides"),
         "task=peg agent=rlpd seed=0 run_dir=runs/peg-1",
         configured_as="train",
         summary="the learner of `train` as a process, for an actor in another",
@@ -238,7 +238,7 @@ def _add_processes(commands: Commands) -> None:
     _add_configured(
         commands,
         "actor",
-        _calling("actor_command", "run", "overrides"),
+        _calling("actor", "run", "overrides"),
         "task=peg agent=rlpd seed=0 run_dir=runs/peg-1",
         configured_as="train",
         summary="the actor of `train` as a process, with the simulated robot",
@@ -258,7 +258,7 @@ def _add_exchange(commands: Commands) -> None:
     export.add_argument("source", metavar="RUN", type=Path, help="folder of a run, or of a recording")
     export.add_argument("layout", metavar="LAYOUT", help="lerobot, robomimic or diffusion_policy")
     export.add_argument("target", metavar="TARGET", type=Path, help="what to write; must not exist")
-    export.set_defaults(run=_calling("exchange_command", "export", "source", "layout", "target"))
+    export.set_defaults(run=_calling("exchange", "export", "source", "layout", "target"))
 
     taking = commands.add_parser(
         "import",
@@ -270,7 +270,7 @@ def _add_exchange(commands: Commands) -> None:
     taking.add_argument("layout", metavar="LAYOUT", help="lerobot, robomimic or diffusion_policy")
     taking.add_argument("target", metavar="TARGET", type=Path, help="folder of the recording; made, or continued")
     taking.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="for example task=peg")
-    taking.set_defaults(run=_calling("exchange_command", "import_", "source", "layout", "target", "overrides"))
+    taking.set_defaults(run=_calling("exchange", "import_", "source", "layout", "target", "overrides"))
 
 
 def _find_version() -> str:
@@ -282,10 +282,10 @@ def _find_version() -> str:
 
 
 def _calling(module: str, function: str, *arguments: str) -> Run:
-    """Calls a function of robot_rl.runtime with these arguments; its module is loaded only then."""
+    """Calls a function of robot_rl.runtime.commands with these arguments; its module is loaded only then."""
 
     def run(parsed: argparse.Namespace) -> int:
-        command = getattr(importlib.import_module(f"robot_rl.runtime.{module}"), function)
+        command = getattr(importlib.import_module(f"robot_rl.runtime.commands.{module}"), function)
         code: int = command(*(getattr(parsed, name) for name in arguments))
         return code
 

@@ -31,8 +31,8 @@ from robot_rl.errors import (
 )
 from robot_rl.geometry import Array, Pose
 from robot_rl.robot.protocols import Arm, Camera, Gripper, Teleop
-from robot_rl.runtime.channel import ActorChannel, LearnerChannel, Progress
-from robot_rl.runtime.weights import Weights
+from robot_rl.runtime.channels.channel import ActorChannel, LearnerChannel, Progress
+from robot_rl.runtime.channels.weights import Weights
 from robot_rl.specs import ArraySpec, EnvironmentSpec, ObservationSpec
 from robot_rl.types import (
     ArmState,

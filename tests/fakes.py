@@ -14,8 +14,8 @@ from robot_rl.geometry import Array, Pose
 from robot_rl.robot.fake import TOOL_DOWN, FakeArm, FakeCamera, FakeGripper
 from robot_rl.robot.protocols import Teleop
 from robot_rl.robot.robot import Robot, RobotReading
-from robot_rl.runtime.evaluation import EpisodeResult
-from robot_rl.runtime.observers import Observer
+from robot_rl.runtime.reporting.evaluation import EpisodeResult
+from robot_rl.runtime.reporting.observers import Observer
 from robot_rl.types import Button, Command, Outcome, TimeStep
 
 

@@ -14,11 +14,11 @@ from robot_rl.agents.rlpd import RlpdConfig
 from robot_rl.data.replay import Replay, ReplayConfig
 from robot_rl.data.store_writer import StoreWriter
 from robot_rl.env.robot_env import RobotEnv
-from robot_rl.runtime.actor import run_episodes, stopping
-from robot_rl.runtime.batches import BatchMaker
-from robot_rl.runtime.channel import ActorChannel, LearnerChannel, make_local_channels
+from robot_rl.runtime.acting.actor import run_episodes, stopping
+from robot_rl.runtime.channels.channel import ActorChannel, LearnerChannel, make_local_channels
 from robot_rl.runtime.config import EnvConfig, TeleopConfig, TrainConfig
-from robot_rl.runtime.learner import Learner
+from robot_rl.runtime.learning.batches import BatchMaker
+from robot_rl.runtime.learning.learner import Learner
 from robot_rl.types import Button, Observation, StepRecord
 from tests.fakes import Act, FakeCell, make_cell
 
@@ -69,9 +69,9 @@ def make_fake_env(config: EnvConfig) -> RobotEnv:
 
 def use_fake_envs(monkeypatch: Any, make: Callable[[EnvConfig], RobotEnv] = make_fake_env) -> None:
     """Let every part of a run build its environments with `make`."""
-    for module in ("training", "demonstrations", "actor_command"):
+    for module in ("learning.training", "learning.demonstrations", "commands.actor"):
         monkeypatch.setattr(f"robot_rl.runtime.{module}.make_env", make)
-    monkeypatch.setattr("robot_rl.runtime.learner_command.make_spec", lambda config: make(config).spec)
+    monkeypatch.setattr("robot_rl.runtime.commands.learner.make_spec", lambda config: make(config).spec)
 
 
 def make_learner(

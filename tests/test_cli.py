@@ -19,8 +19,9 @@ from robot_rl import cli
 from robot_rl.config import to_plain
 from robot_rl.env.robot_env import RobotEnv
 from robot_rl.errors import SetupError
-from robot_rl.runtime import demonstrations, record_command, training
+from robot_rl.runtime.commands import record as record_command
 from robot_rl.runtime.config import EnvConfig, EvalConfig, RecordConfig
+from robot_rl.runtime.learning import demonstrations, training
 from robot_rl.sim import gl
 from robot_rl.types import Reason
 from tests.runs import make_fake_env
@@ -97,7 +98,7 @@ def test_without_an_installation_there_is_no_version_and_no_crash(capsys, monkey
         (("eval", "policy=runs/nowhere"), "there is no such folder"),
         (("train", "task=pegg"), "peg, peg_hard, pick_cube, plug, reach"),
         (("train", "agnet=rlpd"), "Did you mean 'agent'?"),
-        (("train", "agent=sac"), "bc, hg_dagger, hil_serl, rlpd"),
+        (("train", "agent=sac"), "bc, hg_dagger, hil_serl, residual, rlpd"),
         (("train", "steps=-1"), "steps must not be negative"),
         (("train", "steps=many"), "valid integer"),
         (("train", "threads=0"), "threads must be at least 1"),

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from robot_rl.env.robot_env import RobotEnv
-from robot_rl.runtime.evaluation import EpisodeResult, evaluate
-from robot_rl.runtime.observers import Observer
-from robot_rl.runtime.policies import Memoryless, ZeroPolicy
+from robot_rl.runtime.acting.policies import Memoryless, ZeroPolicy
+from robot_rl.runtime.reporting.evaluation import EpisodeResult, evaluate
+from robot_rl.runtime.reporting.observers import Observer
 from robot_rl.types import Observation, TimeStep
 
 Vector = NDArray[np.float32]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import subprocess
 
-from robot_rl.runtime.executables import find_executable
-from robot_rl.runtime.process_spec import RosExecutable
+from robot_rl.runtime.processes.executables import find_executable
+from robot_rl.runtime.processes.process_spec import RosExecutable
 
 
 def run(options: list[str]) -> int:

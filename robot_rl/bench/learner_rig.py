@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from robot_rl.agents.agent import Agent, AgentConfig, EncoderConfig, make_agent
 from robot_rl.agents.rlpd import RlpdConfig
 from robot_rl.data.replay import FeatureShape, Replay, ReplayConfig, RingName
-from robot_rl.runtime.batches import BatchMaker
-from robot_rl.runtime.channel import ActorChannel, make_local_channels
-from robot_rl.runtime.learner import Learner
+from robot_rl.runtime.channels.channel import ActorChannel, make_local_channels
+from robot_rl.runtime.learning.batches import BatchMaker
+from robot_rl.runtime.learning.learner import Learner
 from robot_rl.specs import ArraySpec, EnvironmentSpec, ObservationSpec
 from robot_rl.types import Observation, Source, StepRecord, StepType, TimeStep
 

@@ -14,10 +14,10 @@ from robot_rl import config as configuration
 from robot_rl.bench.cloning import ClonedPolicy, collect
 from robot_rl.bench.report import make_progress, print_report, read_options
 from robot_rl.env.robot_env import RobotEnv
+from robot_rl.runtime.acting.policies import ZeroPolicy
 from robot_rl.runtime.assembly import make_env
 from robot_rl.runtime.config import EnvConfig, TeleopConfig
-from robot_rl.runtime.evaluation import Evaluation, evaluate
-from robot_rl.runtime.policies import ZeroPolicy
+from robot_rl.runtime.reporting.evaluation import Evaluation, evaluate
 from robot_rl.sim.tasks.scene import SceneConfig
 
 GRID = (

@@ -14,7 +14,7 @@ from torch import Tensor
 from robot_rl.geometry import Array
 from robot_rl.inference.noise_level import SEPARATION, NoiseLevel
 from robot_rl.policies.chunk_executor import Tick
-from robot_rl.runtime.statistics import wilson_interval
+from robot_rl.runtime.reporting.statistics import wilson_interval
 
 Mask = NDArray[np.bool_]
 

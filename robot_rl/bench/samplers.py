@@ -46,7 +46,7 @@ from robot_rl.bench.sampler_comparison import TARGETS, Measured, compare, load_p
 from robot_rl.bench.sampler_trials import ENTRIES, Rollout
 from robot_rl.errors import ConfigError, UnknownNameError
 from robot_rl.inference.noise_level import NoiseLevel
-from robot_rl.runtime.sampler_figure import draw_samplers
+from robot_rl.runtime.reporting.sampler_figure import draw_samplers
 
 _COLUMNS: Final = {
     "delay": "delay",

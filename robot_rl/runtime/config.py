@@ -11,9 +11,9 @@ from robot_rl.env.reset_config import ResetConfig
 from robot_rl.env.task import EpisodeConfig
 from robot_rl.errors import ConfigError
 from robot_rl.rewards.config import RewardConfig
-from robot_rl.runtime.channel import DEFAULT_ADDRESS
+from robot_rl.runtime.acting.inference_config import InferenceConfig
+from robot_rl.runtime.channels.channel import DEFAULT_ADDRESS
 from robot_rl.runtime.device_config import JoyConfig, KeyboardConfig, SpaceMouseConfig, TwistConfig
-from robot_rl.runtime.inference_config import InferenceConfig
 from robot_rl.sim.human import HumanConfig
 from robot_rl.sim.tasks.scene import SceneConfig
 

@@ -13,9 +13,9 @@ from robot_rl.data.store_reader import StoreReader
 from robot_rl.data.store_writer import StoreWriter
 from robot_rl.env.robot_env import RobotEnv
 from robot_rl.errors import ConfigError
-from robot_rl.runtime.actor import to_episode_seed
-from robot_rl.runtime.evaluation import EpisodeTally
-from robot_rl.runtime.observers import Observer
+from robot_rl.runtime.acting.actor import to_episode_seed
+from robot_rl.runtime.reporting.evaluation import EpisodeTally
+from robot_rl.runtime.reporting.observers import Observer
 from robot_rl.types import Reason, Source, StepRecord, TimeStep
 
 _FLUSH_TIMEOUT_S = 60.0

@@ -12,9 +12,9 @@ from robot_rl.env.robot_env import RobotEnv
 from robot_rl.env.scripted_reset import Posture, ScriptedReset
 from robot_rl.errors import ConfigError
 from robot_rl.robot.robot import Robot
+from robot_rl.runtime.acting.trained_policy import load_policy
 from robot_rl.runtime.config import EnvConfig, TrainConfig
 from robot_rl.runtime.run_folder import RunFolder
-from robot_rl.runtime.trained_policy import load_policy
 from robot_rl.sim.simulation import Simulation
 from robot_rl.sim.tasks import make_task
 from robot_rl.sim.tasks.task import SimTask

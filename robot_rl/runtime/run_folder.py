@@ -14,8 +14,8 @@ from robot_rl import config as configuration
 from robot_rl.data.durable import write_durably
 from robot_rl.data.store_reader import StoreReader
 from robot_rl.errors import ConfigError, UnknownNameError
-from robot_rl.runtime import checkpoint
 from robot_rl.runtime.config import EnvConfig, TrainConfig
+from robot_rl.runtime.learning import checkpoint
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from robot_rl.errors import ConfigError, SetupError
 from robot_rl.rewards.reward import Judgement
 from robot_rl.robot.only_buttons import OnlyButtons
 from robot_rl.runtime.config import EnvConfig, TrainConfig
-from robot_rl.runtime.graph import list_processes
 from robot_rl.runtime.judging import make_judge
+from robot_rl.runtime.processes.graph import list_processes
 from robot_rl.types import Button, Command, Outcome
 from tests import simcells
 from tests.fakes import Act, make_cell

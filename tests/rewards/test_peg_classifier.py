@@ -8,8 +8,8 @@ from robot_rl.env.judged_task import JudgedReset, JudgedTask
 from robot_rl.env.robot_env import RobotEnv
 from robot_rl.rewards.debounce import DebounceConfig
 from robot_rl.rewards.reward import ClassifierReward
-from robot_rl.runtime import train_classifier_command
 from robot_rl.runtime.classifier.file import load_classifier
+from robot_rl.runtime.commands import train_classifier as train_classifier_command
 from robot_rl.runtime.recorder import record_demonstrations
 from tests import simcells
 

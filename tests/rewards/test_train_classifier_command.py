@@ -15,13 +15,13 @@ from robot_rl import config as configuration
 from robot_rl.data.store_writer import StoreWriter
 from robot_rl.env.observation import make_observation_spec
 from robot_rl.errors import ConfigError, RobotRLError
-from robot_rl.runtime import train_classifier_command
 from robot_rl.runtime.classifier import training
 from robot_rl.runtime.classifier.config import ClassifierConfig
 from robot_rl.runtime.classifier.file import load_about, load_classifier
 from robot_rl.runtime.classifier.gather import gather, make_spec, open_store
 from robot_rl.runtime.classifier.labels import Part
 from robot_rl.runtime.classifier.report import draw_report, roc
+from robot_rl.runtime.commands import train_classifier as train_classifier_command
 from robot_rl.specs import EnvironmentSpec
 from tests.rewards.synthetic import CAMERAS, SUCCESS, make_episode, make_episodes, write_store
 

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from robot_rl.runtime.ros_domain import reserve_domain
+from robot_rl.runtime.processes.ros_domain import reserve_domain
 
 if importlib.util.find_spec("rclpy") is None and not os.environ.get("CI"):
     collect_ignore_glob = ["test_*.py"]

@@ -5,9 +5,9 @@ import time
 import numpy as np
 
 from robot_rl.inference.ladder import Rung
+from robot_rl.runtime.acting.base_policies import EngineRunner, make_runner
+from robot_rl.runtime.acting.inference_config import InferenceConfig
 from robot_rl.runtime.assembly import make_sim_workcell
-from robot_rl.runtime.base_policies import EngineRunner, make_runner
-from robot_rl.runtime.inference_config import InferenceConfig
 from robot_rl.runtime.pretraining.config import BasePolicyConfig
 from tests import base_policies
 from tests.ros import simulated

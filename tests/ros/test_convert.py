@@ -14,7 +14,7 @@ from sensor_msgs.msg import Image, JointState
 
 from robot_rl.errors import DeviceError, SpecError
 from robot_rl.geometry import Pose
-from robot_rl.runtime.evaluation import EpisodeResult
+from robot_rl.runtime.reporting.evaluation import EpisodeResult
 from robot_rl.types import ArmState, Button, Command, Outcome, Reason, StopRecord
 
 stamps = st.integers(0, 2**31 * 10**9 - 1)  # ROS counts seconds in 32 bits, until 2038

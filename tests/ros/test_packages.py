@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from robot_rl.runtime.ros_domain import reserve_domain
+from robot_rl.runtime.processes.ros_domain import reserve_domain
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = {name: ROOT / "ros2_ws" / "src" / name for name in ("robot_rl", "robot_rl_msgs")}

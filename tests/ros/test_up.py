@@ -15,7 +15,7 @@ import pytest
 from robot_rl import config as configuration
 from robot_rl.data.store_reader import StoreReader
 from robot_rl.runtime.config import TrainConfig
-from robot_rl.runtime.metrics_writer import read_metrics
+from robot_rl.runtime.reporting.metrics_writer import read_metrics
 from robot_rl.types import Source
 from tests.ros.test_lock_step import assert_same
 

@@ -3,9 +3,9 @@
 import threading
 from dataclasses import replace
 
-from robot_rl.runtime.connection import make_learner_channel
-from robot_rl.runtime.learner_run import LearnerRun
-from robot_rl.runtime.learner_service import LearnerService
+from robot_rl.runtime.channels.connection import make_learner_channel
+from robot_rl.runtime.learning.learner_run import LearnerRun
+from robot_rl.runtime.learning.learner_service import LearnerService
 from robot_rl.runtime.run_folder import RunFolder
 from tests.runs import make_fake_env
 

@@ -8,8 +8,8 @@ from robot_rl.control.guard import Guard
 from robot_rl.env.resets import play
 from robot_rl.errors import ConfigError, SpecError, StoppedError
 from robot_rl.runtime.config import TrainConfig
+from robot_rl.runtime.learning.training import Training
 from robot_rl.runtime.run_folder import RunFolder
-from robot_rl.runtime.training import Training
 from robot_rl.sim.kinematics import solve_joints
 from robot_rl.sim.tasks.task import View
 from robot_rl.types import Reason

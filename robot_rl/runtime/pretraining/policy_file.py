@@ -19,7 +19,7 @@ from robot_rl.inference.noise_level import NoiseLevel
 from robot_rl.inference.schedule import ScheduleSpec
 from robot_rl.policies.chunk_network import ChunkNetwork
 from robot_rl.policies.spec import BasePolicySpec
-from robot_rl.runtime import checkpoint
+from robot_rl.runtime.learning import checkpoint
 from robot_rl.runtime.pretraining.config import BasePolicyConfig
 from robot_rl.runtime.pretraining.networks import make_chunk_network
 

@@ -21,7 +21,7 @@ from robot_rl.inference.noise_level import NoiseLevel
 from robot_rl.policies.chunk_network import ChunkNetwork
 from robot_rl.policies.diffusion import DiffusionNetwork
 from robot_rl.policies.spec import BasePolicySpec
-from robot_rl.runtime import checkpoint
+from robot_rl.runtime.learning import checkpoint
 from robot_rl.runtime.pretraining.config import PretrainConfig
 from robot_rl.runtime.pretraining.networks import make_chunk_network
 from robot_rl.runtime.pretraining.noise import measure_noise_level

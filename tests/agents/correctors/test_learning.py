@@ -6,9 +6,9 @@ import torch
 from robot_rl.agents.agent import AgentConfig, make_agent
 from robot_rl.agents.correctors.config import CorrectorConfig
 from robot_rl.data.replay import Replay, ReplayConfig
-from robot_rl.runtime.batches import BatchMaker
-from robot_rl.runtime.policy_runner import PolicyRunner
-from robot_rl.runtime.update_budget import UpdateBudget
+from robot_rl.runtime.acting.policy_runner import PolicyRunner
+from robot_rl.runtime.learning.batches import BatchMaker
+from robot_rl.runtime.learning.update_budget import UpdateBudget
 from tests.agents.correctors.point_reach import SPEC, PointReach, run_episode
 
 STEPS = 5000

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from rich.console import Console
 
 from robot_rl.errors import ConfigError
-from robot_rl.runtime import actor_command, evaluate_command
+from robot_rl.runtime.commands import actor as actor_command
+from robot_rl.runtime.commands import evaluate as evaluate_command
 from robot_rl.runtime.config import EnvConfig, EvalConfig, TrainConfig
 from robot_rl_ros import driver, process
 

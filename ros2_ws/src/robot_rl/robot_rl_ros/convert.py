@@ -20,7 +20,7 @@ from std_msgs.msg import Header
 from robot_rl.clock import NS_PER_S
 from robot_rl.errors import DeviceError, SpecError
 from robot_rl.geometry import Array, Pose
-from robot_rl.runtime.evaluation import EpisodeResult
+from robot_rl.runtime.reporting.evaluation import EpisodeResult
 from robot_rl.types import ArmState, Button, Command, Outcome, Reason, StopRecord
 
 BUTTONS = (None, None, Button.SUCCESS, Button.FAILURE, Button.ABORT, Button.PAUSE)

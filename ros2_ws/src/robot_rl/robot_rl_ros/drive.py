@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from rclpy.logging import get_logger
 
 from robot_rl.errors import ConfigError
-from robot_rl.runtime.evaluation import EpisodeResult, evaluate
+from robot_rl.runtime.acting.policies import ZeroPolicy
 from robot_rl.runtime.interruption import interruptible
-from robot_rl.runtime.observers import Observer
-from robot_rl.runtime.policies import ZeroPolicy
+from robot_rl.runtime.reporting.evaluation import EpisodeResult, evaluate
+from robot_rl.runtime.reporting.observers import Observer
 from robot_rl_ros import driver, process
 
 NAME = "drive"

@@ -19,7 +19,7 @@ from rclpy.utilities import remove_ros_args
 
 from robot_rl import config as configuration
 from robot_rl.errors import RobotRLError
-from robot_rl.runtime import evaluate_command
+from robot_rl.runtime.commands import evaluate as evaluate_command
 from robot_rl.runtime.config import EnvConfig, EvalConfig, RecordConfig, TrainConfig
 from robot_rl.runtime.interruption import interruptible
 from robot_rl_ros.hot_wait import HotWait

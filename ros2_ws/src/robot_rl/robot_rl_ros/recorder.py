@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from robot_rl.errors import ConfigError
-from robot_rl.runtime import record_command
+from robot_rl.runtime.commands import record as record_command
 from robot_rl.runtime.config import RecordConfig
 from robot_rl_ros import driver, process
 

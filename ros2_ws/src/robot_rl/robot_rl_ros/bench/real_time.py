@@ -13,9 +13,9 @@ from robot_rl_msgs.msg import TeleopCommand
 
 from robot_rl.agents.agent import make_agent
 from robot_rl.errors import DeviceError, SetupError
-from robot_rl.runtime.actor import load_newest, run_episodes
-from robot_rl.runtime.connection import make_actor_channel
-from robot_rl.runtime.policy_runner import PolicyRunner
+from robot_rl.runtime.acting.actor import load_newest, run_episodes
+from robot_rl.runtime.acting.policy_runner import PolicyRunner
+from robot_rl.runtime.channels.connection import make_actor_channel
 from robot_rl.types import Command
 from robot_rl_ros import convert, qos
 from robot_rl_ros.bench.listener import listening

@@ -1,0 +1,1 @@
+"""The actor's side of a run: environments, policies, and what runs them."""

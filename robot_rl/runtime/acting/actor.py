@@ -1,0 +1,109 @@
+"""The actor: runs the environment with the newest weights, and streams what happened to the learner."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+
+from robot_rl.env.robot_env import RobotEnv
+from robot_rl.robot.robot import Robot
+from robot_rl.runtime.acting.policy_runner import PolicyRunner
+from robot_rl.runtime.channels.channel import ActorChannel
+from robot_rl.runtime.channels.mailbox import EPISODES_PER_ACTOR
+from robot_rl.runtime.reporting.evaluation import EpisodeResult, EpisodeTally
+from robot_rl.runtime.reporting.observers import Observer
+from robot_rl.types import Reason, StepRecord, TimeStep
+
+
+@contextmanager
+def stopping(robot: Robot, what: str = "the actor") -> Iterator[None]:
+    """Stop the robot at the end of the context, however it ends: nobody will command it any more.
+
+    Args:
+        robot: to be stopped.
+        what: ends, for the reason.
+    """
+    reason = f"{what} has ended"
+    try:
+        yield
+    except BaseException as error:
+        reason = f"{what} was cut short by {error!r}"
+        raise
+    finally:
+        robot.stop(Reason.REQUESTED, reason)
+
+
+def run_episodes(
+    env: RobotEnv,
+    runner: PolicyRunner,
+    channel: ActorChannel,
+    seed: int,
+    first_episode: int,
+    observers: Sequence[Observer],
+    pace: Callable[[], None],
+    is_finished: Callable[[], bool],
+) -> None:
+    """Run episodes until told to end. Whoever does not go on with the robot afterwards does it while `stopping`.
+
+    Args:
+        env: the environment; nobody else uses it meanwhile.
+        runner: the policy.
+        channel: to the learner.
+        seed: of the run; with an episode's number it makes scene, exploration and the scripted person.
+        first_episode: number of the first episode, unique in the run.
+        observers: told everything.
+        pace: called after each time step was sent; may wait for the learner.
+        is_finished: asked before each episode.
+    """
+    episode = first_episode
+    while not is_finished():
+        result = _run_episode(env, runner, channel, episode, to_episode_seed(seed, episode), observers, pace)
+        for observer in observers:
+            observer.on_episode_end(result)
+        episode += 1
+
+
+def to_episode_seed(seed: int, episode: int) -> int:
+    """Seed of an episode: any one can be played again, and a resumed run goes on as it would have."""
+    return int(np.random.SeedSequence([seed, episode]).generate_state(1)[0] >> 1)
+
+
+def _run_episode(
+    env: RobotEnv,
+    runner: PolicyRunner,
+    channel: ActorChannel,
+    episode: int,
+    seed: int,
+    observers: Sequence[Observer],
+    pace: Callable[[], None],
+) -> EpisodeResult:
+    tally = EpisodeTally()
+
+    def note(time_step: TimeStep) -> None:
+        tally.note(time_step)
+        is_success = time_step.is_last and env.outcome.is_success
+        version = -1 if time_step.is_first else runner.version  # nobody acted before the first
+        channel.send(StepRecord(time_step, episode, tally.index, version, is_success))
+        for observer in observers:
+            observer.on_step(time_step)
+        pace()
+
+    runner.reset(exploration_seed=seed)
+    time_step = env.reset(seed)
+    note(time_step)
+    while not time_step.is_last:
+        load_newest(runner, channel)
+        time_step = env.step(runner(time_step.observation))
+        if time_step.is_resumed:
+            runner.forget_past()
+        note(time_step)
+    return tally.to_result(episode % EPISODES_PER_ACTOR, env)
+
+
+def load_newest(runner: PolicyRunner, channel: ActorChannel) -> None:
+    """Let the policy take over the newest weights, if there are newer ones than it has."""
+    weights = channel.latest()
+    if weights is not None:
+        runner.load(weights.version, weights.tensors)

@@ -1,0 +1,162 @@
+"""Base policies as partners of an environment: without a clock in lock-step, against a deadline in real time."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from robot_rl.clock import Clock
+from robot_rl.inference.engine import Engine
+from robot_rl.inference.hysteresis import Hysteresis
+from robot_rl.inference.plan import Plan
+from robot_rl.inference.problem import Problem
+from robot_rl.policies.base_policy import BasePolicy
+from robot_rl.policies.chunk_executor import ChunkExecutor
+from robot_rl.policies.cloning import CloningNetwork, CloningPolicy
+from robot_rl.policies.diffusion import DiffusionNetwork, DiffusionPolicy
+from robot_rl.policies.networks.product import Precision
+from robot_rl.runtime.acting.inference_config import InferenceConfig
+from robot_rl.runtime.pretraining.policy_file import FILE_NAME, load_policy_file
+from robot_rl.specs import EnvironmentSpec
+from robot_rl.types import Observation
+
+
+def find_base_policy(path: Path) -> Path | None:
+    """The file of the base policy that a path names: itself, or in the folder of its training; None without one."""
+    if path.is_dir():
+        path = path / FILE_NAME
+    return path if path.is_file() and path.suffix == Path(FILE_NAME).suffix else None
+
+
+def load_base_policy(path: Path, config: InferenceConfig) -> BasePolicy:
+    """The frozen policy in a file, with the sampler of the configuration where it is sampled.
+
+    Raises:
+        CheckpointError: the file is none, or damaged.
+        UnknownNameError, ConfigError: the sampler does not exist, or does not take its settings.
+    """
+    stored = load_policy_file(path)
+    if isinstance(stored.network, DiffusionNetwork):
+        sampler = config.make_sampler(stored.noise_level, stored.network.spec.past)
+        return DiffusionPolicy(stored.network, sampler, precision=Precision(config.precision))
+    assert isinstance(stored.network, CloningNetwork)
+    return CloningPolicy(stored.network)
+
+
+def make_runner(
+    path: Path, spec: EnvironmentSpec, config: InferenceConfig, clock: Clock, seed: int, *, is_lock_step: bool
+) -> ExecutorRunner | EngineRunner:
+    """A base policy for an environment.
+
+    Args:
+        path: of the policy's file.
+        spec: of the environment.
+        config: see there.
+        clock: of the environment.
+        seed: of the noise.
+        is_lock_step: whether time waits for the policy.
+
+    Raises:
+        CheckpointError: the file is damaged, or the policy was trained for another environment.
+    """
+    torch.set_num_threads(1)  # a second thread on a busy machine brings tails of hundreds of milliseconds
+    policy = load_base_policy(path, config)
+    policy.spec.check_environment(spec)
+    if is_lock_step or not isinstance(policy, DiffusionPolicy):
+        return ExecutorRunner(policy, ChunkExecutor(policy, config.executor, seed))
+    settings = replace(config.engine, period_s=1.0 / spec.rate_hz)
+    rates = np.isin(np.arange(spec.action_size), policy.spec.rates)
+    engine = Engine(_Mind(policy), policy.sampler, rates, settings, clock, seed)
+    return EngineRunner(policy, engine, config.executor.hysteresis_ticks)
+
+
+class ExecutorRunner:
+    """Decides in the calling thread, however long that takes."""
+
+    def __init__(self, policy: BasePolicy, executor: ChunkExecutor) -> None:
+        self.policy, self._executor = policy, executor
+
+    def reset(self, seed: int | None = None) -> None:
+        """See Policy; with a seed, the noise of what comes is that of the seed."""
+        self._executor.reset(seed)
+
+    def invalidate(self) -> None:
+        """See Policy."""
+        self._executor.invalidate()
+
+    def __call__(self, observation: Observation) -> NDArray[np.float32]:
+        """See Policy."""
+        action: NDArray[np.float32] = self._executor.tick(observation).action[0]
+        return action
+
+    def close(self) -> None:
+        """See Policy."""
+
+
+class EngineRunner:
+    """Decides in a thread of its own; the calling one waits for it no longer than it may."""
+
+    def __init__(self, policy: DiffusionPolicy, engine: Engine, hysteresis_ticks: int) -> None:
+        self.policy, self.engine = policy, engine
+        self._newest: deque[Observation] = deque(maxlen=policy.spec.observation_steps)
+        discrete = np.isin(np.arange(policy.spec.action_size), policy.spec.discrete)
+        self._hysteresis = Hysteresis(discrete, hysteresis_ticks)
+        self._is_started = False
+
+    def reset(self, seed: int | None = None) -> None:
+        """See Policy; in real time no episode can be played again, and the seed says nothing."""
+        del seed
+        self._newest.clear()
+        self.invalidate()
+
+    def invalidate(self) -> None:
+        """See Policy."""
+        self.engine.reset()
+        self._hysteresis.reset()
+
+    def __call__(self, observation: Observation) -> NDArray[np.float32]:
+        """See Policy."""
+        self._newest.append(observation)
+        while len(self._newest) < (self._newest.maxlen or 1):
+            self._newest.append(observation)  # an episode begins as if it had stood still before
+        if not self._is_started:
+            self.engine.warm_up(tuple(self._newest))
+            self.engine.start()
+            self._is_started = True
+        self.engine.offer(tuple(self._newest), observation.stamp_ns)
+        self.engine.wait()
+        return self._hysteresis(self.engine.serve(observation.stamp_ns).action)
+
+    def close(self) -> None:
+        """See Policy."""
+        self.engine.close()
+
+
+class _Mind:
+    """A diffusion policy whose thread encodes; a time step that is seen in several decisions is encoded once."""
+
+    def __init__(self, policy: DiffusionPolicy) -> None:
+        self._policy = policy
+        self.shape, self.now = policy.shape, policy.now
+        self._encoded: dict[int, Tensor] = {}
+
+    def to_problem(
+        self, observation: tuple[Observation, ...], noise_BHA: Tensor, previous: Plan | None, committed: int
+    ) -> Problem:
+        """See Mind; the newest time steps, oldest first."""
+        self._encoded = {
+            id(each): self._encoded[id(each)] if id(each) in self._encoded else self._policy.encode(each)
+            for each in observation
+        }
+        frames = torch.stack([self._encoded[id(each)] for each in observation], dim=1)
+        return self._policy.to_problem(frames, noise_BHA, previous, committed)
+
+    def to_actions(self, chunk_BHA: Tensor) -> NDArray[np.float32]:
+        """See Mind."""
+        return self._policy.to_actions(chunk_BHA)

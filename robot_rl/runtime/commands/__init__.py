@@ -1,0 +1,1 @@
+"""The commands of `robot-rl`: each composes what it needs and delegates."""

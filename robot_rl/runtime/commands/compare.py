@@ -1,0 +1,38 @@
+"""`robot-rl compare`: training runs beside each other, as a table and a picture."""
+
+from __future__ import annotations
+
+import glob
+from pathlib import Path
+
+from robot_rl.errors import ConfigError
+from robot_rl.runtime.reporting.learning_curve import plot_runs, summarise
+
+
+def run(words: list[str], picture: Path | None, title: str) -> int:
+    """Print a Markdown table of groups of runs, and draw their learning curves.
+
+    Args:
+        words: GROUP=RUN,RUN... where a RUN may have the wildcards of a shell.
+        picture: PNG to write, or None.
+        title: of the picture.
+
+    Raises:
+        ConfigError: a word of another form, no such run, or a run without metrics.
+    """
+    groups = dict(_parse(word) for word in words)
+    print(summarise(groups), end="")
+    if picture is not None:
+        plot_runs(groups, picture, title)
+        print(f"wrote {picture}")
+    return 0
+
+
+def _parse(word: str) -> tuple[str, list[Path]]:
+    name, sign, runs = word.partition("=")
+    if not (name and sign and runs):
+        raise ConfigError(f"{word!r} is not of the form GROUP=RUN,RUN, for example ours=runs/peg-rlpd-*.")
+    found = [Path(path) for pattern in runs.split(",") for path in sorted(glob.glob(pattern))]
+    if not found:
+        raise ConfigError(f"{word!r}: there is no such run.")
+    return name, found

@@ -1,0 +1,73 @@
+"""`robot-rl record`: demonstrations, kept in a store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress
+
+from robot_rl import config as configuration
+from robot_rl.env.robot_env import RobotEnv
+from robot_rl.errors import ConfigError
+from robot_rl.runtime.assembly import make_env
+from robot_rl.runtime.config import RecordConfig
+from robot_rl.runtime.interruption import interruptible
+from robot_rl.runtime.recorder import record_demonstrations
+from robot_rl.runtime.reporting.observers import Observer
+from robot_rl.runtime.run_folder import describe
+
+
+def run(overrides: list[str]) -> int:
+    """Record as the overrides say; the last line printed is a JSON object."""
+    config = configuration.load(RecordConfig, "record", overrides)
+    check(config)
+    return run_on(make_env(config), config)
+
+
+def check(config: RecordConfig) -> None:
+    """Raise ConfigError where nothing can come of a recording."""
+    if config.teleop.kind == "none":
+        raise ConfigError("teleop=none demonstrates nothing; choose one of: expert, blind, human.")
+    if config.episodes < 1:
+        raise ConfigError(f"episodes must be at least 1, got {config.episodes}.")
+
+
+def run_on(env: RobotEnv, config: RecordConfig, observers: Sequence[Observer] = ()) -> int:
+    """Record in an environment; the last line printed is a JSON object.
+
+    Args:
+        env: with somebody at its teleop.
+        config: that `check` has nothing against.
+        observers: told everything.
+
+    Returns:
+        0, or 130 where interrupted.
+    """
+    console = Console()
+    failures = 0
+    with Progress(console=console) as progress, interruptible() as interrupted:
+        task = progress.add_task(f"{config.teleop.kind} on {config.task.name}", total=config.episodes)
+
+        def on_episode(kept: int, is_success: bool) -> bool:
+            nonlocal failures
+            failures += not is_success
+            progress.update(task, completed=kept, description=f"kept {kept}, failed {failures}")
+            return not interrupted
+
+        kept = record_demonstrations(
+            env,
+            Path(config.store),
+            describe(config),
+            config.episodes,
+            config.seed,
+            is_success_only=config.is_success_only,
+            on_episode=on_episode,
+            observers=observers,
+        )
+    if interrupted:
+        console.print("Interrupted; what was kept is in the store.")
+    print(json.dumps({"store": config.store, "kept": kept, "failed": failures, "task": config.task.name}))
+    return 130 if interrupted else 0

@@ -1,0 +1,103 @@
+"""`robot-rl up`."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shlex
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+
+from robot_rl.errors import ConfigError
+from robot_rl.runtime.processes.executables import to_command
+from robot_rl.runtime.processes.graph import list_processes
+from robot_rl.runtime.processes.merged_log import MergedLog
+from robot_rl.runtime.processes.ros_domain import reserve_domain
+from robot_rl.runtime.processes.supervisor import Supervisor
+
+_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+"""The processes share the cores already; more threads in each make all of them slower."""
+
+
+def run(graph: str, overrides: list[str], namespace: str = "", *, is_dry: bool = False) -> int:
+    """Run a graph to its end; where its result is JSON, that is the last line printed.
+
+    Args:
+        graph: as `list_processes` knows it.
+        overrides: KEY=VALUE words.
+        namespace: of all ROS nodes.
+        is_dry: print the command lines, and start nothing.
+
+    Returns the exit status, see `Supervisor.run`.
+
+    Raises:
+        UnknownNameError, ConfigError: graph, namespace or overrides are wrong, or the run is being run already.
+        SetupError: a program is not installed.
+    """
+    processes = list_processes(graph, overrides, namespace)
+    commands = [to_command(process) for process in processes]
+    if is_dry:
+        for process, command in zip(processes, commands, strict=True):
+            print(f"{process.name}: {shlex.join(command)}")
+        return 0
+    folders = sorted({process.log_file.parent for process in processes if process.log_file is not None})
+    with ExitStack() as stack:
+        locks = [stack.enter_context(_lock(folder)) for folder in folders]
+        log = stack.enter_context(MergedLog({process.name: process.log_file for process in processes}))
+        environment = make_environment(os.environ, log.columns)
+        if not environment.get("ROS_DOMAIN_ID"):
+            environment["ROS_DOMAIN_ID"] = str(stack.enter_context(reserve_domain()))
+        supervisor = Supervisor(processes, log, environment, keep=locks)
+        log.say(f"{graph}: {', '.join(process.name for process in processes)}")
+        log.say(f"logs in {', '.join(map(str, folders))}")
+        log.say(f"to look at it with ros2: export ROS_DOMAIN_ID={environment['ROS_DOMAIN_ID']}")
+        code = supervisor.run()
+        if supervisor.last_line().startswith("{"):
+            log.show_plain(supervisor.last_line())
+    if log.is_broken:
+        raise BrokenPipeError
+    return code
+
+
+def make_environment(base: Mapping[str, str], columns: int) -> dict[str, str]:
+    """The environment of the processes: what is set in `base` stays as it is.
+
+    Args:
+        base: usually that of this process.
+        columns: characters that a line of theirs should have at most.
+    """
+    defaults = {
+        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",  # nobody else in the laboratory hears the robot's commands
+        "RCUTILS_CONSOLE_OUTPUT_FORMAT": "{severity} {name}: {message}",
+        "RCUTILS_COLORIZED_OUTPUT": "1" if sys.stdout.isatty() else "0",
+        "RCUTILS_LOGGING_BUFFERED_STREAM": "1",  # whole lines
+        "PYTHONUNBUFFERED": "1",
+        **dict.fromkeys(_ONE_THREAD, "1"),
+    }
+    return {**defaults, **base, "COLUMNS": str(columns)}
+
+
+@contextmanager
+def _lock(folder: Path) -> Iterator[int]:
+    """The descriptor of a lock on a folder: nobody else has it until all who keep the descriptor open have ended.
+
+    Raises:
+        ConfigError: somebody has it, or the folder cannot be made.
+    """
+    path = folder / "lock"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}.") from error
+    with closing(os.fdopen(descriptor)):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ConfigError(
+                f"{folder.parent} is in use: it is being run, or its processes are still ending. Wait for them, or "
+                "choose another run_dir."
+            ) from error
+        yield descriptor

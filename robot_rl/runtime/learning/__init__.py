@@ -1,0 +1,1 @@
+"""The learner's side of a run: memory, batches, updates, checkpoints."""

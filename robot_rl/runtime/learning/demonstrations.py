@@ -1,0 +1,63 @@
+"""The demonstrations that a training run begins with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from robot_rl.clock import MonotonicClock
+from robot_rl.data import store_spec
+from robot_rl.data.store_reader import StoreReader
+from robot_rl.errors import ConfigError
+from robot_rl.runtime.acting.shadow import make_shadow, relabel
+from robot_rl.runtime.assembly import make_env
+from robot_rl.runtime.config import TeleopConfig, TrainConfig
+from robot_rl.runtime.recorder import record_demonstrations
+from robot_rl.runtime.run_folder import RunFolder, describe
+from robot_rl.specs import EnvironmentSpec
+from robot_rl.types import StepRecord
+
+
+def load_demonstrations(
+    config: TrainConfig, folder: RunFolder, spec: EnvironmentSpec, *, is_resumed: bool
+) -> Iterator[StepRecord]:
+    """The time steps of a run's demonstrations; those of a new run are recorded first, unless they lie elsewhere.
+
+    Raises:
+        ConfigError: they are of another environment or task; the message says what differs.
+        StoreError: there is no recording where one should be.
+    """
+    path = folder.demonstrations
+    if config.demonstrations_from is not None:
+        path = Path(config.demonstrations_from)
+    elif config.demonstrations and not is_resumed:
+        record_expert(config, path)
+    elif not config.demonstrations:
+        return iter(())
+    reader = StoreReader(path)
+    if reader.spec != spec:
+        found = store_spec.differences(store_spec.to_json(reader.spec), store_spec.to_json(spec))
+        differing = "; ".join(list(found)[:5])
+        raise ConfigError(f"the recording {path} is of another environment than this run: {differing}.")
+    task = reader.attributes.get("task", config.task.name)
+    if task != config.task.name:
+        raise ConfigError(f"the recording {path} is of the task {task}, this run of {config.task.name}.")
+    shadow = make_shadow(config, spec, MonotonicClock(), is_lock_step=True)
+    return reader.records() if shadow is None else relabel(reader.records(), shadow)
+
+
+def record_expert(config: TrainConfig, path: Path) -> None:
+    """Let the scripted expert record the demonstrations of a run; a recording that was cut off is completed."""
+    recorded = sum(episode.is_complete for _, episode in StoreReader(path).episodes()) if path.exists() else 0
+    if recorded >= config.demonstrations:
+        return
+    record_demonstrations(
+        make_env(replace(config, teleop=TeleopConfig(kind="expert"))),
+        path,
+        describe(config),
+        config.demonstrations - recorded,
+        config.seed + 1,  # other scenes than those of the run
+        is_success_only=True,
+        on_episode=lambda kept, is_success: True,  # noqa: ARG005
+    )

@@ -1,0 +1,72 @@
+"""A training run's learner as a process: serves its actors, and ends when they have gone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from robot_rl.runtime.channels.channel import LearnerChannel
+from robot_rl.runtime.learning.learner_loop import run_learner, run_learner_in_step
+from robot_rl.runtime.learning.learner_run import LearnerRun
+
+
+class LearnerService:
+    """Serves the actors of one run until it is over for them, or interrupted."""
+
+    def __init__(self, run: LearnerRun, channel: LearnerChannel, is_interrupted: Callable[[], bool]) -> None:
+        """Join a run that was prepared with its channel."""
+        self._run, self._channel, self._is_interrupted = run, channel, is_interrupted
+        self._has_met_actors = False
+        self._since_s = 0.0
+
+    def serve(self) -> bool:
+        """Learn from what actors send; False where interrupted.
+
+        Weights are offered before the first time step and, where actors wait, after every episode. When the run has
+        all its steps, the last ones are announced as such, and the actors are waited for until they say goodbye or
+        have been silent for the configured time. However it ends, everything is on the disk then.
+        """
+        run = self._run
+        self._since_s = time.monotonic()
+        self._end_episode()
+        run.learner.announce()
+        if run.config.waits_for_learner:
+            run_learner_in_step(run.learner, self._channel, self._is_finished, run.log_if_due, self._end_episode)
+        else:
+            run_learner(run.learner, self._is_finished_freely, self._on_update)
+        self._count_time()
+        if not run.is_saved:
+            run.save()
+        run.flush()
+        self._channel.acknowledge()
+        return not self._is_interrupted()
+
+    def _is_finished(self) -> bool:
+        present = self._channel.count_actors(self._run.config.channel.patience_s)
+        self._has_met_actors |= present > 0 or self._channel.finished_actors > 0
+        return self._is_interrupted() or (self._run.learner.is_over and self._has_met_actors and not present)
+
+    def _is_finished_freely(self) -> bool:
+        """The same where no actor waits: then no end of an episode offers the last weights."""
+        if self._run.has_all and not self._run.learner.is_over:
+            self._end_episode()
+            self._run.learner.announce()
+        return self._is_finished()
+
+    def _end_episode(self) -> None:
+        """Save what is due, then offer the weights that the next episode begins with."""
+        self._count_time()
+        self._run.save_if_due()
+        if self._run.has_all and not self._run.is_saved:
+            self._run.save()
+        self._run.learner.publish(is_forced=True)
+
+    def _on_update(self) -> None:
+        self._run.log_if_due()
+        self._count_time()
+        self._run.save_if_due()
+
+    def _count_time(self) -> None:
+        now_s = time.monotonic()
+        self._run.training_s += now_s - self._since_s
+        self._since_s = now_s

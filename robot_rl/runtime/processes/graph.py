@@ -1,0 +1,142 @@
+"""Which processes a graph consists of: the one definition, for `robot-rl up` and for the launch files."""
+
+from __future__ import annotations
+
+import re
+import socket
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from robot_rl import config as configuration
+from robot_rl.errors import ConfigError, UnknownNameError
+from robot_rl.runtime.commands import evaluate as evaluate_command
+from robot_rl.runtime.config import ChannelConfig, EnvConfig, EvalConfig, RecordConfig, TrainConfig
+from robot_rl.runtime.processes.process_spec import ProcessSpec, Restart, RosExecutable
+
+
+def _make_ros(name: str, restart: Restart = Restart.ON_FAILURE, is_driver: bool = False) -> ProcessSpec:
+    """An executable of our ROS package. The driver asks for the motions; when it has ended well, the run has."""
+    grace_s = 20.0 if is_driver else 10.0  # the driver may finish the episode
+    program = RosExecutable("robot_rl", name)
+    return ProcessSpec(name, program, restart, ends_run=is_driver, moves_robot=is_driver, grace_s=grace_s)
+
+
+# Without ROS. It refuses a folder that holds another run, and may have to write a checkpoint to a slow disk at the end.
+_LEARNER = ProcessSpec(
+    "learner",
+    (sys.executable, "-m", "robot_rl.cli", "learner"),
+    Restart.ON_CRASH,
+    ends_itself=True,
+    grace_s=60.0,
+)
+
+
+@dataclass(frozen=True)
+class _Graph:
+    """What drives the robot, and the configuration (`configs/CONFIG.yaml`) that its processes read."""
+
+    schema: type[EnvConfig]
+    config: str
+    processes: tuple[ProcessSpec, ...]
+    restart: Restart = Restart.ON_FAILURE
+    """Of the robot's processes."""
+
+
+_GRAPHS: Mapping[str, _Graph] = {
+    "train_peg": _Graph(TrainConfig, "train", (_LEARNER, _make_ros("actor", is_driver=True))),
+    "record_demos": _Graph(RecordConfig, "record", (_make_ros("recorder", is_driver=True),)),
+    # a result that a restart has touched would be no result
+    "evaluate": _Graph(EvalConfig, "eval", (_make_ros("actor", Restart.NEVER, is_driver=True),), Restart.NEVER),
+    "teleop": _Graph(EnvConfig, "env", (_make_ros("drive", is_driver=True),)),
+}
+
+# The processes that a robot consists of: its controller, gripper, cameras, the person's device, task and resets.
+_ROBOTS: Mapping[str, tuple[ProcessSpec, ...]] = {"sim": (_make_ros("simulation"),)}
+_REWARD_CLASSIFIER = _make_ros("reward_classifier")
+_TELEOP = _make_ros("teleop")
+
+
+def list_processes(graph: str, overrides: Sequence[str] = (), namespace: str = "") -> list[ProcessSpec]:
+    """The processes of a graph, in the order in which they are started.
+
+    All of them get the overrides as they are. What trains reads them as `robot-rl train` does, and gets an explicit,
+    absolute `run_dir=` and the address of the channel between actor and learner beside them; the others are told by
+    `--config NAME` whether they are those of `record`, `eval` or `env`.
+
+    Args:
+        graph: train_peg, record_demos, evaluate or teleop.
+        overrides: KEY=VALUE words.
+        namespace: of all ROS nodes, such as "left_arm"; "" for none.
+
+    Raises:
+        UnknownNameError: no such graph, or a key or choice that the configuration does not have.
+        ConfigError: a value that the configuration refuses, or a namespace that ROS would.
+    """
+    if graph not in _GRAPHS:
+        raise UnknownNameError("graph", graph, _GRAPHS)
+    _check_namespace(namespace)
+    chosen = _GRAPHS[graph]
+    config = configuration.load(chosen.schema, chosen.config, list(overrides))
+    if isinstance(config, EvalConfig):
+        config = evaluate_command.resolve(config, overrides)
+    config.check_device()
+    kind: str = config.robot.kind
+    if kind not in _ROBOTS:
+        raise UnknownNameError("robot", kind, _ROBOTS)
+    if isinstance(config, TrainConfig):
+        run = run_directory(config)
+        arguments = _with_channel(_with_run_dir(overrides, run), config)
+    else:
+        run = Path("runs", f"{graph}-{config.task.name}-{time.strftime('%Y%m%d-%H%M%S')}").absolute()
+        arguments = ("--config", chosen.config, *overrides)
+    judges = (_REWARD_CLASSIFIER,) if config.reward.kind == "classifier" else ()
+    # a keyboard needs a terminal, which no process of a graph has: a person starts theirs beside it
+    hands = (_TELEOP,) if config.teleop.is_device and config.teleop.kind != "keyboard" else ()
+    robot = [replace(process, restart=chosen.restart) for process in (*_ROBOTS[kind], *judges, *hands)]
+    return [
+        replace(process, arguments=arguments, namespace=namespace, log_file=run / "logs" / f"{process.name}.log")
+        for process in (*robot, *chosen.processes)
+    ]
+
+
+def run_directory(config: TrainConfig) -> Path:
+    """The run's folder, absolute: as configured, or runs/TASK-AGENT-SEED, so that the same command resumes the run."""
+    name = f"{config.task.name}-{config.agent.name}-{config.seed}"
+    return Path("runs", name).absolute() if config.run_dir is None else Path(config.run_dir).absolute()
+
+
+def _with_run_dir(words: Sequence[str], run: Path) -> tuple[str, ...]:
+    """The words with this folder, in quotes: it may hold spaces, commas and whatever else has a meaning to Hydra."""
+    quoted = re.sub(r"(\\*)'", r"\1\1\\'", str(run)).replace("${", r"\${")
+    others = (word for word in words if _key_of(word) != "run_dir")
+    return (*others, f"run_dir='{quoted}'")
+
+
+def _with_channel(words: tuple[str, ...], config: TrainConfig) -> tuple[str, ...]:
+    """The words with a free port of this machine for the channel, unless an address is configured."""
+    is_given = any(_key_of(word) == "channel.address" for word in words)
+    if is_given or config.channel.address != ChannelConfig().address:
+        return words
+    return (*words, f"channel.address=tcp://127.0.0.1:{find_free_port()}")
+
+
+def _key_of(word: str) -> str:
+    return word.partition("=")[0].strip("+ ")
+
+
+def find_free_port() -> int:
+    """A TCP port of the loopback interface that nobody listens on."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _check_namespace(namespace: str) -> None:
+    if namespace and not re.fullmatch(r"/?[A-Za-z_]\w*(/[A-Za-z_]\w*)*", namespace, re.ASCII):
+        raise ConfigError(
+            f"{namespace!r} is no namespace: letters, digits and _, not beginning with a digit, such as left_arm."
+        )

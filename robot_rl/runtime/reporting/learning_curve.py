@@ -1,0 +1,173 @@
+"""Learning curves of training runs, and what they amount to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from robot_rl.errors import ConfigError
+from robot_rl.runtime.reporting.metrics_writer import FILE_NAME, read_run
+
+SMOOTHING_EPISODES = 20
+"""Episodes that a point of the intervention rate is the mean of."""
+GOOD_SUCCESS_RATE = 0.9
+"""The success rate whose first appearance is reported."""
+
+Values = NDArray[np.float64]
+Curve = tuple[Values, Values]
+"""Environment steps, increasing, and the values there."""
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What was measured in a run: the lines of each kind, in order."""
+
+    episodes: list[dict[str, Any]]
+    evaluations: list[dict[str, Any]]
+    duration_s: float
+
+    @property
+    def success(self) -> Curve:
+        """Success rates of the evaluations."""
+        rates = {float(record["step"]): float(record["success_rate"]) for record in self.evaluations}
+        steps = np.array(sorted(rates))
+        return steps, np.array([rates[step] for step in steps])
+
+    @property
+    def intervention(self) -> Curve:
+        """Share of the steps of the last episodes in which a person had the robot."""
+        episodes = sorted(self.episodes, key=lambda record: int(record["step"]))
+        counts = np.array([(record["human_steps"], record["steps"]) for record in episodes], np.float64).reshape(-1, 2)
+        sums = np.vstack([np.zeros(2), counts.cumsum(0)])
+        ends = np.arange(1, len(sums))
+        windows = sums[ends] - sums[np.maximum(0, ends - SMOOTHING_EPISODES)]
+        steps = np.array([record["step"] for record in episodes], np.float64)
+        return steps, windows[:, 0] / np.maximum(1.0, windows[:, 1])
+
+    @property
+    def final(self) -> dict[str, Any] | None:
+        """The last evaluation; None without one."""
+        return self.evaluations[-1] if self.evaluations else None
+
+    @property
+    def first_good_step(self) -> float:
+        """Environment steps at the first evaluation with a good success rate; infinite where there is none."""
+        steps, rates = self.success
+        return float(min(steps[rates >= GOOD_SUCCESS_RATE], default=np.inf))
+
+
+def plot_runs(groups: Mapping[str, Sequence[Path]], target: Path, title: str) -> None:
+    """Draw success and intervention rates of groups of runs over environment steps.
+
+    Each run is a thin line, the median of its group a thick one; the median ends where the first of the runs does.
+
+    Args:
+        groups: name -> folders of runs that differ in nothing but the seed.
+        target: PNG file to write; its folder is made.
+        title: of the picture.
+
+    Raises:
+        ConfigError: there is nothing to draw, a folder holds no metrics, or the file cannot be written.
+    """
+    if target.suffix != ".png":
+        raise ConfigError(f"Cannot write the learning curve {target}: its name must end in .png.")
+    runs = _read_groups(groups)
+    figure = Figure(figsize=(8.0, 8.0), layout="constrained")
+    FigureCanvasAgg(figure)
+    top, bottom = figure.subplots(2, 1, sharex=True)
+    _draw(top, runs, lambda run: run.success)
+    _draw(bottom, runs, lambda run: run.intervention)
+    top.set_ylabel("success rate of the evaluation")
+    bottom.set_ylabel(f"intervention rate\n(share of steps, last {SMOOTHING_EPISODES} episodes)")
+    bottom.set_xlabel("environment steps")
+    bottom.set_xlim(left=0.0)
+    figure.suptitle(title)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(target, dpi=120, format="png")
+    except OSError as error:
+        raise ConfigError(f"Cannot write the learning curve {target}: {error}.") from error
+
+
+def summarise(groups: Mapping[str, Sequence[Path]]) -> str:
+    """A table in Markdown with a row for each group; medians are over its runs, "-" is what does not exist.
+
+    The time is the wall clock's, evaluations and demonstrations included; the median of the steps is "-" where
+    half of the runs or more never got there.
+
+    Raises:
+        ConfigError: there is nothing to summarise, or a folder holds no metrics.
+    """
+    good = f"steps to {GOOD_SUCCESS_RATE:.0%} (median)"
+    header = ["group", "final success (episodes)", "mean", good, "human steps (median)", "time [min]", "cycle [s]"]
+    lines = [header, ["---"] + ["---:"] * (len(header) - 1)]
+    for name, runs in _read_groups(groups).items():
+        finals = [run.final for run in runs]
+        rates = [final["success_rate"] for final in finals if final is not None]
+        cycles = [final["cycle_time_s"] for final in finals if final is not None and final["cycle_time_s"] is not None]
+        texts = ["-" if final is None else f"{final['success_rate']:.2f} ({final['episodes']})" for final in finals]
+        row = [
+            name,
+            ", ".join(texts),
+            f"{np.mean(rates):.2f}" if rates else "-",
+            _median([run.first_good_step for run in runs], 0),
+            _median([float(sum(episode["human_steps"] for episode in run.episodes)) for run in runs], 0),
+            _median([run.duration_s / 60.0 for run in runs], 1),
+            _median(cycles, 2),
+        ]
+        lines.append(row)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
+
+
+def _median(values: Sequence[float], digits: int) -> str:
+    middle = np.median(values) if values else np.inf
+    return f"{middle:.{digits}f}" if np.isfinite(middle) else "-"
+
+
+def _read_groups(groups: Mapping[str, Sequence[Path]]) -> dict[str, list[_Run]]:
+    if not groups:
+        raise ConfigError("there must be at least one group of runs, got none.")
+    for name, folders in groups.items():
+        if not folders:
+            raise ConfigError(f"the group {name!r} must have at least one run folder, it has none.")
+    return {name: [_read_run(folder) for folder in folders] for name, folders in groups.items()}
+
+
+def _read_run(folder: Path) -> _Run:
+    records, duration_s = read_run(folder)
+    if not records:
+        raise ConfigError(f"{folder / FILE_NAME} holds no metrics yet: the run must have ended an episode or more.")
+    kinds = {kind: [record for record in records if record["kind"] == kind] for kind in ("episode", "evaluation")}
+    return _Run(kinds["episode"], kinds["evaluation"], duration_s)
+
+
+def _draw(axes: Axes, groups: Mapping[str, Sequence[_Run]], curve_of: Callable[[_Run], Curve]) -> None:
+    """One colour for each group; lines at 0 and 1 are not cut in half by the frame."""
+    for number, (name, runs) in enumerate(groups.items()):
+        curves = [curve_of(run) for run in runs]
+        for steps, values in curves:
+            axes.plot(steps, values, color=f"C{number}", linewidth=0.8, alpha=0.5, clip_on=False)
+        label = f"{name} ({len(runs)} {'run' if len(runs) == 1 else 'runs'})"
+        axes.plot(*_median_curve(curves), color=f"C{number}", linewidth=2.5, label=label, clip_on=False)
+    axes.set_ylim(0.0, 1.0)
+    axes.grid(alpha=0.3)
+    axes.legend()
+
+
+def _median_curve(curves: Sequence[Curve]) -> Curve:
+    """Median over the steps that all curves cover; between its own steps a curve is straight."""
+    if not all(len(steps) for steps, _ in curves):
+        return np.zeros(0), np.zeros(0)
+    first = max(steps[0] for steps, _ in curves)
+    last = min(steps[-1] for steps, _ in curves)
+    steps = np.unique(np.concatenate([steps for steps, _ in curves]))
+    steps = steps[(first <= steps) & (steps <= last)]
+    return steps, np.median([np.interp(steps, *curve) for curve in curves], axis=0)

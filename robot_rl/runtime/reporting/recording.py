@@ -1,0 +1,139 @@
+"""Pictures of an evaluation: a video, and a contact sheet that shows episodes at a glance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from robot_rl.errors import ConfigError
+from robot_rl.runtime.reporting.evaluation import EpisodeResult
+from robot_rl.runtime.reporting.observers import Observer
+from robot_rl.types import TimeStep
+
+Image = NDArray[np.uint8]
+
+_WHITE, _GREEN, _RED = (255, 255, 255), (90, 220, 110), (255, 90, 80)
+
+
+def write_label(image: Image, text: str, colour: tuple[int, int, int] = _WHITE, line: int = 0) -> Image:
+    """A copy of `image` with a line of text on a dark strip, counted from the top."""
+    labelled = image.copy()
+    top = 18 * line
+    labelled[top : top + 18] //= 3
+    cv2.putText(labelled, text, (5, top + 13), cv2.FONT_HERSHEY_SIMPLEX, 0.42, colour, 1, cv2.LINE_AA)
+    return labelled
+
+
+def _check_path(path: Path, kind: str, suffix: str) -> None:
+    """Raise ConfigError unless a file of that name can be written; its folder is made."""
+    if path.suffix != suffix:
+        raise ConfigError(f"Cannot write the {kind} {path}: its name must end in {suffix}.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"Cannot write the {kind} {path}: {error}.") from error
+
+
+class VideoRecorder(Observer):
+    """Writes every control step as a frame of an H.264 file that browsers play."""
+
+    def __init__(self, path: Path, capture: Callable[[], Image], rate_hz: float) -> None:
+        """Open the file.
+
+        Args:
+            path: of the MP4; its folder is made.
+            capture: takes a picture now, RGB uint8 (H, W, 3), H and W even.
+            rate_hz: frames per second.
+
+        Raises:
+            ConfigError: the file cannot be written.
+        """
+        _check_path(path, "video", ".mp4")
+        self._capture = capture
+        try:
+            self._container = av.open(str(path), "w")
+        except OSError as error:
+            raise ConfigError(f"Cannot write the video {path}: {error}.") from error
+        self._stream = self._container.add_stream("libx264", rate=Fraction(rate_hz).limit_denominator(1000))
+        self._stream.pix_fmt = "yuv420p"
+        self._stream.options = {"crf": "23"}
+        self._episode = 0
+        self._last: Image | None = None
+
+    def on_step(self, time_step: TimeStep) -> None:
+        """Add a frame."""
+        image = self._capture()
+        who = time_step.source.name.lower() if not time_step.is_first else "start"
+        self._last = image
+        self._write(write_label(image, f"episode {self._episode + 1}   {who}"))
+
+    def on_episode_end(self, episode: EpisodeResult) -> None:
+        """Show the result for half a second."""
+        if self._last is None:
+            return
+        text, colour = ("success", _GREEN) if episode.is_success else ("failure", _RED)
+        label = f"episode {self._episode + 1}   {text} after {episode.duration_s:.1f} s"
+        frame = write_label(self._last, label, colour)
+        for _ in range(max(1, int(self._stream.average_rate or 10) // 2)):
+            self._write(frame)
+        self._episode += 1
+
+    def _write(self, image: Image) -> None:
+        if self._stream.width == 0 or self._stream.height != image.shape[0]:
+            self._stream.height, self._stream.width = image.shape[:2]
+        for packet in self._stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")):
+            self._container.mux(packet)
+
+    def close(self) -> None:
+        """Finish the file."""
+        if self._last is not None:
+            for packet in self._stream.encode():
+                self._container.mux(packet)
+        self._container.close()
+
+
+class ContactSheet(Observer):
+    """One row an episode, pictures at half size evenly spread over it."""
+
+    def __init__(self, path: Path, capture: Callable[[], Image], rows: int = 6, columns: int = 6) -> None:
+        """Check the path of the PNG; it is written at `close`.
+
+        Raises:
+            ConfigError: the file cannot be written.
+        """
+        _check_path(path, "contact sheet", ".png")
+        self._path, self._capture = path, capture
+        self._max_rows, self._columns = rows, columns
+        self._frames: list[Image] = []
+        self._rows: list[Image] = []
+
+    def on_step(self, time_step: TimeStep) -> None:
+        """Remember a picture while rows are wanted."""
+        del time_step
+        if len(self._rows) < self._max_rows:
+            image = self._capture()
+            half = (image.shape[1] // 2, image.shape[0] // 2)
+            self._frames.append(np.asarray(cv2.resize(image, half, interpolation=cv2.INTER_AREA), np.uint8))
+
+    def on_episode_end(self, episode: EpisodeResult) -> None:
+        """Make a row of the episode's pictures."""
+        if not self._frames:
+            return
+        chosen = np.linspace(0, len(self._frames) - 1, self._columns).round().astype(int)
+        period_s = episode.duration_s / max(1, len(self._frames) - 1)
+        cells = [write_label(self._frames[i], f"{i * period_s:.1f} s") for i in chosen]
+        text, colour = ("success", _GREEN) if episode.is_success else ("failure", _RED)
+        cells[-1] = write_label(cells[-1], f"episode {episode.index + 1}: {text}", colour, line=1)
+        self._rows.append(np.hstack(cells))
+        self._frames = []
+
+    def close(self) -> None:
+        """Write the PNG."""
+        if self._rows:
+            cv2.imwrite(str(self._path), cv2.cvtColor(np.vstack(self._rows), cv2.COLOR_RGB2BGR))

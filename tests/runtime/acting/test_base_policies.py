@@ -1,0 +1,175 @@
+"""Base policies as `robot-rl eval` uses them."""
+
+import dataclasses
+import json
+import re
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from robot_rl import cli
+from robot_rl import config as configuration
+from robot_rl.clock import MonotonicClock
+from robot_rl.errors import CheckpointError, ConfigError, UnknownNameError
+from robot_rl.inference.ladder import Rung
+from robot_rl.inference.noise_level import NoiseLevel
+from robot_rl.inference.rerank import BackwardCoherence, PastAgreement, Rerank
+from robot_rl.inference.samplers.ddim import DDIM
+from robot_rl.inference.samplers.relay import Relay
+from robot_rl.inference.samplers.rtc import RTC
+from robot_rl.runtime.acting.base_policies import EngineRunner, ExecutorRunner, find_base_policy, make_runner
+from robot_rl.runtime.acting.inference_config import InferenceConfig
+from robot_rl.runtime.assembly import make_env
+from robot_rl.runtime.config import EnvConfig, EvalConfig
+from robot_rl.runtime.pretraining.config import BasePolicyConfig, NetworkConfig
+from robot_rl.runtime.reporting.evaluation import evaluate
+from robot_rl.types import Source
+from tests import base_policies
+from tests.fakes import Act, make_cell
+
+REACH = ("task=reach", "teleop=none", "task.episode.step_limit=6")
+
+
+@pytest.fixture(scope="module")
+def env():
+    return make_env(configuration.load(EnvConfig, "env", REACH))
+
+
+@pytest.fixture(scope="module")
+def file(env, tmp_path_factory):
+    return base_policies.write(tmp_path_factory.mktemp("base") / "policy.pt", env.spec)
+
+
+def test_eval_takes_the_file_or_its_folder(file, capfd):
+    for path in (file, file.parent):
+        assert cli.main(["eval", f"policy={path}", *REACH, "episodes=2", "inference.sampler=ddim"]) == 0
+        found = json.loads(capfd.readouterr().out.splitlines()[-1])
+        assert (found["episodes"], found["task"]) == (2, "reach")
+    assert find_base_policy(file.parent) == find_base_policy(file) == file
+    assert find_base_policy(file.parent.parent) is None
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["task=pick_cube"], "trained with .*was it trained on another task"),
+        ([*REACH, "inference.sampler=rely"], "Unknown sampler 'rely'.*Valid are"),
+        ([*REACH, "inference.sampler=ddpm", "inference.steps=3"], "has no steps"),
+        ([*REACH, "inference.executor.execute=20"], "a chunk has 7 positions"),
+    ],
+)
+def test_what_does_not_fit_is_one_clear_line(file, capfd, words, message):
+    assert cli.main(["eval", f"policy={file}", *words]) == 2
+    lines = capfd.readouterr().err.strip().splitlines()
+    assert lines[-1].startswith("robot-rl: ")
+    assert re.search(message, lines[-1])
+
+
+def test_a_training_that_has_not_ended_is_no_policy_yet(tmp_path, capfd):
+    (tmp_path / "pretrain.yaml").write_text("steps: 3\n")
+    assert cli.main(["eval", f"policy={tmp_path}", *REACH]) == 2
+    assert "go on with it" in capfd.readouterr().err
+
+
+def test_the_same_seed_is_the_same_episodes(file, env):
+    def actions():
+        runner = make_runner(file, env.spec, InferenceConfig(), env.clock, 3, is_lock_step=True)
+        assert isinstance(runner, ExecutorRunner)
+        runner.reset()
+        time_step = env.reset(4)
+        out = []
+        while not time_step.is_last:
+            time_step = env.step(runner(time_step.observation))
+            out.append(time_step.applied_action)
+        return np.stack(out)
+
+    first = actions()
+    assert first.any()
+    assert np.array_equal(first, actions())
+
+
+def test_cloning_needs_no_engine(env, tmp_path):
+    config = BasePolicyConfig(kind="cloning", network=NetworkConfig("mlp", widths=(16,)), horizon=4)
+    file = base_policies.write(tmp_path / "policy.pt", env.spec, config)
+    runner = make_runner(file, env.spec, InferenceConfig(), env.clock, 0, is_lock_step=False)
+    assert isinstance(runner, ExecutorRunner)
+    assert runner(env.reset(0).observation).shape == (6,)
+
+
+def test_against_a_deadline_it_acts_holds_after_a_reset_and_ends_its_thread(file, env):
+    clock = MonotonicClock()
+    config = configuration.load(EvalConfig, "eval", ["inference.engine.wait_s=5.0"]).inference
+    runner = make_runner(file, env.spec, config, clock, 0, is_lock_step=False)
+    assert isinstance(runner, EngineRunner)
+    try:
+        observation = dataclasses.replace(env.reset(0).observation, stamp_ns=clock.now_ns())
+        assert runner(observation).any()
+        runner.invalidate()
+        assert runner.engine.serve(observation.stamp_ns).rung is Rung.HOLDING
+        assert runner(observation).any(), "what was seen is kept, the plan is new"
+    finally:
+        runner.close()
+
+
+def test_a_takeover_and_a_hand_back_void_the_plan():
+    class Noting:
+        def __init__(self, size):
+            self.calls, self.size = [], size
+
+        def reset(self):
+            self.calls.append("reset")
+
+        def invalidate(self):
+            self.calls.append("invalidate")
+
+        def __call__(self, observation):
+            self.calls.append("act")
+            return np.zeros(self.size, np.float32)
+
+    cell = make_cell([Act(0.15, 0.32, (1.0, 0, 0, 0, 0, 0))], step_limit=9)
+    noting, sources = Noting(cell.env.spec.action_size), []
+
+    class Watcher:
+        def on_step(self, time_step):
+            sources.append(time_step.source)
+
+        def on_episode_end(self, episode):
+            pass
+
+    evaluate(cell.env, noting, 1, 0, [Watcher()])
+    changes = [a is Source.HUMAN for a in sources]
+    expected = sum(a != b for a, b in pairwise(changes))
+    assert expected == 2
+    assert noting.calls.count("invalidate") == expected
+    assert noting.calls[0] == "reset"
+
+
+def test_the_sampler_knows_what_the_file_says_of_its_noise():
+    level = NoiseLevel(spread=0.05, motion=0.2, mode_distance=9.0, share_of_two=0.0)
+    relay = InferenceConfig(steps=3).make_sampler(level, 1)
+    assert relay == Relay(sigma=level.sigma, steps=3, spread=0.05)
+    assert InferenceConfig(sigma=0.5).make_sampler(level, 1).sigma == 0.5
+    assert InferenceConfig().make_sampler(None, 1) == Relay()
+    assert InferenceConfig(sampler="rtc").make_sampler(level, 1) == RTC(executed=1)
+    with pytest.raises(UnknownNameError):
+        InferenceConfig(sampler="nothing").make_sampler(None, 1)
+    with pytest.raises(ConfigError, match="must not be negative"):
+        InferenceConfig(steps=-1)
+
+
+def test_candidates_are_ranked_by_the_plan_or_by_what_was_done():
+    ranked = InferenceConfig(sampler="ddim", steps=5, candidates=8)
+    assert ranked.make_sampler(None, 2) == Rerank(DDIM(5), 8, BackwardCoherence())
+    assert replace(ranked, score="past").make_sampler(None, 2) == Rerank(DDIM(5), 8, PastAgreement(2))
+    with pytest.raises(ConfigError, match="ddim, ddpm"):
+        InferenceConfig(sampler="relay", candidates=2)
+    with pytest.raises(ConfigError, match="at least 1"):
+        InferenceConfig(candidates=0)
+
+
+def test_a_damaged_file_is_named(tmp_path, env):
+    (tmp_path / "policy.pt").write_bytes(b"nonsense")
+    with pytest.raises(CheckpointError, match=r"policy\.pt cannot be read"):
+        make_runner(tmp_path / "policy.pt", env.spec, InferenceConfig(), env.clock, 0, is_lock_step=True)

@@ -1,0 +1,47 @@
+"""Runs beside each other, from their metrics alone."""
+
+import pytest
+
+from robot_rl.cli import main
+from robot_rl.runtime.reporting.evaluation import EpisodeResult, Evaluation
+from robot_rl.runtime.reporting.metrics_writer import MetricsWriter
+
+
+def write_run(folder, successes):
+    writer = MetricsWriter(folder)
+    writer.on_episode_end(EpisodeResult(0, True, 12, 3, 1.2))
+    episodes = [EpisodeResult(k, k < successes, 10, 0, 1.0) for k in range(4)]
+    writer.on_evaluation(12, Evaluation(episodes))
+    writer.close()
+
+
+@pytest.fixture
+def runs(tmp_path):
+    for name, successes in (("a-0", 4), ("a-1", 2), ("b-0", 0)):
+        write_run(tmp_path / name, successes)
+    return tmp_path
+
+
+def test_groups_are_rows_and_wildcards_find_seeds(runs, capsys):
+    picture = runs / "curves.png"
+    assert main(["compare", f"ours={runs}/a-*", f"theirs={runs}/b-0", "--picture", str(picture)]) == 0
+    table = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    assert "1.00 (4), 0.50 (4)" in table[2]
+    assert "0.00 (4)" in table[3]
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("word", "message"), [("a-0", "GROUP=RUN,RUN"), ("x=nowhere*", "no such run"), ("x=", "GROUP=RUN,RUN")]
+)
+def test_nonsense_is_one_clear_line(runs, word, message, capsys):
+    assert main(["compare", word]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_a_folder_without_metrics_is_named(runs, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    assert main(["compare", f"x={tmp_path}/empty"]) == 2
+    assert "empty" in capsys.readouterr().err

@@ -1,0 +1,125 @@
+"""Learning curves and their table, from runs whose numbers are known."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from robot_rl.errors import ConfigError
+from robot_rl.runtime.reporting import learning_curve
+from robot_rl.runtime.reporting.learning_curve import plot_runs, summarise
+
+
+def write_run(folder, evaluations=(), human_shares=(), duration_s=60.0, cycle_time_s=3.0):
+    """A run with evaluations (step, success rate) of 20 episodes, and episodes of 10 steps."""
+    folder.mkdir()
+    records = [
+        {"kind": "episode", "step": 10 * (k + 1), "time_s": k, "steps": 10, "human_steps": round(10 * share)}
+        for k, share in enumerate(human_shares)
+    ]
+    records += [
+        {"kind": "evaluation", "step": step, "time_s": 50.0, "success_rate": rate, "episodes": 20}
+        | {"cycle_time_s": cycle_time_s if rate else None}
+        for step, rate in evaluations
+    ]
+    records.append({"kind": "metrics", "step": 0, "time_s": duration_s, "values": {}})
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    return folder
+
+
+@pytest.fixture
+def groups(tmp_path):
+    good = [
+        write_run(tmp_path / "a", [(100, 0.5), (200, 0.9), (300, 0.8)], [0.5, 0.1], 60.0, 3.0),
+        write_run(tmp_path / "b", [(100, 0.2), (200, 0.6), (400, 1.0)], [1.0, 1.0], 180.0, 5.0),
+        write_run(tmp_path / "c", [(100, 0.0), (300, 0.4)], [0.0], 90.0, 3.5),
+    ]
+    return {"with a person": good, "alone": [write_run(tmp_path / "d", [(100, 0.0)], duration_s=30.0)]}
+
+
+def test_the_table_holds_what_the_runs_amount_to(groups):
+    lines = summarise(groups).splitlines()
+    assert len(lines) == 4
+    assert {line.count("|") for line in lines} == {8}
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
+    # steps to 0.9 were 200, 400 and never; human steps 6, 20 and 0
+    assert cells[2] == ["with a person", "0.80 (20), 1.00 (20), 0.40 (20)", "0.73", "400", "6", "1.5", "3.50"]
+    assert cells[3] == ["alone", "0.00 (20)", "0.00", "-", "0", "0.5", "-"]
+
+
+def test_a_run_without_evaluations_is_shown_as_such(tmp_path):
+    row = summarise({"x": [write_run(tmp_path / "a", [], [0.3])]}).splitlines()[2]
+    assert row == "| x | - | - | - | 3 | 1.0 | - |"
+
+
+def drawn(monkeypatch, groups, target):
+    """Label or None -> points of the lines of each panel."""
+    panels = []
+    draw = learning_curve._draw
+
+    def note(axes, *arguments):
+        draw(axes, *arguments)
+        panels.append(axes)
+
+    monkeypatch.setattr(learning_curve, "_draw", note)
+    plot_runs(groups, target, "peg")
+    return panels
+
+
+def points(line):
+    return [(round(float(x), 6), round(float(y), 6)) for x, y in zip(*line.get_data(), strict=True)]
+
+
+def test_the_picture_has_a_line_for_each_run_and_their_median(groups, tmp_path, monkeypatch):
+    target = tmp_path / "pictures" / "curve.png"
+    top, bottom = drawn(monkeypatch, groups, target)
+    assert [points(line) for line in top.lines[:3]] == [
+        [(100, 0.5), (200, 0.9), (300, 0.8)],
+        [(100, 0.2), (200, 0.6), (400, 1.0)],
+        [(100, 0.0), (300, 0.4)],
+    ]
+    # at 200 the third is half way between 0 and 0.4; at 300 the second between 0.6 and 1
+    assert points(top.lines[3]) == [(100, 0.2), (200, 0.6), (300, 0.8)]
+    assert top.lines[3].get_linewidth() > top.lines[0].get_linewidth()
+    assert top.lines[3].get_color() == top.lines[0].get_color() != top.lines[4].get_color()
+    for axes in (top, bottom):
+        assert axes.get_ylim() == (0.0, 1.0)
+        assert [text.get_text() for text in axes.get_legend().get_texts()] == [
+            "with a person (3 runs)",
+            "alone (1 run)",
+        ]
+    assert bottom.get_xlabel() == "environment steps"
+    assert points(bottom.lines[0]) == [(10, 0.5), (20, 0.3)]
+    picture = cv2.imread(str(target))
+    assert picture.shape == (960, 960, 3)
+    assert picture.std() > 10.0  # not an empty sheet
+
+
+def test_the_intervention_rate_is_of_the_last_twenty_episodes(tmp_path, monkeypatch):
+    run = write_run(tmp_path / "a", [], [1.0] * 5 + [0.0] * 20)
+    _, bottom = drawn(monkeypatch, {"x": [run]}, tmp_path / "curve.png")
+    steps, rates = bottom.lines[0].get_data()
+    np.testing.assert_array_equal(steps, 10.0 * np.arange(1, 26))
+    expected = [1.0] * 5 + [5 / n for n in range(6, 21)] + [4 / 20, 3 / 20, 2 / 20, 1 / 20, 0.0]
+    np.testing.assert_allclose(rates, expected, atol=1e-12)
+
+
+def test_what_cannot_be_drawn_is_named(tmp_path):
+    run = write_run(tmp_path / "a")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(ConfigError, match=r"empty holds no metrics of a training run: there is no metrics\.jsonl"):
+        summarise({"x": [run, empty]})
+    (empty / "metrics.jsonl").write_text('{"kind": "epi')
+    with pytest.raises(ConfigError, match=r"metrics\.jsonl holds no metrics yet"):
+        plot_runs({"x": [empty]}, tmp_path / "a.png", "peg")
+    with pytest.raises(ConfigError, match=r"a\.pdf: its name must end in \.png"):
+        plot_runs({"x": [run]}, tmp_path / "a.pdf", "peg")
+    with pytest.raises(ConfigError, match="at least one group"):
+        summarise({})
+    with pytest.raises(ConfigError, match="the group 'x' must have at least one run"):
+        summarise({"x": []})
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="Cannot write the learning curve"):
+        plot_runs({"x": [run]}, tmp_path / "file" / "a.png", "peg")
