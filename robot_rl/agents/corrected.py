@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from robot_rl.agents.batch import Batch
 from robot_rl.agents.correctors.config import CorrectorConfig
-from robot_rl.agents.correctors.policy import CorrectedPolicy, choose, evaluate, require_base
+from robot_rl.agents.correctors.policy import CorrectedPolicy, evaluate, require_base, take
 from robot_rl.agents.networks import CriticEnsemble
 from robot_rl.agents.policy_network import PolicySpec
 from robot_rl.agents.rlpd import move
@@ -78,24 +78,29 @@ class Corrected:
         """Mean squared error of each member to r + discount * Q'(s', a'), summed over the members."""
         with torch.no_grad():
             candidates = self.target_corrector.propose(following, require_base(batch.following), None)
-            value = self._value(following, self._smooth(candidates))
+            value, corrected = self._value(following, self._smooth(candidates))
             if self.config.return_range is not None:
                 value = value.clamp(*self.config.return_range)
             target = batch.reward + batch.discount * value
         q_EB = self.critic(latent, batch.action)
         loss = (q_EB - target).square().mean(1).sum()
-        return loss, {"critic/loss": loss.detach() / self.config.ensemble, "critic/q": q_EB.detach().mean()}
+        metrics = {"critic/loss": loss.detach() / self.config.ensemble, "critic/q": q_EB.detach().mean()}
+        return loss, metrics | ({} if corrected is None else {"corrector/preferred": corrected})
 
-    def _value(self, following: Tensor, candidates: Tensor) -> Tensor:
-        """What the target critics say of the candidates, (B,): one half chooses, the other half values."""
+    def _value(self, following: Tensor, candidates: Tensor) -> tuple[Tensor, Tensor | None]:
+        """(what the target critics say of the candidates, (B,); how often not the base policy's is preferred).
+
+        Of several candidates one half of the critics chooses, and the other half values.
+        """
         members = torch.randperm(self.config.ensemble, generator=self.generator, device=following.device)
         if candidates.shape[1] == 1:
             few = members[: self.config.subsample]
-            return self._ask(following, candidates[:, 0], few)
+            return self._ask(following, candidates[:, 0], few), None
         half = max(self.config.ensemble // 2, 1)
-        chosen = choose(candidates, evaluate(self.target_critic, following, candidates, members[:half]).mean(0))
+        chosen = evaluate(self.target_critic, following, candidates, members[:half]).mean(0).argmax(1)
         others = members[half:] if half < self.config.ensemble else members
-        return self._ask(following, chosen, others[: self.config.subsample])
+        value = self._ask(following, take(candidates, chosen), others[: self.config.subsample])
+        return value, (chosen > 0).float().mean()
 
     def _ask(self, following: Tensor, action: Tensor, members: Tensor) -> Tensor:
         """The least of what some target critics say."""

@@ -77,7 +77,9 @@ def test_who_chooses_does_not_say_what_the_choice_is_worth():
     values = []
     for _ in range(50):
         set_constant(agent.target_critic, [100.0, 100.0, 0.0, 0.0])
-        values.append(float(agent._value(following, candidates).mean()))
+        value, preferred = agent._value(following, candidates)
+        assert float(preferred) == 0.0, "the first of equals is the base policy's"
+        values.append(float(value.mean()))
     assert set(values) == {0.0, 100.0}  # the least of the valuing half
     assert values.count(100.0) < 20  # 1 in 6: only if the believers are all of that half
 
@@ -125,7 +127,8 @@ def test_the_actor_climbs_the_critics_slope():
     latent = agent.policy.encode(batch.observations)
     for _ in range(100):
         agent._update_actor(latent, batch)
-    moved = agent.policy.corrector.improve(latent, batch.observations.base_action) - batch.observations.base_action
+    with torch.no_grad():
+        moved = agent.policy.corrector.improve(latent, batch.observations.base_action) - batch.observations.base_action
     assert float(moved[:, 0].mean()) > 0.1
     assert float(moved.abs().max()) <= 0.2 + 1e-6
 

@@ -58,7 +58,7 @@ class CorrectedPolicy(PolicyNetwork):
         candidates = self.corrector.propose(latent, base, noise)
         if self.critic is None:
             return candidates[:, 0]
-        return choose(candidates, evaluate(self.critic, latent, candidates).mean(0))
+        return take(candidates, evaluate(self.critic, latent, candidates).mean(0).argmax(1))
 
 
 def require_base(observations: Observations) -> Tensor:
@@ -81,11 +81,10 @@ def evaluate(
     return values.view(len(values), -1, count)
 
 
-def choose(candidates_BNA: Tensor, values_BN: Tensor) -> Tensor:
-    """The candidate of the largest value, (B, A); the first of equals, which is the base policy's."""
-    best = values_BN.argmax(1)
-    chosen: Tensor = candidates_BNA[torch.arange(len(best), device=best.device), best]
-    return chosen
+def take(candidates_BNA: Tensor, chosen_B: Tensor) -> Tensor:
+    """The chosen candidates, (B, A)."""
+    taken: Tensor = candidates_BNA[torch.arange(len(chosen_B), device=chosen_B.device), chosen_B]
+    return taken
 
 
 def _make_corrector(spec: PolicySpec, config: CorrectorConfig, latent_size: int) -> Corrector:

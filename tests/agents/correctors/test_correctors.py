@@ -8,7 +8,7 @@ from robot_rl.agents.correctors.additive import Additive
 from robot_rl.agents.correctors.chooser import Chooser
 from robot_rl.agents.correctors.config import CorrectorConfig
 from robot_rl.agents.correctors.corrector import Identity
-from robot_rl.agents.correctors.policy import CorrectedPolicy, choose, evaluate
+from robot_rl.agents.correctors.policy import CorrectedPolicy, evaluate, take
 from robot_rl.agents.networks import CriticEnsemble
 from robot_rl.agents.policy_network import PolicySpec
 from robot_rl.errors import ConfigError, SpecError
@@ -107,10 +107,9 @@ def test_a_choosers_actor_follows_people_everywhere():
     assert chooser.imitate(torch.randn(1, L), torch.zeros(1, A), action).tolist() == pytest.approx([0.25])
 
 
-def test_the_best_candidate_is_chosen_and_the_first_of_equals():
-    candidates = torch.arange(6.0).view(1, 3, 2)
-    assert choose(candidates, torch.tensor([[0.0, 2.0, 1.0]])).tolist() == [[2.0, 3.0]]
-    assert choose(candidates, torch.zeros(1, 3)).tolist() == [[0.0, 1.0]]
+def test_what_was_chosen_is_taken_row_by_row():
+    candidates = torch.arange(12.0).view(2, 3, 2)
+    assert take(candidates, torch.tensor([1, 2])).tolist() == [[2.0, 3.0], [10.0, 11.0]]
 
 
 def test_candidates_are_valued_as_if_each_were_asked_about_alone():
