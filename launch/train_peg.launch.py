@@ -21,7 +21,7 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 "agent",
                 default_value="rlpd",
-                choices=["bc", "hg_dagger", "hil_serl", "rlpd"],
+                choices=["bc", "hg_dagger", "hil_serl", "residual", "rlpd"],
                 description="what learns, and how",
             ),
             DeclareLaunchArgument(
@@ -31,11 +31,14 @@ def generate_launch_description() -> LaunchDescription:
                 description="who may correct the robot; human is a scripted person who helps now and then",
             ),
             DeclareLaunchArgument(
+                "base", default_value="", description="folder of the base policy that agent:=residual corrects"
+            ),
+            DeclareLaunchArgument(
                 "run_dir", default_value="", description="folder of the run; runs/TASK-AGENT-SEED if empty"
             ),
             IncludeLaunchDescription(
                 PythonLaunchDescriptionSource(str(Path(__file__).with_name("processes.launch.py"))),
-                launch_arguments={"graph": "train_peg", "settings": "task agent teleop run_dir"}.items(),
+                launch_arguments={"graph": "train_peg", "settings": "task agent teleop base run_dir"}.items(),
             ),
         ]
     )
