@@ -18,7 +18,7 @@ from robot_rl import cli
 EPISODES = {
     ("peg", "bc"): 20,
     ("plug", "bc"): 30,
-    ("pick_cube", "bc"): 8,
+    ("pick_cube", "bc"): 6,
     ("peg", "mlp"): 20,
     ("plug", "mlp"): 20,
     ("pick_cube", "mlp"): 10,
