@@ -76,8 +76,9 @@ class SimTask(ABC):
     def place_target(self) -> None:
         """Put what the task is about where `self.target` says."""
 
-    def draw_parts(self, generator: np.random.Generator) -> None:  # noqa: B027 -- most tasks have nothing to draw
+    def draw_parts(self, generator: np.random.Generator) -> None:
         """Draw what else differs from scene to scene; nothing, unless the task says so."""
+        del generator
 
     @abstractmethod
     def is_success(self) -> bool:
