@@ -117,14 +117,12 @@ def load_policies(paths: Sequence[str], arena: Arena) -> list[Rated]:
 
 def measure(rated: Sequence[Rated], arena: Arena, values: Mapping[str, Any], measured: Measured) -> None:
     """Fill `measured`, the smallest delay of everything first."""
-    seeds, seed, steps = scene_seeds(values["seed"], values["episodes"]), values["seed"], values["steps"]
-    batches = [seeds[begin : begin + arena.at_once] for begin in range(0, len(seeds), arena.at_once)]
-    watched = min(values["pushes"], arena.at_once)
-    pushed = scene_seeds(values["seed"], watched)
+    seed, steps = values["seed"], values["steps"]
+    batches, pushed = (_make_batches(arena, seed, values[name]) for name in ("episodes", "pushes"))
     pairs = len(rated) * len(values["samplers"])
     watch = arena.push_tick + WATCH_TICKS
     with make_progress() as progress:
-        total = pairs * (values["decisions"] + watch + len(values["delays"]) * len(batches) * steps)
+        total = pairs * (values["decisions"] + len(pushed) * watch + len(values["delays"]) * len(batches) * steps)
         task = progress.add_task("", total=total)
         reached = 0
 
@@ -142,17 +140,26 @@ def measure(rated: Sequence[Rated], arena: Arena, values: Mapping[str, Any], mea
                     begin = functools.partial(Rollout, arena, each.policy, level, entry)
                     if each.name not in measured.recoveries.get(sampler, {}):
                         durations = time_decisions(
-                            begin(0, seeds[:1], seed), values["decisions"], track(title, values["decisions"])
+                            begin(0, batches[0][:1], seed), values["decisions"], track(title, values["decisions"])
                         )
                         measured.durations_ns.setdefault(sampler, {})[each.name] = durations
-                        recovery = measure_recovery(begin(0, pushed, seed), level.spread, track(title, watch))
-                        measured.recoveries.setdefault(sampler, {})[each.name] = recovery
+                        recoveries = [
+                            measure_recovery(begin(0, batch, seed + number), level.spread, track(title, watch))
+                            for number, batch in enumerate(pushed)
+                        ]
+                        measured.recoveries.setdefault(sampler, {})[each.name] = pool_recoveries(recoveries)
                     threshold = switch_threshold(level)
                     trials = [
                         run_trial(begin(delay, batch, seed + number), threshold, steps, track(title, steps))
                         for number, batch in enumerate(batches)
                     ]
                     measured.trials.setdefault((sampler, delay), {})[each.name] = pool_trials(trials)
+
+
+def _make_batches(arena: Arena, seed: int, count: int) -> list[list[int]]:
+    """Seeds of so many scenes, as many together as the arena holds."""
+    seeds = scene_seeds(seed, count)
+    return [seeds[begin : begin + arena.at_once] for begin in range(0, count, arena.at_once)]
 
 
 def compare(rows: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:

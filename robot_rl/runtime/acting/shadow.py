@@ -53,13 +53,15 @@ def make_shadow(config: TrainConfig, spec: EnvironmentSpec, clock: Clock, *, is_
     """The base policy of a training run; None where it has none.
 
     Raises:
-        ConfigError: there is no such policy, or a corrector without one.
+        ConfigError: there is no such policy, a corrector has none, or an agent has one that corrects nothing.
         CheckpointError: the policy is damaged, or was trained for another environment.
     """
     if config.base is None:
         if config.agent.is_corrector:
             raise ConfigError("a corrector needs a base policy: base=RUN, a folder of `robot-rl pretrain`.")
         return None
+    if not config.agent.is_corrector:
+        raise ConfigError(f"base={config.base} is for a corrector; agent={config.agent.name} would not look at it.")
     file = find_base_policy(Path(config.base))
     if file is None:
         raise ConfigError(f"base={config.base}: there is no base policy; they are folders of `robot-rl pretrain`.")

@@ -162,6 +162,8 @@ def test_a_corrector_without_a_base_policy_is_one_clear_line(values, match):
     with pytest.raises(ConfigError, match=match):
         make_shadow(make_train_config(agent=CORRECTED, **values), cell.env.spec, cell.clock, is_lock_step=True)
     assert make_shadow(make_train_config(), cell.env.spec, cell.clock, is_lock_step=True) is None
+    with pytest.raises(ConfigError, match="rlpd would not look at it"):
+        make_shadow(make_train_config(base="runs/base"), cell.env.spec, cell.clock, is_lock_step=True)
 
 
 def test_the_words_of_a_user(tmp_path, capfd):
