@@ -71,7 +71,7 @@ def use_fake_envs(monkeypatch: Any, make: Callable[[EnvConfig], RobotEnv] = make
     """Let every part of a run build its environments with `make`."""
     for module in ("learning.training", "learning.demonstrations", "commands.actor"):
         monkeypatch.setattr(f"robot_rl.runtime.{module}.make_env", make)
-    monkeypatch.setattr("robot_rl.runtime.commands.learner.make_spec", lambda config: make(config).spec)
+    monkeypatch.setattr("robot_rl.runtime.assembly.make_spec", lambda config: make(config).spec)
 
 
 def make_learner(
@@ -104,6 +104,12 @@ class ConstantRunner:
         self.seeds.append(exploration_seed)
 
     def forget_past(self) -> None:
+        pass
+
+    def invalidate(self) -> None:
+        pass
+
+    def close(self) -> None:
         pass
 
     def load(self, version: int, tensors: Mapping[str, Any]) -> None:

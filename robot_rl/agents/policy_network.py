@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from robot_rl.agents.batch import Observations
@@ -47,9 +49,13 @@ class PolicyNetwork(nn.Module, ABC):
         spec: what it was built of.
         features: of proprioception; fitted once, by the learner.
         encoder: of images; None without cameras.
+        chunk: actions of one decision, which are executed one after the other.
+        steers: whether it decides on a base policy's noise, whose plan is then executed.
     """
 
     encoder: ObservationEncoder | None
+    chunk: int = 1
+    steers: bool = False
 
     def __init__(self, spec: PolicySpec) -> None:
         super().__init__()
@@ -61,9 +67,13 @@ class PolicyNetwork(nn.Module, ABC):
     def noise_size(self) -> int:
         """Elements of the noise of an action that explores."""
 
+    def fit(self, proprio_NP: NDArray[np.float32]) -> None:
+        """Fit the scales of proprioception to observations."""
+        self.features.fit(proprio_NP)
+
     @abstractmethod
     def act(self, observations: Observations, noise: Tensor | None) -> Tensor:
-        """Actions (B, A).
+        """Actions (B, A); of several at a time, (B, chunk A); where it steers, noise (B, A).
 
         Args:
             observations: what is seen now.

@@ -271,4 +271,5 @@ def _adam(parameters: Iterable[nn.Parameter], rate: float) -> torch.optim.Optimi
 def move(target: nn.Module, source: nn.Module, share: float) -> None:
     """target += share * (source - target), all tensors that are trained at once."""
     pairs = [(a, b) for a, b in zip(target.parameters(), source.parameters(), strict=True) if b.requires_grad]
-    torch._foreach_lerp_([a for a, _ in pairs], [b for _, b in pairs], share)
+    if pairs:
+        torch._foreach_lerp_([a for a, _ in pairs], [b for _, b in pairs], share)

@@ -137,8 +137,10 @@ class Replay:
         held: dict[Stream, int] = {name: len(ring) for name, ring in self.rings.items()}
         return {**held, "intervention": len(self._held_interventions())}
 
-    def sample(self, generator: np.random.Generator, count: int, length: int, gamma: float) -> Sample:
-        """A mixed batch of windows of up to `length` steps.
+    def sample(
+        self, generator: np.random.Generator, count: int, length: int, gamma: float, *, crosses_hands: bool = False
+    ) -> Sample:
+        """A mixed batch of windows of up to `length` steps; see `StepRing.windows`.
 
         Raises:
             SpecError: no stream holds a transition.
@@ -150,7 +152,7 @@ class Replay:
                 starts = generator.choice(self._held_interventions(), number)
             else:
                 starts = self.rings[name].sample_starts(generator, number)
-            parts.append((name, self.rings[name].windows(starts, length, gamma)))
+            parts.append((name, self.rings[name].windows(starts, length, gamma, crosses_hands=crosses_hands)))
         windows = concatenate([part for _, part in parts])
         rows = [(name, part.rows) for name, part in parts]
         next_rows = [(name, part.next_rows) for name, part in parts]

@@ -99,12 +99,13 @@ class RobotEnv:
     def spec(self) -> EnvironmentSpec:
         """Specs of observation and action; reads each camera once to learn the image sizes."""
         shapes = {name: camera.read()[1].shape[:2] for name, camera in self.robot.cameras.items()}
-        return EnvironmentSpec(
+        spec = EnvironmentSpec(
             make_observation_spec(self.task.estimate_size, {k: (v[0], v[1]) for k, v in shapes.items()}),
             self.action_map.action_size,
             self.config.step_limit,
             self.config.rate_hz,
         )
+        return spec if self.base is None else self.base.extend(spec)
 
     def reset(self, seed: int | None = None) -> TimeStep:
         """Start an episode.

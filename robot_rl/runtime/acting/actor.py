@@ -14,7 +14,7 @@ from robot_rl.runtime.channels.channel import ActorChannel
 from robot_rl.runtime.channels.mailbox import EPISODES_PER_ACTOR
 from robot_rl.runtime.reporting.evaluation import EpisodeResult, EpisodeTally
 from robot_rl.runtime.reporting.observers import Observer
-from robot_rl.types import Reason, StepRecord, TimeStep
+from robot_rl.types import Reason, Source, StepRecord, TimeStep
 
 
 @contextmanager
@@ -98,6 +98,8 @@ def _run_episode(
         time_step = env.step(runner(time_step.observation))
         if time_step.is_resumed:
             runner.forget_past()
+        elif time_step.source is Source.HUMAN:
+            runner.invalidate()  # whenever they hand back, what is due is decided on from there
         note(time_step)
     return tally.to_result(episode % EPISODES_PER_ACTOR, env)
 

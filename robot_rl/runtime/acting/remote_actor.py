@@ -87,7 +87,7 @@ class _RemoteActor:
         self._counter = _StepCounter()
         self._observers = [self._counter, *observers]
         agent = make_agent(config.agent, env.spec, config.seed)
-        self._runner = PolicyRunner(agent.policy, config.agent.stack, agent.average_policy)
+        self._runner = PolicyRunner(agent.policy, config.agent.stack, agent.average_policy, env.base)
         self._schedule = EvaluationSchedule(
             config, evaluation_env, agent.average_policy, self._observers, is_interrupted
         )

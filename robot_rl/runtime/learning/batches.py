@@ -15,7 +15,7 @@ from robot_rl.agents.batch import Batch, Observations
 from robot_rl.agents.encoders.augmentation import random_crop
 from robot_rl.agents.gripper import grasp_penalty
 from robot_rl.data.replay import Replay, Sample
-from robot_rl.data.step_ring import is_human
+from robot_rl.data.step_ring import Windows, is_human
 from robot_rl.specs import EnvironmentSpec
 
 
@@ -36,9 +36,12 @@ class BatchMaker:
             SpecError: there is nothing to draw yet.
         """
         config = self._config
-        sample = self._replay.sample(self.generator, config.batch_size, config.n_step, self._gamma)
+        sample = self._replay.sample(
+            self.generator, config.batch_size, config.window, self._gamma, crosses_hands=config.is_chunked
+        )
         windows = sample.windows
-        action = self._to_device(windows.actions[:, 0])
+        action = self._to_device(self._to_chunks(windows) if config.is_chunked else windows.actions[:, 0])
+        is_whole = windows.mask[:, -1] | (windows.discount == 0.0) | (not config.is_chunked)
         return Batch(
             observations=self._to_observations(sample.proprio, sample.visual, windows.base_actions),
             action=action,
@@ -46,8 +49,17 @@ class BatchMaker:
             discount=self._to_device(windows.discount),
             following=self._to_observations(sample.next_proprio, sample.next_visual, windows.next_base_actions),
             is_human=self._to_device(is_human(windows.source)),
+            is_whole=self._to_device(is_whole),
             penalty=self._penalty(sample, action),
         )
+
+    def _to_chunks(self, windows: Windows) -> NDArray[np.float32]:
+        """All actions of each window, (B, K A).
+
+        After the end of an episode any action would have been as good: random ones tell the critics so.
+        """
+        missing = self.generator.uniform(-1.0, 1.0, windows.actions.shape).astype(np.float32)
+        return np.where(windows.mask[..., None], windows.actions, missing).reshape(len(missing), -1)
 
     def _to_observations(
         self, proprio: NDArray[np.float32], visual: Mapping[str, NDArray[Any]], base_actions: NDArray[np.float32]
@@ -64,7 +76,12 @@ class BatchMaker:
         if not self._replay.spec.has_gripper:
             return torch.zeros(len(action), device=self._device)
         openings = self._to_device(sample.windows.proprio[:, self._openings])
-        return grasp_penalty(openings, action, self._config.grasp_penalty, self._config.grasp_open_from)
+        return grasp_penalty(
+            openings,
+            action[:, : self._replay.spec.action_size],
+            self._config.grasp_penalty,
+            self._config.grasp_open_from,
+        )
 
     def _to_visual(self, visual: Mapping[str, NDArray[Any]]) -> dict[str, Tensor]:
         """Images, each camera's shifted by itself, or features as they are."""

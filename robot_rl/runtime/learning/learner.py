@@ -89,7 +89,7 @@ class Learner:
         with self.memory_lock:
             values = np.tile(ring.proprio[: len(ring)], (1, self.replay.stack))
         for policy in (self.agent.policy, self.agent.average_policy):
-            policy.features.fit(values)
+            policy.fit(values)
         self._is_fitted = True
 
     def pretrain(self, on_update: Callable[[int, int], None]) -> None:
