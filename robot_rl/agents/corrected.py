@@ -38,7 +38,7 @@ class Corrected:
         """Make networks and optimisers; everything random comes from `seed`.
 
         Raises:
-            ConfigError: the policy would see cameras, or there is no corrector of that name.
+            ConfigError: there is no corrector of that name.
         """
         self.config = config
         self.generator = torch.Generator(device).manual_seed(seed)
@@ -49,6 +49,8 @@ class Corrected:
         self.target_corrector = copy.deepcopy(self.policy.corrector).requires_grad_(False)
         self.target_critics = copy.deepcopy(self.critics).requires_grad_(False)
         actor, critics = list(self.policy.corrector.parameters()), list(self.critics.parameters())
+        if self.policy.encoder is not None:  # it learns from the critics' error only
+            critics += [p for p in self.policy.encoder.parameters() if p.requires_grad]
         self._critic_optimiser = torch.optim.Adam(critics, lr=config.critic_learning_rate, fused=True)
         self._actor_optimiser = torch.optim.Adam(actor, lr=config.actor_learning_rate, fused=True) if actor else None
         self.actor_updates = 0
@@ -67,7 +69,9 @@ class Corrected:
 
     def update(self, batch: Batch, *, is_actor_due: bool) -> Metrics:
         """One step of the critics and their targets, and if due one of the corrector and its slow average."""
-        seen, following = self.policy.see(batch.observations), self.policy.see(batch.following)
+        seen = self.policy.see(batch.observations)
+        with torch.no_grad():
+            following = self.policy.see(batch.following)
         loss, metrics = self.critic_loss(seen, following, batch)
         self._critic_optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -75,7 +79,7 @@ class Corrected:
         with torch.no_grad():
             move(self.target_critics, self.critics, self.config.tau)
         if is_actor_due:
-            metrics |= self._update_actor(seen, batch)
+            metrics |= self._update_actor(seen._replace(latent=seen.latent.detach()), batch)
         return metrics
 
     def critic_loss(self, seen: Seen, following: Seen, batch: Batch) -> tuple[Tensor, Metrics]:

@@ -11,7 +11,6 @@ from robot_rl.agents.corrected import Corrected
 from robot_rl.agents.correctors.config import CorrectorConfig
 from robot_rl.agents.policy_network import PolicySpec
 from robot_rl.agents.steered import Steered
-from robot_rl.errors import ConfigError
 
 B, P, A, N, K = 32, 3, 2, 3, 4
 OF_CANDIDATES = ("edit_select", "best_of_n", "noise_steer")
@@ -192,9 +191,25 @@ def test_an_identity_learns_what_the_base_policy_is_worth_and_changes_nothing():
     assert agent.pretrain(make_batch()) == {}
 
 
-def test_cameras_are_refused():
-    with pytest.raises(ConfigError, match="choose no cameras"):
-        Corrected(PolicySpec(P, 7, 1, cameras=("wrist",)), CorrectorConfig(name="additive"), 0)
+@pytest.mark.parametrize("name", ["additive", "chooser"])
+def test_an_image_encoder_learns_from_the_critics_error_and_not_from_the_actor(name):
+    spec = replace(SPEC, cameras=("wrist",), image_size_px=32, backbone="small_cnn", is_backbone_frozen=False)
+    config = CorrectorConfig(name=name, ensemble=2)
+    generator = torch.Generator().manual_seed(0)
+    images = {"wrist": torch.randint(0, 255, (B, 32, 32, 3), generator=generator, dtype=torch.uint8)}
+    batch = make_batch()
+    batch = batch._replace(
+        observations=batch.observations._replace(visual=images), following=batch.following._replace(visual=images)
+    )
+    agents = [Corrected(spec, config, 0), Corrected(spec, config, 0)]
+    before = copy.deepcopy(agents[0].policy.encoder.state_dict())
+    for agent, is_actor_due in zip(agents, (True, False), strict=True):
+        agent.update(batch, is_actor_due=is_actor_due)
+    one, other = (agent.policy.encoder.state_dict() for agent in agents)
+    assert all(torch.equal(one[key], other[key]) for key in one)
+    assert any(not torch.equal(one[key], before[key]) for key in one)
+    heads = [agent.policy.corrector.state_dict() for agent in agents]
+    assert any(not torch.equal(heads[0][key], heads[1][key]) for key in heads[0])
 
 
 def test_a_window_that_was_cut_off_teaches_the_critics_of_chunks_nothing():

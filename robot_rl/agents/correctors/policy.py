@@ -7,9 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from robot_rl.agents.batch import Observations
@@ -25,14 +23,13 @@ from robot_rl.agents.gripper import ARM_ELEMENTS
 from robot_rl.agents.networks import CriticEnsemble
 from robot_rl.agents.policy_network import PolicyNetwork, PolicySpec
 from robot_rl.errors import ConfigError, SpecError
-from robot_rl.policies.features import ProprioFeatures
 
 
 class Seen(NamedTuple):
     """What a corrector is told.
 
     Attributes:
-        latent: of proprioception, (B, L).
+        latent: of proprioception and images, (B, L).
         base: the base policy's answers.
     """
 
@@ -41,22 +38,17 @@ class Seen(NamedTuple):
 
 
 class CorrectedPolicy(PolicyNetwork):
-    """Features of proprioception, a corrector, and, where it has something to choose, the critics that choose."""
+    """Features, encoder, a corrector, and, where it has something to choose, the critics that choose."""
 
     def __init__(self, spec: PolicySpec, config: CorrectorConfig) -> None:
         """Make an untrained one, which acts as the base policy does.
 
         Raises:
-            ConfigError: the policy would see cameras.
+            ConfigError: there is no corrector of that name.
         """
-        super().__init__(spec)
-        if spec.cameras:
-            raise ConfigError("correctors see proprioception and the base policy's action: choose no cameras.")
-        self.encoder = None
-        self.layout = config.make_layout(spec.action_size)
-        own = spec.proprio_size - (0 if self.layout is None else self.layout.size)
-        self.features = ProprioFeatures(own)
-        self.latent_size, self.chunk = self.features.size, config.chunk
+        layout = config.make_layout(spec.action_size)
+        super().__init__(spec, spec.proprio_size - (0 if layout is None else layout.size))
+        self.layout, self.chunk = layout, config.chunk
         self.corrector = _make_corrector(spec, config, self.latent_size)
         self.steers = isinstance(self.corrector, NoiseSteer)
         inputs = self.latent_size + self.chunk * spec.action_size
@@ -66,10 +58,6 @@ class CorrectedPolicy(PolicyNetwork):
     def noise_size(self) -> int:
         """See PolicyNetwork."""
         return self.corrector.noise_size
-
-    def fit(self, proprio_NP: NDArray[np.float32]) -> None:
-        """See PolicyNetwork: without the candidates of the base policy."""
-        self.features.fit(proprio_NP[:, : self.latent_size // 2])
 
     def see(self, observations: Observations) -> Seen:
         """What the corrector is told of observations.
@@ -82,10 +70,12 @@ class CorrectedPolicy(PolicyNetwork):
             raise SpecError(
                 "a corrector needs the base policy's action in every observation: was the run given a base?"
             )
+        visual = observations.visual
         if self.layout is None:
-            return Seen(self.features(observations.proprio), Base(action, action[:, None], action[:, None, :0]))
+            base = Base(action, action[:, None], action[:, None, :0])
+            return Seen(self.to_latent(observations.proprio, visual), base)
         own, plans, noise = self.layout.split(observations.proprio)
-        return Seen(self.features(own), Base(action, plans, noise))
+        return Seen(self.to_latent(own, visual), Base(action, plans, noise))
 
     @torch.no_grad()
     def act(self, observations: Observations, noise: Tensor | None) -> Tensor:
