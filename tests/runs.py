@@ -140,13 +140,14 @@ def act(
     first_episode: int = 0,
     observers: Iterable[Any] = (),
     pace: Callable[[], None] = lambda: None,
+    probe_every: int = 0,
 ) -> None:
     """Let the actor run some episodes."""
     left = iter(range(episodes))
     runner = runner or SeededRunner()
     is_finished = lambda: next(left, None) is None  # noqa: E731
     with stopping(env.robot):
-        run_episodes(env, runner, channel, seed, first_episode, list(observers), pace, is_finished)
+        run_episodes(env, runner, channel, seed, first_episode, list(observers), pace, is_finished, probe_every)
 
 
 def play_records(episodes: int, kind: str = "human", first_episode: int = 0, seed: int = 0) -> list[StepRecord]:

@@ -155,6 +155,10 @@ class Agent(Protocol):
         """One update; metrics are tensors that wait for nobody."""
         ...
 
+    def value(self, batch: Batch) -> Tensor | None:
+        """What the critics say of the batch's actions, (B,), their mean; None of an agent without critics."""
+        ...
+
     def state(self) -> dict[str, Any]:
         """Everything that is needed to go on bit for bit."""
         ...

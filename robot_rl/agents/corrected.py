@@ -82,6 +82,12 @@ class Corrected:
             metrics |= self._update_actor(seen._replace(latent=seen.latent.detach()), batch)
         return metrics
 
+    @torch.no_grad()
+    def value(self, batch: Batch) -> Tensor:
+        """See Agent."""
+        value: Tensor = self.critics["action"](self.policy.see(batch.observations).latent, batch.action).mean(0)
+        return value
+
     def critic_loss(self, seen: Seen, following: Seen, batch: Batch) -> tuple[Tensor, Metrics]:
         """Mean squared error of each member to r + discount * Q'(s', a'), summed over the members."""
         with torch.no_grad():

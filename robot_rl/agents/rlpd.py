@@ -174,6 +174,13 @@ class Rlpd:
             move(self.average_policy, self.policy, 1.0 - self.config.average_decay)
         return {**metrics, "actor/temperature": self.temperature.detach()}
 
+    @torch.no_grad()
+    def value(self, batch: Batch) -> Tensor:
+        """See Agent."""
+        action, _ = split_action(batch.action, self.policy.spec.grippers)
+        value: Tensor = self.critic(self.policy.encode(batch.observations), action).mean(0)
+        return value
+
     def critic_loss(
         self, latent: Tensor, following: Tensor, batch: Batch, noise: Tensor, members: Tensor
     ) -> tuple[Tensor, Metrics]:

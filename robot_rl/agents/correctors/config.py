@@ -40,6 +40,8 @@ class CorrectorConfig:
         average_decay: of the slow average of the policy's weights.
         critic_updates: of the critics alone, on what the base policy has collected, before anything is corrected.
         gate_steps: in which the corrector is let in, from never to always.
+        probe_every: of so many episodes one is the base policy's alone, to tell what the corrector is worth from what
+            the day is like; 0 for none.
     """
 
     name: CorrectorName = "none"
@@ -61,6 +63,7 @@ class CorrectorConfig:
     average_decay: float = 0.999
     critic_updates: int = 1000
     gate_steps: int = 1000
+    probe_every: int = 0
 
     def __post_init__(self) -> None:
         if not 0.0 < self.scale <= 2.0:
@@ -73,7 +76,7 @@ class CorrectorConfig:
             if not getattr(self, name) > 0.0:
                 raise ConfigError(f"corrector.{name} must be positive, got {getattr(self, name)}.")
         counts = ("noise_std", "target_noise_std", "target_noise_limit", "imitation_weight", "critic_updates")
-        for name in (*counts, "gate_steps"):
+        for name in (*counts, "gate_steps", "probe_every"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"corrector.{name} must not be negative, got {getattr(self, name)}.")
         self._check_candidates()

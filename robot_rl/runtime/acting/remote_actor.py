@@ -112,6 +112,7 @@ class _RemoteActor:
             self._observers,
             self._pace,
             self._is_finished,
+            self._config.agent.corrector.probe_every,
         )
         # What was made is the learner's before anything else happens, also where the run ends early.
         has_all = self._wait(lambda: self._channel.flush(_ASK_EVERY_S), "it to store the last steps", can_end=False)

@@ -18,6 +18,7 @@ from robot_rl.runtime.config import TrainConfig
 from robot_rl.runtime.interruption import interruptible
 from robot_rl.runtime.learning.learner_run import LearnerRun
 from robot_rl.runtime.learning.learner_service import LearnerService
+from robot_rl.runtime.reporting.alarms import AlarmBell
 from robot_rl.runtime.reporting.metrics_writer import MetricsWriter
 from robot_rl.runtime.reporting.observers import Observer
 from robot_rl.runtime.reporting.training_progress import LINE_EVERY_STEPS
@@ -81,7 +82,7 @@ def _learn(
     metrics = MetricsWriter(folder.path, folder.count_steps(), is_learner=True)
     lines = _Lines(console, config.steps)
     try:
-        learner_run = LearnerRun(config, folder, make_run_spec(config), channel, [metrics, lines])
+        learner_run = LearnerRun(config, folder, make_run_spec(config), channel, [metrics, lines, AlarmBell(console)])
         try:
             learner_run.prepare(lines.on_pretrain)
             console.print(f"learner ready at {channel.address}: {learner_run.steps} of {config.steps} steps are made")

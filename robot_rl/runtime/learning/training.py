@@ -98,7 +98,15 @@ class Training:
             first_episode = run.learner.first_episode()
             with stopping(self.env.robot):
                 run_episodes(
-                    self.env, runner, self._channel, config.seed, first_episode, self._observers, lock_step, is_finished
+                    self.env,
+                    runner,
+                    self._channel,
+                    config.seed,
+                    first_episode,
+                    self._observers,
+                    lock_step,
+                    is_finished,
+                    config.agent.corrector.probe_every,
                 )
 
     def _schedule(self, is_interrupted: Callable[[], bool]) -> EvaluationSchedule:
