@@ -92,7 +92,8 @@ class ExecutorRunner:
 
     def __call__(self, observation: Observation) -> NDArray[np.float32]:
         """See Policy."""
-        return self.tick(observation).action[0]
+        action: NDArray[np.float32] = self.tick(observation).action[0]
+        return action
 
     def tick(self, observation: Observation) -> Tick:
         """What is due, with the plan that it is from; instead of a call."""
