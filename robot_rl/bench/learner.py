@@ -13,8 +13,8 @@ Batches of 256; 19 proprioceptive values, six continuous elements of the action 
 | e10_vs_reference | the last two divided, each pair measured one right after the other; their median |
 | pixels_cached_full_per_s | two 128 x 128 cameras, features of a frozen resnet10 kept (two copies), full updates, e10 |
 | pixels_raw_full_per_s | the same from images, the resnet10 trained; tens of seconds an update on a processor |
-| additive_steps_per_s, .. | environment steps a second for each corrector, with four updates of its critics and one of |
-| | its actor a step; two hidden layers of 128, ten critics |
+| additive_steps_per_s, .. | environment steps a second of each corrector: four updates of its critics and one of the |
+| | actor for each; two hidden layers of 128, ten critics |
 | ingest_block_ms_max | longest delay of one new time step by updates that run meanwhile (state, e10): the longest |
 | | call of `Learner.ingest` less what it takes at rest |
 | ingest_block_ms_max_2cams | the same with two cameras and a frozen encoder, which then competes for the processor |
