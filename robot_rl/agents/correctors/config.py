@@ -40,6 +40,8 @@ class CorrectorConfig:
         tau: Polyak factor of the targets.
         critic_learning_rate, actor_learning_rate: Adam.
         return_range: (smallest, largest) return that is possible, to which values are clipped; or None.
+        conservative_weight: of the critics' caution about actions that nobody took (Cal-QL, Nakamoto et al. 2023, arXiv
+            2303.05479); for critics that learn without acting. 0 for none.
         imitation_weight: of the squared distance to people's actions, where the corrector can follow them.
         average_decay: of the slow average of the policy's weights.
         critic_updates: of the critics alone, on what the base policy has collected, before anything is corrected.
@@ -64,6 +66,7 @@ class CorrectorConfig:
     critic_learning_rate: float = 3e-4
     actor_learning_rate: float = 3e-4
     return_range: tuple[float, float] | None = (0.0, 1.0)
+    conservative_weight: float = 0.0
     imitation_weight: float = 0.1
     average_decay: float = 0.999
     critic_updates: int = 1000
@@ -81,6 +84,7 @@ class CorrectorConfig:
             if not getattr(self, name) > 0.0:
                 raise ConfigError(f"corrector.{name} must be positive, got {getattr(self, name)}.")
         counts = (
+            "conservative_weight",
             "noise_std",
             "target_noise_std",
             "target_noise_limit",
@@ -96,6 +100,8 @@ class CorrectorConfig:
             raise ConfigError(f"corrector.return_range must be (smallest, largest), got {self.return_range}.")
 
     def _check_candidates(self) -> None:
+        if self.name == "noise_steer" and self.conservative_weight:
+            raise ConfigError("corrector=noise_steer proposes noise, no actions: conservative_weight must be 0.")
         if self.name not in _OF_CANDIDATES:
             if self.candidates != 0 or self.chunk != 1:
                 raise ConfigError(
