@@ -157,7 +157,8 @@ def _add_training(commands: Commands) -> None:
     compare.add_argument("groups", nargs="+", metavar="GROUP=RUN,RUN", help="a RUN may have wildcards")
     compare.add_argument("--picture", metavar="PNG", type=Path, help="file of the learning curves")
     compare.add_argument("--title", default="Success and interventions", help="of the picture")
-    compare.set_defaults(run=_calling("compare", "run", "groups", "picture", "title"))
+    compare.add_argument("--at", metavar="STEPS", type=int, nargs="+", default=[], help="columns of the success there")
+    compare.set_defaults(run=_calling("compare", "run", "groups", "picture", "title", "at"))
 
     _add_configured(
         commands,

@@ -9,19 +9,20 @@ from robot_rl.errors import ConfigError
 from robot_rl.runtime.reporting.learning_curve import plot_runs, summarise
 
 
-def run(words: list[str], picture: Path | None, title: str) -> int:
+def run(words: list[str], picture: Path | None, title: str, at_steps: list[int]) -> int:
     """Print a Markdown table of groups of runs, and draw their learning curves.
 
     Args:
         words: GROUP=RUN,RUN... where a RUN may have the wildcards of a shell.
         picture: PNG to write, or None.
         title: of the picture.
+        at_steps: environment steps at which the table shows success rates.
 
     Raises:
         ConfigError: a word of another form, no such run, or a run without metrics.
     """
     groups = dict(_parse(word) for word in words)
-    print(summarise(groups), end="")
+    print(summarise(groups, at_steps), end="")
     if picture is not None:
         plot_runs(groups, picture, title)
         print(f"wrote {picture}")

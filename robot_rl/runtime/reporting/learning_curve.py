@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from robot_rl.errors import ConfigError
 from robot_rl.runtime.reporting.metrics_writer import FILE_NAME, read_run
+from robot_rl.runtime.reporting.statistics import wilson_interval
 
 SMOOTHING_EPISODES = 20
 """Episodes that a point of the intervention rate is the mean of."""
@@ -40,6 +41,16 @@ class _Run:
         rates = {float(record["step"]): float(record["success_rate"]) for record in self.evaluations}
         steps = np.array(sorted(rates))
         return steps, np.array([rates[step] for step in steps])
+
+    @property
+    def area(self) -> float:
+        """Mean success rate over the steps from the first evaluation to the last; infinite with fewer than two."""
+        steps, rates = self.success
+        return float(np.trapezoid(rates, steps) / (steps[-1] - steps[0])) if len(steps) > 1 else np.inf
+
+    def evaluation_at(self, step: int) -> dict[str, Any] | None:
+        """The first evaluation from `step` on; None if the run has not come so far."""
+        return next((record for record in self.evaluations if record["step"] >= step), None)
 
     @property
     def intervention(self) -> Curve:
@@ -97,17 +108,24 @@ def plot_runs(groups: Mapping[str, Sequence[Path]], target: Path, title: str) ->
         raise ConfigError(f"Cannot write the learning curve {target}: {error}.") from error
 
 
-def summarise(groups: Mapping[str, Sequence[Path]]) -> str:
+def summarise(groups: Mapping[str, Sequence[Path]], at_steps: Sequence[int] = ()) -> str:
     """A table in Markdown with a row for each group; medians are over its runs, "-" is what does not exist.
 
     The time is the wall clock's, evaluations and demonstrations included; the median of the steps is "-" where
-    half of the runs or more never got there.
+    half of the runs or more never got there. The area is the mean success rate over the steps up to the last
+    evaluation, from the first on.
+
+    Args:
+        groups: name -> folders of runs that differ in nothing but the seed.
+        at_steps: environment steps for each of which there is a column: the mean success rate of the first evaluations
+            from there on, with the Wilson interval of all their episodes.
 
     Raises:
         ConfigError: there is nothing to summarise, or a folder holds no metrics.
     """
     good = f"steps to {GOOD_SUCCESS_RATE:.0%} (median)"
     header = ["group", "final success (episodes)", "mean", good, "human steps (median)", "time [min]", "cycle [s]"]
+    header += ["area (median)", *(f"at {step}" for step in at_steps)]
     lines = [header, ["---"] + ["---:"] * (len(header) - 1)]
     for name, runs in _read_groups(groups).items():
         finals = [run.final for run in runs]
@@ -122,9 +140,22 @@ def summarise(groups: Mapping[str, Sequence[Path]]) -> str:
             _median([float(sum(episode["human_steps"] for episode in run.episodes)) for run in runs], 0),
             _median([run.duration_s / 60.0 for run in runs], 1),
             _median(cycles, 2),
+            _median([run.area for run in runs], 2),
+            *(_at(runs, step) for step in at_steps),
         ]
         lines.append(row)
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
+
+
+def _at(runs: Sequence[_Run], step: int) -> str:
+    """The success rate at a step, of all runs that have come so far."""
+    reached = [record for run in runs if (record := run.evaluation_at(step)) is not None]
+    if not reached:
+        return "-"
+    episodes = sum(int(record["episodes"]) for record in reached)
+    successes = round(sum(record["success_rate"] * record["episodes"] for record in reached))
+    low, high = wilson_interval(successes, episodes)
+    return f"{successes / episodes:.2f} ({low:.2f} to {high:.2f}, {len(reached)} of {len(runs)} runs)"
 
 
 def _median(values: Sequence[float], digits: int) -> str:

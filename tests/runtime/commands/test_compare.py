@@ -41,6 +41,12 @@ def test_nonsense_is_one_clear_line(runs, word, message, capsys):
     assert error.count("\n") == 1
 
 
+def test_success_at_steps_is_pooled_over_the_runs_that_came_so_far(runs, capsys):
+    assert main(["compare", f"ours={runs}/a-*", "--at", "10", "13"]) == 0
+    row = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ours")]
+    assert "| 0.75 (0.41 to 0.93, 2 of 2 runs) | - |" in row[0]
+
+
 def test_a_folder_without_metrics_is_named(runs, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     assert main(["compare", f"x={tmp_path}/empty"]) == 2

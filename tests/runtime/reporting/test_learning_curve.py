@@ -41,16 +41,16 @@ def groups(tmp_path):
 def test_the_table_holds_what_the_runs_amount_to(groups):
     lines = summarise(groups).splitlines()
     assert len(lines) == 4
-    assert {line.count("|") for line in lines} == {8}
+    assert {line.count("|") for line in lines} == {9}
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
-    # steps to 0.9 were 200, 400 and never; human steps 6, 20 and 0
-    assert cells[2] == ["with a person", "0.80 (20), 1.00 (20), 0.40 (20)", "0.73", "400", "6", "1.5", "3.50"]
-    assert cells[3] == ["alone", "0.00 (20)", "0.00", "-", "0", "0.5", "-"]
+    # steps to 0.9 were 200, 400 and never; human steps 6, 20 and 0; areas 0.775, 0.667 and 0.2
+    assert cells[2] == ["with a person", "0.80 (20), 1.00 (20), 0.40 (20)", "0.73", "400", "6", "1.5", "3.50", "0.67"]
+    assert cells[3] == ["alone", "0.00 (20)", "0.00", "-", "0", "0.5", "-", "-"]
 
 
 def test_a_run_without_evaluations_is_shown_as_such(tmp_path):
     row = summarise({"x": [write_run(tmp_path / "a", [], [0.3])]}).splitlines()[2]
-    assert row == "| x | - | - | - | 3 | 1.0 | - |"
+    assert row == "| x | - | - | - | 3 | 1.0 | - | - |"
 
 
 def drawn(monkeypatch, groups, target):
