@@ -3,7 +3,5 @@
 import importlib.util
 import os
 
-collect_ignore_glob = []
-if not os.environ.get("CI"):
-    if importlib.util.find_spec("pyrealsense2") is None:
-        collect_ignore_glob += ["test_realsense*.py"]
+if importlib.util.find_spec("pyrealsense2") is None and not os.environ.get("CI"):
+    collect_ignore_glob = ["test_realsense*.py"]
