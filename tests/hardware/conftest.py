@@ -3,5 +3,7 @@
 import importlib.util
 import os
 
-if importlib.util.find_spec("pyrealsense2") is None and not os.environ.get("CI"):
-    collect_ignore_glob = ["test_realsense*.py"]
+_NEEDED = {"pyrealsense2": "test_realsense*.py", "pyspacemouse": "test_spacemouse.py"}
+
+if not os.environ.get("CI"):
+    collect_ignore_glob = [tests for name, tests in _NEEDED.items() if importlib.util.find_spec(name) is None]
