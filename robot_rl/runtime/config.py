@@ -14,7 +14,7 @@ from robot_rl.rewards.config import RewardConfig
 from robot_rl.runtime.acting.inference_config import InferenceConfig
 from robot_rl.runtime.camera_config import CameraConfig
 from robot_rl.runtime.channels.channel import DEFAULT_ADDRESS
-from robot_rl.runtime.device_config import JoyConfig, KeyboardConfig, SpaceMouseConfig, TwistConfig
+from robot_rl.runtime.device_config import GamepadConfig, JoyConfig, KeyboardConfig, SpaceMouseConfig, TwistConfig
 from robot_rl.sim.human import HumanConfig
 from robot_rl.sim.tasks.scene import SceneConfig
 
@@ -64,14 +64,15 @@ class TeleopConfig:
     Attributes:
         kind: "none"; "expert" or "blind" (the task's script, seeing the truth or only the estimate, acts all the
             time); "human" (a scripted person helps now and then); or a real person, in the graph and in real time,
-            with "spacemouse", "joy", "twist" or "keyboard".
+            with "spacemouse", "gamepad", "joy", "twist" or "keyboard".
         human: how the scripted person is.
-        spacemouse, joy, twist, keyboard: the devices.
+        spacemouse, gamepad, joy, twist, keyboard: the devices.
     """
 
-    kind: Literal["none", "expert", "blind", "human", "spacemouse", "joy", "twist", "keyboard"] = "none"
+    kind: Literal["none", "expert", "blind", "human", "spacemouse", "gamepad", "joy", "twist", "keyboard"] = "none"
     human: HumanConfig = field(default_factory=HumanConfig)
     spacemouse: SpaceMouseConfig = field(default_factory=SpaceMouseConfig)
+    gamepad: GamepadConfig = field(default_factory=GamepadConfig)
     joy: JoyConfig = field(default_factory=JoyConfig)
     twist: TwistConfig = field(default_factory=TwistConfig)
     keyboard: KeyboardConfig = field(default_factory=KeyboardConfig)
@@ -79,7 +80,7 @@ class TeleopConfig:
     @property
     def is_device(self) -> bool:
         """Whether it is a real person's."""
-        return self.kind in ("spacemouse", "joy", "twist", "keyboard")
+        return self.kind in ("spacemouse", "gamepad", "joy", "twist", "keyboard")
 
 
 @dataclass(frozen=True)

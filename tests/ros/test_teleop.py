@@ -252,7 +252,10 @@ def test_a_teleop_process_that_dies_is_nobody(tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ((*WORDS, "teleop=human"), "teleop=human is no device; choose one of: joy, keyboard, spacemouse, twist"),
+        (
+            (*WORDS, "teleop=human"),
+            "teleop=human is no device; choose one of: gamepad, joy, keyboard, spacemouse, twist",
+        ),
         (("--config", "env", "teleop=joy"), "it needs graph=real_time"),
         ((*WORDS, "teleop=joy", "teleop.joy.silence_s=0"), "silence_s must be positive"),
     ],
