@@ -184,6 +184,19 @@ def _add_imitation(commands: Commands) -> None:
         "diffusion_policy (.zarr) or LeRobot (folder). The same command again goes on with a training that was "
         "stopped. Writes policy.pt and losses.png into run_dir. The last line printed is a JSON object.",
     )
+    distill = commands.add_parser(
+        "distill",
+        help="record what a corrector has learned, for the next base policy",
+        description="Let the base policy of a run act alone for a random time, then with its corrector; successes are "
+        "kept, for `robot-rl pretrain data=STORE,DEMONSTRATIONS`.",
+    )
+    distill.add_argument("folder", metavar="RUN", type=Path, help="folder of a run with a corrector")
+    distill.add_argument("store", metavar="STORE", type=Path, help="folder of the recording; made, or continued")
+    distill.add_argument("--episodes", type=int, default=100, help="how many to keep (default: 100)")
+    distill.add_argument("--seed", type=int, default=0, help="of the scenes (default: 0)")
+    distill.add_argument("--alone", type=float, default=0.6, metavar="SHARE", help="of the step limit (default: 0.6)")
+    distill.set_defaults(run=_calling("distill", "run", "folder", "store", "episodes", "seed", "alone"))
+
     push_t = commands.add_parser(
         "record-push-t",
         help="record demonstrations of the planar benchmark Push-T",

@@ -71,7 +71,7 @@ def use_fake_envs(monkeypatch: Any, make: Callable[[EnvConfig], RobotEnv] = make
     """Let every part of a run build its environments with `make`."""
     for module in ("learning.training", "learning.demonstrations", "commands.actor"):
         monkeypatch.setattr(f"robot_rl.runtime.{module}.make_env", make)
-    monkeypatch.setattr("robot_rl.runtime.commands.learner.make_spec", lambda config: make(config).spec)
+    monkeypatch.setattr("robot_rl.runtime.assembly.make_spec", lambda config: make(config).spec)
 
 
 def make_learner(
@@ -106,6 +106,12 @@ class ConstantRunner:
     def forget_past(self) -> None:
         pass
 
+    def invalidate(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
     def load(self, version: int, tensors: Mapping[str, Any]) -> None:
         self.loaded.append(version)
         self.version = version
@@ -134,13 +140,14 @@ def act(
     first_episode: int = 0,
     observers: Iterable[Any] = (),
     pace: Callable[[], None] = lambda: None,
+    probe_every: int = 0,
 ) -> None:
     """Let the actor run some episodes."""
     left = iter(range(episodes))
     runner = runner or SeededRunner()
     is_finished = lambda: next(left, None) is None  # noqa: E731
     with stopping(env.robot):
-        run_episodes(env, runner, channel, seed, first_episode, list(observers), pace, is_finished)
+        run_episodes(env, runner, channel, seed, first_episode, list(observers), pace, is_finished, probe_every)
 
 
 def play_records(episodes: int, kind: str = "human", first_episode: int = 0, seed: int = 0) -> list[StepRecord]:

@@ -17,6 +17,7 @@ from robot_rl.agents.encoders.pretrained import load_pretrained
 from robot_rl.agents.gripper import ARM_ELEMENTS
 from robot_rl.agents.policy_network import PolicyNetwork, PolicySpec
 from robot_rl.agents.rlpd import Rlpd, RlpdConfig
+from robot_rl.agents.steered import Steered
 from robot_rl.errors import ConfigError
 from robot_rl.specs import EnvironmentSpec
 
@@ -61,7 +62,7 @@ class AgentConfig:
         stack: time steps that make one observation.
         batch_size: transitions of an update.
         utd: updates per environment step, of the critics; the actor has one per environment step.
-        n_step: steps of a return before it bootstraps.
+        n_step: steps of a return before it bootstraps; where critics see chunks, the length of these.
         pretrain_updates: of imitation, on the demonstrations, before the first step.
         warmup_steps: environment steps before the first update.
         grasp_penalty: for telling a gripper to change over.
@@ -99,6 +100,8 @@ class AgentConfig:
             raise ConfigError(f"std must be positive, got {self.std}.")
         if self.is_corrector and self.corrector.name == "none":
             raise ConfigError("agent=residual needs a corrector, for example corrector=additive.")
+        if self.is_corrector and self.corrector.candidates and self.stack > 1:
+            raise ConfigError(f"corrector={self.corrector.name} sees one time step: stack must be 1, got {self.stack}.")
 
     @property
     def is_corrector(self) -> bool:
@@ -114,6 +117,16 @@ class AgentConfig:
     def reward_bias(self) -> float:
         """Added to the reward of every control step where batches are made."""
         return 0.0 if self.is_corrector else self.rlpd.reward_bias
+
+    @property
+    def window(self) -> int:
+        """Control steps between the two observations of a transition; one that ends with its episode has fewer."""
+        return self.corrector.chunk if self.is_chunked else self.n_step
+
+    @property
+    def is_chunked(self) -> bool:
+        """Whether the critics see several actions at a time."""
+        return self.is_corrector and self.corrector.chunk > 1
 
     @property
     def critic_first(self) -> int:
@@ -140,6 +153,10 @@ class Agent(Protocol):
 
     def update(self, batch: Batch, *, is_actor_due: bool) -> dict[str, Tensor]:
         """One update; metrics are tensors that wait for nobody."""
+        ...
+
+    def value(self, batch: Batch) -> Tensor | None:
+        """What the critics say of the batch's actions, (B,), their mean; None of an agent without critics."""
         ...
 
     def state(self) -> dict[str, Any]:
@@ -187,7 +204,8 @@ def make_agent(config: AgentConfig, spec: EnvironmentSpec, seed: int, device: st
     if config.name == "rlpd":
         agent = Rlpd(policy_spec, config.rlpd, seed, device)
     elif config.is_corrector:
-        agent = Corrected(policy_spec, config.corrector, seed, device)
+        kind = Steered if config.corrector.name == "noise_steer" else Corrected
+        agent = kind(policy_spec, config.corrector, seed, device)
     else:
         agent = Cloning(policy_spec, config.rlpd.learning_rate, config.rlpd.average_decay, seed, device)
     weights = config.encoder.weights

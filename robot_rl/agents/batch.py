@@ -31,11 +31,14 @@ class Batch(NamedTuple):
 
     Attributes:
         observations: at the start.
-        action: first executed action, (B, A), the gripper's element included.
+        action: first executed action, (B, A), the gripper's element included; for critics of chunks of K actions, all
+            of them, (B, K A).
         reward: sum over the window of gamma^k r_k, (B,).
         discount: gamma^m times the product of the environment's discounts, (B,).
         following: observations at the end.
-        is_human: whether a person chose the action, (B,), bool.
+        is_human: whether a person chose the action, of a chunk all of it, (B,), bool.
+        is_whole: whether it has as many actions as the critics see, or what is missing makes no difference since the
+            episode has ended; (B,), bool.
         penalty: of the gripper's part of the action, (B,): not part of the reward, only the gripper's critic sees it.
     """
 
@@ -45,4 +48,5 @@ class Batch(NamedTuple):
     discount: Tensor
     following: Observations
     is_human: Tensor
+    is_whole: Tensor
     penalty: Tensor

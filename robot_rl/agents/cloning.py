@@ -44,6 +44,10 @@ class Cloning:
         self.average_policy.load_state_dict(self.policy.state_dict())
         return metrics
 
+    def value(self, batch: Batch) -> None:
+        """See Agent: there are no critics."""
+        del batch
+
     def update(self, batch: Batch, *, is_actor_due: bool) -> dict[str, Tensor]:
         """One step towards the actions of the batch's people, each time that the actor is due."""
         if not is_actor_due:

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from robot_rl.agents.batch import Batch
 from robot_rl.agents.correctors.config import CorrectorConfig
-from robot_rl.agents.correctors.policy import CorrectedPolicy, evaluate, require_base, take
+from robot_rl.agents.correctors.policy import CorrectedPolicy, Seen, evaluate, take
 from robot_rl.agents.networks import CriticEnsemble
 from robot_rl.agents.policy_network import PolicySpec
 from robot_rl.agents.rlpd import move
@@ -38,22 +38,29 @@ class Corrected:
         """Make networks and optimisers; everything random comes from `seed`.
 
         Raises:
-            ConfigError: the policy would see cameras, or there is no corrector of that name.
+            ConfigError: there is no corrector of that name.
         """
         self.config = config
         self.generator = torch.Generator(device).manual_seed(seed)
         torch.manual_seed(seed)
         self.policy = CorrectedPolicy(spec, config).to(device)
-        inputs = self.policy.latent_size + spec.action_size
-        self.critic: CriticEnsemble = self.policy.critic or CriticEnsemble(config.ensemble, inputs, spec.hidden)
-        self.critic.to(device)
+        self.critics = self._make_critics(spec).to(device)
         self.average_policy = copy.deepcopy(self.policy).requires_grad_(False)
         self.target_corrector = copy.deepcopy(self.policy.corrector).requires_grad_(False)
-        self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
-        actor = list(self.policy.corrector.parameters())
-        self._critic_optimiser = torch.optim.Adam(self.critic.parameters(), lr=config.critic_learning_rate, fused=True)
+        self.target_critics = copy.deepcopy(self.critics).requires_grad_(False)
+        actor, critics = list(self.policy.corrector.parameters()), list(self.critics.parameters())
+        if self.policy.encoder is not None:  # it learns from the critics' error only
+            critics += [p for p in self.policy.encoder.parameters() if p.requires_grad]
+        self._critic_optimiser = torch.optim.Adam(critics, lr=config.critic_learning_rate, fused=True)
         self._actor_optimiser = torch.optim.Adam(actor, lr=config.actor_learning_rate, fused=True) if actor else None
         self.actor_updates = 0
+
+    def _make_critics(self, spec: PolicySpec) -> nn.ModuleDict:
+        """Every critic there is, by name; "action" values what is executed."""
+        inputs = self.policy.latent_size + self.policy.chunk * spec.action_size
+        return nn.ModuleDict(
+            {"action": self.policy.critic or CriticEnsemble(self.config.ensemble, inputs, spec.hidden)}
+        )
 
     def pretrain(self, batch: Batch) -> Metrics:
         """Nothing: what there is to imitate was imitated by the base policy."""
@@ -62,91 +69,99 @@ class Corrected:
 
     def update(self, batch: Batch, *, is_actor_due: bool) -> Metrics:
         """One step of the critics and their targets, and if due one of the corrector and its slow average."""
-        latent = self.policy.encode(batch.observations)
-        following = self.policy.encode(batch.following)
-        loss, metrics = self.critic_loss(latent, following, batch)
+        seen = self.policy.see(batch.observations)
+        with torch.no_grad():
+            following = self.policy.see(batch.following)
+        loss, metrics = self.critic_loss(seen, following, batch)
         self._critic_optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self._critic_optimiser.step()
         with torch.no_grad():
-            move(self.target_critic, self.critic, self.config.tau)
+            move(self.target_critics, self.critics, self.config.tau)
         if is_actor_due:
-            metrics |= self._update_actor(latent, batch)
+            metrics |= self._update_actor(seen._replace(latent=seen.latent.detach()), batch)
         return metrics
 
-    def critic_loss(self, latent: Tensor, following: Tensor, batch: Batch) -> tuple[Tensor, Metrics]:
+    @torch.no_grad()
+    def value(self, batch: Batch) -> Tensor:
+        """See Agent."""
+        value: Tensor = self.critics["action"](self.policy.see(batch.observations).latent, batch.action).mean(0)
+        return value
+
+    def critic_loss(self, seen: Seen, following: Seen, batch: Batch) -> tuple[Tensor, Metrics]:
         """Mean squared error of each member to r + discount * Q'(s', a'), summed over the members."""
         with torch.no_grad():
-            candidates = self.target_corrector.propose(following, require_base(batch.following), None)
-            value, corrected = self._value(following, self._smooth(candidates))
+            value, metrics = self.next_value(following)
             if self.config.return_range is not None:
                 value = value.clamp(*self.config.return_range)
             target = batch.reward + batch.discount * value
-        q_EB = self.critic(latent, batch.action)
-        loss = (q_EB - target).square().mean(1).sum()
-        metrics = {"critic/loss": loss.detach() / self.config.ensemble, "critic/q": q_EB.detach().mean()}
-        return loss, metrics | ({} if corrected is None else {"corrector/preferred": corrected})
+        q_EB = self.critics["action"](seen.latent, batch.action)
+        is_whole = batch.is_whole.to(q_EB.dtype)
+        loss = ((q_EB - target).square() * is_whole).sum() / is_whole.sum().clamp(min=1.0)
+        return loss, metrics | {"critic/loss": loss.detach() / self.config.ensemble, "critic/q": q_EB.detach().mean()}
 
-    def _value(self, following: Tensor, candidates: Tensor) -> tuple[Tensor, Tensor | None]:
-        """(what the target critics say of the candidates, (B,); how often not the base policy's is preferred).
+    def next_value(self, following: Seen) -> tuple[Tensor, Metrics]:
+        """What the target critics say of the next decision, (B,).
 
         Of several candidates one half of the critics chooses, and the other half values.
         """
-        members = torch.randperm(self.config.ensemble, generator=self.generator, device=following.device)
+        latent = following.latent
+        candidates = self._smooth(self.target_corrector.propose(latent, following.base, None))
+        members = torch.randperm(self.config.ensemble, generator=self.generator, device=latent.device)
+        target = self.target_critics["action"]
         if candidates.shape[1] == 1:
-            few = members[: self.config.subsample]
-            return self._ask(following, candidates[:, 0], few), None
+            return least(target, latent, candidates[:, 0], members[: self.config.subsample]), {}
         half = max(self.config.ensemble // 2, 1)
-        chosen = evaluate(self.target_critic, following, candidates, members[:half]).mean(0).argmax(1)
+        chosen = evaluate(target, latent, candidates, members[:half]).mean(0).argmax(1)
         others = members[half:] if half < self.config.ensemble else members
-        value = self._ask(following, take(candidates, chosen), others[: self.config.subsample])
-        return value, (chosen > 0).float().mean()
-
-    def _ask(self, following: Tensor, action: Tensor, members: Tensor) -> Tensor:
-        """The least of what some target critics say."""
-        value: Tensor = self.target_critic(following, action, members).amin(0)
-        return value
+        value = least(target, latent, take(candidates, chosen), others[: self.config.subsample])
+        return value, {"corrector/preferred": (chosen >= self.policy.corrector.of_base).float().mean()}
 
     def _smooth(self, candidates: Tensor) -> Tensor:
-        """The candidates with clipped noise on them; the base policy's own, which comes first of several, as it is."""
+        """The candidates with clipped noise on them; the base policy's own as they are."""
         if self._actor_optimiser is None or self.config.target_noise_std == 0.0:
             return candidates
+        corrector = self.policy.corrector
         noise = torch.randn(candidates.shape, generator=self.generator, device=candidates.device)
         noise = (self.config.target_noise_std * noise).clamp(
             -self.config.target_noise_limit, self.config.target_noise_limit
         )
-        noise = noise * self.policy.corrector.is_corrected
-        if candidates.shape[1] > 1:
-            noise[:, 0] = 0.0
+        noise = noise * corrector.is_corrected
+        noise[:, : corrector.of_base] = 0.0
         return (candidates + noise).clamp(-1.0, 1.0)
 
-    def _update_actor(self, latent: Tensor, batch: Batch) -> Metrics:
+    def _update_actor(self, seen: Seen, batch: Batch) -> Metrics:
         self.actor_updates += 1
         self._open_gate()
-        if self._actor_optimiser is None:
-            return {}
-        loss, metrics = self.actor_loss(latent, batch)
-        self._actor_optimiser.zero_grad(set_to_none=True)
-        loss.backward(inputs=list(self.policy.corrector.parameters()))  # not the critics'
-        self._actor_optimiser.step()
+        if self._actor_optimiser is not None:
+            loss, metrics = self.actor_loss(seen, batch)
+            self._actor_optimiser.zero_grad(set_to_none=True)
+            loss.backward(inputs=list(self.policy.corrector.parameters()))  # not the critics'
+            self._actor_optimiser.step()
+        else:
+            metrics = {}
         with torch.no_grad():
             move(self.target_corrector, self.policy.corrector, self.config.tau)
             move(self.average_policy, self.policy, 1.0 - self.config.average_decay)
         return metrics
 
-    def actor_loss(self, latent: Tensor, batch: Batch) -> tuple[Tensor, Metrics]:
-        """- mean over the ensemble of Q(s, a), and the distance to people's actions that can be followed."""
-        corrector, base = self.policy.corrector, require_base(batch.observations)
-        action = corrector.improve(latent, base)
-        assert action is not None
-        q = self.critic(latent, action).mean()
-        distances = corrector.imitate(latent, base, batch.action)
-        assert distances is not None
-        human = batch.is_human.to(distances.dtype)
-        distance = (human * distances).sum() / human.sum().clamp(min=1.0)
-        loss = self.config.imitation_weight * distance - q
-        metrics = {"actor/loss": loss.detach(), "actor/imitation": distance.detach()}
-        return loss, metrics | corrector.measure(latent, base)
+    def actor_loss(self, seen: Seen, batch: Batch) -> tuple[Tensor, Metrics]:
+        """- what the actor raises, and the distance to people's actions that can be followed."""
+        corrector = self.policy.corrector
+        loss, metrics = -self.worth(seen), corrector.measure(*seen)
+        distances = corrector.imitate(*seen, batch.action)
+        if distances is not None:
+            human = batch.is_human.to(distances.dtype)
+            distance = (human * distances).sum() / human.sum().clamp(min=1.0)
+            loss = loss + self.config.imitation_weight * distance
+            metrics["actor/imitation"] = distance.detach()
+        return loss, metrics | {"actor/loss": loss.detach()}
+
+    def worth(self, seen: Seen) -> Tensor:
+        """What the actor raises: the mean over the ensemble of Q(s, a), of every candidate that it can improve."""
+        improved = self.policy.corrector.improve(*seen)
+        assert improved is not None
+        return evaluate(self.critics["action"], seen.latent, improved).mean()
 
     def _open_gate(self) -> None:
         """How often the corrector takes part in exploration."""
@@ -159,9 +174,9 @@ class Corrected:
         return {
             "policy": self.policy,
             "average_policy": self.average_policy,
-            "critic": self.critic,
+            "critics": self.critics,
             "target_corrector": self.target_corrector,
-            "target_critic": self.target_critic,
+            "target_critics": self.target_critics,
         }
 
     def _optimisers(self) -> dict[str, torch.optim.Optimizer]:
@@ -185,3 +200,9 @@ class Corrected:
             optimiser.load_state_dict(copy.deepcopy(state["optimisers"][name]))  # it would share the tensors
         self.generator.set_state(state["generator"].cpu())
         self.actor_updates = int(state["actor_updates"])
+
+
+def least(critics: nn.Module, latent: Tensor, action: Tensor, members: Tensor) -> Tensor:
+    """The least of what some critics say, (B,)."""
+    value: Tensor = critics(latent, action, members).amin(0)
+    return value

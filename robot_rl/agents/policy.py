@@ -6,8 +6,6 @@ import torch
 from torch import Tensor
 
 from robot_rl.agents.batch import Observations
-from robot_rl.agents.encoders import make_backbone
-from robot_rl.agents.encoders.observation import ObservationEncoder
 from robot_rl.agents.gripper import GraspCritic, join_action
 from robot_rl.agents.networks import Actor
 from robot_rl.agents.policy_network import PolicyNetwork, PolicySpec
@@ -17,15 +15,7 @@ class Policy(PolicyNetwork):
     """Features, encoder, tanh-Gaussian actor and the gripper's DQN."""
 
     def __init__(self, spec: PolicySpec) -> None:
-        super().__init__(spec)
-        self.encoder = None
-        self.latent_size = self.features.size
-        if spec.cameras:
-            backbone = make_backbone(spec.backbone, spec.image_size_px)
-            self.encoder = ObservationEncoder(
-                self.features.size, spec.cameras, backbone, is_frozen=spec.is_backbone_frozen
-            )
-            self.latent_size = self.encoder.latent_size
+        super().__init__(spec, spec.proprio_size)
         self.actor = Actor(self.latent_size, spec.action_size - spec.grippers, spec.hidden, spec.std)
         self.grasp_critic = GraspCritic(self.latent_size, spec.grippers, spec.hidden) if spec.grippers else None
 
@@ -36,8 +26,7 @@ class Policy(PolicyNetwork):
 
     def encode(self, observations: Observations) -> Tensor:
         """Latent (B, L): the input of actor and critics."""
-        features: Tensor = self.features(observations.proprio)
-        return features if self.encoder is None else self.encoder(features, observations.visual)
+        return self.to_latent(observations.proprio, observations.visual)
 
     @torch.no_grad()
     def act(self, observations: Observations, noise: Tensor | None) -> Tensor:

@@ -6,9 +6,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from robot_rl.agents.batch import Observations
+from robot_rl.agents.encoders import make_backbone
 from robot_rl.agents.encoders.observation import ObservationEncoder
 from robot_rl.policies.features import ProprioFeatures
 
@@ -47,23 +50,45 @@ class PolicyNetwork(nn.Module, ABC):
         spec: what it was built of.
         features: of proprioception; fitted once, by the learner.
         encoder: of images; None without cameras.
+        latent_size: L, the input of actor and critics.
+        chunk: actions of one decision, which are executed one after the other.
+        steers: whether it decides on a base policy's noise, whose plan is then executed.
     """
 
     encoder: ObservationEncoder | None
+    chunk: int = 1
+    steers: bool = False
 
-    def __init__(self, spec: PolicySpec) -> None:
+    def __init__(self, spec: PolicySpec, proprio_size: int) -> None:
+        """Make what turns the first `proprio_size` values of proprioception, and images, into a latent vector."""
         super().__init__()
         self.spec = spec
-        self.features = ProprioFeatures(spec.proprio_size)
+        self.features = ProprioFeatures(proprio_size)
+        self.encoder, self.latent_size = None, self.features.size
+        if spec.cameras:
+            backbone = make_backbone(spec.backbone, spec.image_size_px)
+            self.encoder = ObservationEncoder(
+                self.features.size, spec.cameras, backbone, is_frozen=spec.is_backbone_frozen
+            )
+            self.latent_size = self.encoder.latent_size
+
+    def to_latent(self, proprio_BP: Tensor, visual: Mapping[str, Tensor]) -> Tensor:
+        """Latent (B, L) of proprioception and, of policies with cameras, images or their features."""
+        features: Tensor = self.features(proprio_BP)
+        return features if self.encoder is None else self.encoder(features, visual)
 
     @property
     @abstractmethod
     def noise_size(self) -> int:
         """Elements of the noise of an action that explores."""
 
+    def fit(self, proprio_NP: NDArray[np.float32]) -> None:
+        """Fit the scales of proprioception to observations."""
+        self.features.fit(proprio_NP[:, : len(self.features.mean)])
+
     @abstractmethod
     def act(self, observations: Observations, noise: Tensor | None) -> Tensor:
-        """Actions (B, A).
+        """Actions (B, A); of several at a time, (B, chunk A); where it steers, noise (B, A).
 
         Args:
             observations: what is seen now.

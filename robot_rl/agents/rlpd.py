@@ -174,6 +174,13 @@ class Rlpd:
             move(self.average_policy, self.policy, 1.0 - self.config.average_decay)
         return {**metrics, "actor/temperature": self.temperature.detach()}
 
+    @torch.no_grad()
+    def value(self, batch: Batch) -> Tensor:
+        """See Agent."""
+        action, _ = split_action(batch.action, self.policy.spec.grippers)
+        value: Tensor = self.critic(self.policy.encode(batch.observations), action).mean(0)
+        return value
+
     def critic_loss(
         self, latent: Tensor, following: Tensor, batch: Batch, noise: Tensor, members: Tensor
     ) -> tuple[Tensor, Metrics]:
@@ -271,4 +278,5 @@ def _adam(parameters: Iterable[nn.Parameter], rate: float) -> torch.optim.Optimi
 def move(target: nn.Module, source: nn.Module, share: float) -> None:
     """target += share * (source - target), all tensors that are trained at once."""
     pairs = [(a, b) for a, b in zip(target.parameters(), source.parameters(), strict=True) if b.requires_grad]
-    torch._foreach_lerp_([a for a, _ in pairs], [b for _, b in pairs], share)
+    if pairs:
+        torch._foreach_lerp_([a for a, _ in pairs], [b for _, b in pairs], share)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -137,20 +137,35 @@ class Replay:
         held: dict[Stream, int] = {name: len(ring) for name, ring in self.rings.items()}
         return {**held, "intervention": len(self._held_interventions())}
 
-    def sample(self, generator: np.random.Generator, count: int, length: int, gamma: float) -> Sample:
-        """A mixed batch of windows of up to `length` steps.
+    def sample(
+        self, generator: np.random.Generator, count: int, length: int, gamma: float, *, crosses_hands: bool = False
+    ) -> Sample:
+        """A mixed batch of windows of up to `length` steps; see `StepRing.windows`.
 
         Raises:
             SpecError: no stream holds a transition.
         """
-        parts = []
+        starts: list[tuple[RingName, Rows]] = []
         for stream, number in self._split(count).items():
-            name: RingName = "online" if stream == "intervention" else stream
             if stream == "intervention":
-                starts = generator.choice(self._held_interventions(), number)
+                starts.append(("online", generator.choice(self._held_interventions(), number)))
             else:
-                starts = self.rings[name].sample_starts(generator, number)
-            parts.append((name, self.rings[name].windows(starts, length, gamma)))
+                starts.append((stream, self.rings[stream].sample_starts(generator, number)))
+        return self.gather(starts, generator, length, gamma, crosses_hands=crosses_hands)
+
+    def gather(
+        self,
+        starts: Sequence[tuple[RingName, Rows]],
+        generator: np.random.Generator,
+        length: int,
+        gamma: float,
+        *,
+        crosses_hands: bool = False,
+    ) -> Sample:
+        """The windows that begin at rows which begin a transition; `generator` chooses among copies of features."""
+        parts = [
+            (name, self.rings[name].windows(rows, length, gamma, crosses_hands=crosses_hands)) for name, rows in starts
+        ]
         windows = concatenate([part for _, part in parts])
         rows = [(name, part.rows) for name, part in parts]
         next_rows = [(name, part.next_rows) for name, part in parts]

@@ -33,7 +33,7 @@ class Windows:
         discount: gamma^m times the product of the environment's discounts, m the window's length: multiplies the
             value of `next_proprio`, shape (B,).
         next_proprio: observation at the end, shape (B, P).
-        source: who chose the first action, shape (B,).
+        source: who chose the actions, shape (B,); of a window in which the robot changes hands, the policy.
         rows: numbers of the starts, shape (B,).
         next_rows: numbers of the ends, shape (B,).
         base_actions, next_base_actions: of the base policy at the start and at the end, shape (B, A); (B, 0) where
@@ -169,11 +169,12 @@ class StepRing:
                 return chosen[:count]
         raise SpecError("the ring holds no transition to sample.")
 
-    def windows(self, starts: Rows, length: int, gamma: float) -> Windows:
+    def windows(self, starts: Rows, length: int, gamma: float, *, crosses_hands: bool = False) -> Windows:
         """Cut windows of up to `length` steps that begin at rows which begin a transition.
 
         A window ends at the end of its episode, at a gap, and where the robot changes hands: a person's return says
-        nothing about the policy's action before it.
+        nothing about the policy's action before it. For a critic that sees all actions of the window, that does not
+        matter, and `crosses_hands`.
         """
         rows = starts.copy()
         count = len(starts)
@@ -188,7 +189,12 @@ class StepRing:
             slots = following % self.capacity
             if k == 0:
                 source = self.source[slots]
-            is_open &= (following != NOBODY) & (self.source[slots] == source)
+            is_open &= following != NOBODY
+            is_same = self.source[slots] == source
+            if crosses_hands:
+                source = np.where(is_open & ~is_same, np.int8(Source.POLICY), source)
+            else:
+                is_open &= is_same
             reward += np.where(is_open, discount * self.reward[slots], 0.0)
             discount *= np.where(is_open, np.float32(gamma) * self.discount[slots], 1.0)
             actions[is_open, k] = self.action[slots[is_open]]

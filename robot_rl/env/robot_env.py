@@ -98,6 +98,11 @@ class RobotEnv:
     @property
     def spec(self) -> EnvironmentSpec:
         """Specs of observation and action; reads each camera once to learn the image sizes."""
+        return self.own_spec if self.base is None else self.base.extend(self.own_spec)
+
+    @property
+    def own_spec(self) -> EnvironmentSpec:
+        """The spec without what a base policy says."""
         shapes = {name: camera.read()[1].shape[:2] for name, camera in self.robot.cameras.items()}
         return EnvironmentSpec(
             make_observation_spec(self.task.estimate_size, {k: (v[0], v[1]) for k, v in shapes.items()}),

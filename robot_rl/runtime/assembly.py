@@ -11,7 +11,7 @@ from robot_rl.env.robot_env import RobotEnv
 from robot_rl.errors import ConfigError
 from robot_rl.robot.protocols import Teleop
 from robot_rl.robot.robot import Robot
-from robot_rl.runtime.config import EnvConfig, TeleopConfig
+from robot_rl.runtime.config import EnvConfig, TeleopConfig, TrainConfig
 from robot_rl.runtime.judging import make_judge
 from robot_rl.runtime.resetting import find_backward, make_reset
 from robot_rl.sim import franka
@@ -109,6 +109,17 @@ def make_spec(config: EnvConfig) -> EnvironmentSpec:
     return EnvironmentSpec(
         make_observation_spec(task.estimate_size, images), action_size, episode.step_limit, episode.rate_hz
     )
+
+
+def make_run_spec(config: TrainConfig) -> EnvironmentSpec:
+    """The spec of a training run's environment, with a base policy's answers where it has one.
+
+    Raises:
+        UnknownNameError: no such task.
+    """
+    spec = make_spec(config)
+    layout = config.agent.corrector.make_layout(spec.action_size)
+    return spec if layout is None else layout.extend(spec)
 
 
 def _make_teleop(teleop: TeleopConfig, task: SimTask, config: EnvConfig) -> Teleop | None:

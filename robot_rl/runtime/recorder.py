@@ -6,16 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from robot_rl.data.store_reader import StoreReader
 from robot_rl.data.store_writer import StoreWriter
 from robot_rl.env.robot_env import RobotEnv
 from robot_rl.errors import ConfigError
 from robot_rl.runtime.acting.actor import to_episode_seed
+from robot_rl.runtime.acting.policies import Policy, ZeroPolicy
 from robot_rl.runtime.reporting.evaluation import EpisodeTally
 from robot_rl.runtime.reporting.observers import Observer
+from robot_rl.specs import EnvironmentSpec
 from robot_rl.types import Reason, Source, StepRecord, TimeStep
 
 _FLUSH_TIMEOUT_S = 60.0
@@ -33,11 +32,12 @@ def record_demonstrations(
     is_success_only: bool,
     on_episode: Callable[[int, bool], bool],
     observers: Sequence[Observer] = (),
+    policy: Policy | None = None,
 ) -> int:
     """Record until `episodes` episodes were kept, or `on_episode` says so; return how many that were.
 
     Args:
-        env: with someone at its teleop; nobody else commands it.
+        env: with someone at its teleop, or for a policy; nobody else commands it.
         path: of the store, made or continued.
         attributes: of the store: configuration and code.
         episodes: how many to keep.
@@ -45,15 +45,17 @@ def record_demonstrations(
         is_success_only: whether failures are left out.
         on_episode: called with the number kept so far and whether the last one succeeded; False ends the recording.
         observers: told everything.
+        policy: acts where nobody is at the teleop; None asks for nothing.
     """
-    nothing = np.zeros(env.action_map.action_size, np.float32)
+    spec = env.own_spec
+    actor = ZeroPolicy(spec) if policy is None else policy
     kept = failures = 0
     reason = "the recording has ended"
     try:
-        with StoreWriter(path, env.spec, attributes) as store:
+        with StoreWriter(path, spec, attributes) as store:
             episode = max(StoreReader(path).newest_steps(), default=-1) + 1
             while kept < episodes:
-                records = _run_episode(env, nothing, episode, to_episode_seed(seed, episode), observers)
+                records = _run_episode(env, actor, spec, episode, to_episode_seed(seed, episode), observers)
                 is_success = records[-1].is_success
                 if is_success or not is_success_only:
                     for number, record in enumerate(records):
@@ -80,9 +82,9 @@ def record_demonstrations(
 
 
 def _run_episode(
-    env: RobotEnv, nothing: NDArray[np.float32], episode: int, seed: int, observers: Sequence[Observer]
+    env: RobotEnv, policy: Policy, spec: EnvironmentSpec, episode: int, seed: int, observers: Sequence[Observer]
 ) -> list[StepRecord]:
-    """One episode in which the policy asks for nothing; what a person did in it is a demonstration."""
+    """One episode; what a person did in it is a demonstration, and what a base policy says is nobody's observation."""
     records: list[StepRecord] = []
     tally = EpisodeTally()
 
@@ -92,12 +94,17 @@ def _run_episode(
             observer.on_step(time_step)
         if time_step.source is Source.HUMAN:
             time_step = replace(time_step, source=Source.DEMO)
+        proprio = {name: time_step.observation.proprio[name] for name in spec.observation.proprio}
+        time_step = replace(time_step, observation=replace(time_step.observation, proprio=proprio))
         is_success = time_step.is_last and env.outcome.is_success
         records.append(StepRecord(time_step, episode, tally.index, is_success=is_success))
 
-    take(env.reset(seed))
-    while not records[-1].time_step.is_last:
-        take(env.step(nothing))
+    policy.reset()
+    time_step = env.reset(seed)
+    take(time_step)
+    while not time_step.is_last:
+        time_step = env.step(policy(time_step.observation))
+        take(time_step)
     for observer in observers:
         observer.on_episode_end(tally.to_result(episode, env))
     return records

@@ -144,7 +144,14 @@ def test_rlpd_finds_a_point_from_its_own_experience_and_a_sparse_reward():
             here, taken, reward, discount, there = (column[rows] for column in columns)
             nobody = torch.zeros(64, dtype=torch.bool)
             batch = Batch(
-                Observations(here, {}), taken, reward, discount, Observations(there, {}), nobody, torch.zeros(64)
+                Observations(here, {}),
+                taken,
+                reward,
+                discount,
+                Observations(there, {}),
+                nobody,
+                ~nobody,
+                torch.zeros(64),
             )
             agent.update(batch, is_actor_due=k == 1)
     assert before < 0.2
@@ -165,7 +172,7 @@ def test_the_grasp_critic_solves_a_bandit_and_the_penalty_decides_where_rewards_
         reward = torch.where(is_left, action[:, 6] < 0, action[:, 6] >= 0).float()
         penalty = torch.where(~is_left & (action[:, 6] > 0), -0.3, 0.0)
         observations = Observations(seen, {})
-        batch = Batch(observations, action, reward, torch.zeros(size), observations, nobody, penalty)
+        batch = Batch(observations, action, reward, torch.zeros(size), observations, nobody, ~nobody, penalty)
         agent.update(batch, is_actor_due=False)
     asked = torch.tensor([[-0.9], [-0.5], [-0.2], [0.2], [0.5], [0.9]])
     assert agent.policy.act(Observations(asked, {}), None)[:, 6].tolist() == [-1, -1, -1, 0, 0, 0]

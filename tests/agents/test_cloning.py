@@ -35,7 +35,9 @@ def make_batch(seed=0, spec=STATE):
         wanted[:, 6] = proprio[:, 0].sign()
     action = torch.where(is_human[:, None], wanted, -wanted)
     seen = Observations(proprio, {})
-    return Batch(seen, action, torch.zeros(B), torch.ones(B), seen, is_human, torch.zeros(B))
+    return Batch(
+        seen, action, torch.zeros(B), torch.ones(B), seen, is_human, torch.ones(B, dtype=torch.bool), torch.zeros(B)
+    )
 
 
 def weights(module):

@@ -1,6 +1,7 @@
 """The learning of correctors against hand-made cases."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,9 +10,10 @@ from robot_rl.agents.batch import Batch, Observations
 from robot_rl.agents.corrected import Corrected
 from robot_rl.agents.correctors.config import CorrectorConfig
 from robot_rl.agents.policy_network import PolicySpec
-from robot_rl.errors import ConfigError
+from robot_rl.agents.steered import Steered
 
-B, P, A = 32, 3, 2
+B, P, A, N, K = 32, 3, 2, 3, 4
+OF_CANDIDATES = ("edit_select", "best_of_n", "noise_steer")
 SPEC = PolicySpec(P, A, hidden=(16, 16))
 
 
@@ -34,8 +36,29 @@ def make_batch(seed=0, **values):
     action = torch.rand(B, A, generator=generator) * 2.0 - 1.0
     batch = Batch(
         observe(), action, torch.rand(B, generator=generator), torch.full((B,), 0.9), observe(),
-        torch.zeros(B, dtype=torch.bool), torch.zeros(B),
+        torch.zeros(B, dtype=torch.bool), torch.ones(B, dtype=torch.bool), torch.zeros(B),
     )  # fmt: skip
+    return batch._replace(**values)
+
+
+def make_candidate_agent(name, seed=0, **values):
+    config = CorrectorConfig(name, candidates=N, chunk=K, **{"ensemble": 4, "gate_steps": 2, **values})
+    kind = Steered if name == "noise_steer" else Corrected
+    return kind(replace(SPEC, proprio_size=P + config.make_layout(A).size), config, seed)
+
+
+def make_candidate_batch(seed=0, **values):
+    """The observations of `make_batch` with plans of K actions in them, and chunks that were executed."""
+    generator = torch.Generator().manual_seed(seed)
+    batch = make_batch(seed)
+
+    def extend(observations):
+        plans = torch.rand(B, N * K * A, generator=generator) * 2.0 - 1.0
+        parts = [observations.proprio, plans, torch.randn(B, N * A, generator=generator)]
+        return observations._replace(proprio=torch.cat(parts, 1), base_action=plans[:, :A])
+
+    action = torch.rand(B, K * A, generator=generator) * 2.0 - 1.0
+    batch = batch._replace(observations=extend(batch.observations), following=extend(batch.following), action=action)
     return batch._replace(**values)
 
 
@@ -48,14 +71,14 @@ def set_constant(critic, values):
 
 
 def loss_of(agent, batch):
-    latent, following = agent.policy.encode(batch.observations), agent.policy.encode(batch.following)
-    return float(agent.critic_loss(latent, following, batch)[0].detach())
+    seen, following = agent.policy.see(batch.observations), agent.policy.see(batch.following)
+    return float(agent.critic_loss(seen, following, batch)[0].detach())
 
 
 def test_the_target_is_the_least_of_a_few_critics_at_the_next_executed_action():
     agent = make_agent(subsample=4, target_noise_std=0.0)
-    set_constant(agent.critic, [0.0] * 4)
-    set_constant(agent.target_critic, [0.3, 0.5, 0.7, 0.4])
+    set_constant(agent.critics["action"], [0.0] * 4)
+    set_constant(agent.target_critics["action"], [0.3, 0.5, 0.7, 0.4])
     batch = make_batch(reward=torch.full((B,), 0.1))
     assert loss_of(agent, batch) == pytest.approx(4 * (0.1 + 0.9 * 0.3) ** 2, rel=1e-5)
     ended = batch._replace(discount=torch.zeros(B))
@@ -64,21 +87,20 @@ def test_the_target_is_the_least_of_a_few_critics_at_the_next_executed_action():
 
 def test_values_are_clipped_to_the_returns_that_are_possible():
     agent = make_agent(subsample=4)
-    set_constant(agent.critic, [0.0] * 4)
-    set_constant(agent.target_critic, [7.0] * 4)
+    set_constant(agent.critics["action"], [0.0] * 4)
+    set_constant(agent.target_critics["action"], [7.0] * 4)
     assert loss_of(agent, make_batch(reward=torch.zeros(B))) == pytest.approx(4 * 0.9**2, rel=1e-5)
 
 
 def test_who_chooses_does_not_say_what_the_choice_is_worth():
     """Two critics of four that believe in wonders: they may choose, but the others say what it is worth."""
     agent = make_agent("chooser", subsample=2, return_range=None)
-    candidates = torch.zeros(B, 2, A)
-    following = agent.policy.encode(make_batch().following)
+    following = agent.policy.see(make_batch().following)
     values = []
     for _ in range(50):
-        set_constant(agent.target_critic, [100.0, 100.0, 0.0, 0.0])
-        value, preferred = agent._value(following, candidates)
-        assert float(preferred) == 0.0, "the first of equals is the base policy's"
+        set_constant(agent.target_critics["action"], [100.0, 100.0, 0.0, 0.0])
+        value, metrics = agent.next_value(following)
+        assert float(metrics["corrector/preferred"]) == 0.0, "the first of equals is the base policy's"
         values.append(float(value.mean()))
     assert set(values) == {0.0, 100.0}  # the least of the valuing half
     assert values.count(100.0) < 20  # 1 in 6: only if the believers are all of that half
@@ -87,12 +109,12 @@ def test_who_chooses_does_not_say_what_the_choice_is_worth():
 def test_members_learn_as_if_they_were_alone():
     agent, other = make_agent(), make_agent()
     with torch.no_grad():
-        other.critic.head.bias[1:] += 3.0  # the others' errors
+        other.critics["action"].head.bias[1:] += 3.0  # the others' errors
     for each in (agent, other):
-        latent = each.policy.encode(make_batch().observations)
-        loss, _ = each.critic_loss(latent, latent, make_batch(discount=torch.zeros(B)))
+        seen = each.policy.see(make_batch().observations)
+        loss, _ = each.critic_loss(seen, seen, make_batch(discount=torch.zeros(B)))
         loss.backward()
-    for one, two in zip(agent.critic.parameters(), other.critic.parameters(), strict=True):
+    for one, two in zip(agent.critics["action"].parameters(), other.critics["action"].parameters(), strict=True):
         assert torch.equal(one.grad[0], two.grad[0])
 
 
@@ -114,21 +136,22 @@ def test_the_actor_moves_by_its_own_step_only_and_the_critics_by_theirs():
 
 def test_the_actor_climbs_the_critics_slope():
     agent = make_agent(imitation_weight=0.0, actor_learning_rate=1e-2)
+    critic = agent.critics["action"]
     with torch.no_grad():
-        for parameter in agent.critic.parameters():
+        for parameter in critic.parameters():
             parameter.zero_()
-        agent.critic.layers[0].weight[:, -A, 0] = 1.0  # a unit that grows with the first element of the action
-        agent.critic.layers[0].weight[:, -A, 1] = -1.0
-        for norm in agent.critic.norms:
+        critic.layers[0].weight[:, -A, 0] = 1.0  # a unit that grows with the first element of the action
+        critic.layers[0].weight[:, -A, 1] = -1.0
+        for norm in critic.norms:
             norm.weight.fill_(1.0)
-        agent.critic.layers[1].weight[:, 0, 0], agent.critic.layers[1].weight[:, 0, 1] = 1.0, -1.0
-        agent.critic.head.weight[:, 0] = 1.0
+        critic.layers[1].weight[:, 0, 0], critic.layers[1].weight[:, 0, 1] = 1.0, -1.0
+        critic.head.weight[:, 0] = 1.0
     batch = make_batch()
-    latent = agent.policy.encode(batch.observations)
+    seen = agent.policy.see(batch.observations)
     for _ in range(100):
-        agent._update_actor(latent, batch)
+        agent._update_actor(seen, batch)
     with torch.no_grad():
-        moved = agent.policy.corrector.improve(latent, batch.observations.base_action) - batch.observations.base_action
+        moved = agent.policy.corrector.improve(*seen)[:, 0] - batch.observations.base_action
     assert float(moved[:, 0].mean()) > 0.1
     assert float(moved.abs().max()) <= 0.2 + 1e-6
 
@@ -137,22 +160,24 @@ def test_people_are_imitated_by_their_own_rows():
     agent = make_agent()
     batch = make_batch(is_human=torch.arange(B) < 4)
     near = batch._replace(action=batch.observations.base_action + 0.1)
-    latent = agent.policy.encode(near.observations)
-    _, metrics = agent.actor_loss(latent, near)
+    seen = agent.policy.see(near.observations)
+    _, metrics = agent.actor_loss(seen, near)
     assert float(metrics["actor/imitation"]) == pytest.approx(A * 0.25, rel=1e-4)
-    _, metrics = agent.actor_loss(latent, near._replace(is_human=torch.zeros(B, dtype=torch.bool)))
+    _, metrics = agent.actor_loss(seen, near._replace(is_human=torch.zeros(B, dtype=torch.bool)))
     assert float(metrics["actor/imitation"]) == 0.0
 
 
-@pytest.mark.parametrize("name", ["identity", "additive", "chooser"])
+@pytest.mark.parametrize("name", ["identity", "additive", "chooser", "edit_select", "best_of_n", "noise_steer"])
 def test_an_agent_that_is_restored_goes_on_bit_for_bit(name):
-    agent = make_agent(name)
+    candidates = {"candidates": N, "chunk": K} if name in OF_CANDIDATES else {}
+    make = make_candidate_batch if candidates else make_batch
+    agent = make_candidate_agent(name) if candidates else make_agent(name)
     for seed in range(3):
-        agent.update(make_batch(seed), is_actor_due=seed % 2 == 0)
-    other = make_agent(name, seed=9)
+        agent.update(make(seed), is_actor_due=seed % 2 == 0)
+    other = make_candidate_agent(name, seed=9) if candidates else make_agent(name, seed=9)
     other.restore(copy.deepcopy(agent.state()))
     for each in (agent, other):
-        each.update(make_batch(7), is_actor_due=True)
+        each.update(make(7), is_actor_due=True)
     for one, two in zip(agent._modules().values(), other._modules().values(), strict=True):
         for (key, a), b in zip(one.state_dict().items(), two.state_dict().values(), strict=True):
             assert torch.equal(a, b), key
@@ -166,6 +191,60 @@ def test_an_identity_learns_what_the_base_policy_is_worth_and_changes_nothing():
     assert agent.pretrain(make_batch()) == {}
 
 
-def test_cameras_are_refused():
-    with pytest.raises(ConfigError, match="choose no cameras"):
-        Corrected(PolicySpec(P, 7, 1, cameras=("wrist",)), CorrectorConfig(name="additive"), 0)
+@pytest.mark.parametrize("name", ["additive", "chooser"])
+def test_an_image_encoder_learns_from_the_critics_error_and_not_from_the_actor(name):
+    spec = replace(SPEC, cameras=("wrist",), image_size_px=32, backbone="small_cnn", is_backbone_frozen=False)
+    config = CorrectorConfig(name=name, ensemble=2)
+    generator = torch.Generator().manual_seed(0)
+    images = {"wrist": torch.randint(0, 255, (B, 32, 32, 3), generator=generator, dtype=torch.uint8)}
+    batch = make_batch()
+    batch = batch._replace(
+        observations=batch.observations._replace(visual=images), following=batch.following._replace(visual=images)
+    )
+    agents = [Corrected(spec, config, 0), Corrected(spec, config, 0)]
+    before = copy.deepcopy(agents[0].policy.encoder.state_dict())
+    for agent, is_actor_due in zip(agents, (True, False), strict=True):
+        agent.update(batch, is_actor_due=is_actor_due)
+    one, other = (agent.policy.encoder.state_dict() for agent in agents)
+    assert all(torch.equal(one[key], other[key]) for key in one)
+    assert any(not torch.equal(one[key], before[key]) for key in one)
+    heads = [agent.policy.corrector.state_dict() for agent in agents]
+    assert any(not torch.equal(heads[0][key], heads[1][key]) for key in heads[0])
+
+
+def test_a_window_that_was_cut_off_teaches_the_critics_of_chunks_nothing():
+    agent, batch = make_candidate_agent("edit_select"), make_candidate_batch(reward=torch.zeros(B))
+    set_constant(agent.critics["action"], [0.0] * 4)
+    set_constant(agent.target_critics["action"], [0.0] * 4)
+    wrong = batch._replace(reward=torch.full((B,), 9.0), is_whole=torch.zeros(B, dtype=torch.bool))
+    assert loss_of(agent, wrong) == 0.0
+    half = batch._replace(reward=torch.arange(B) % 2 * 1.0, is_whole=torch.arange(B) % 2 == 1)
+    assert loss_of(agent, half) == pytest.approx(4.0), "the mean over those that count"
+
+
+def test_no_noise_is_put_on_the_plans_of_the_base_policy_in_targets():
+    agent = make_candidate_agent("edit_select", target_noise_std=0.1)
+    seen = agent.policy.see(make_candidate_batch().observations)
+    candidates = agent._smooth(agent.target_corrector.propose(*seen, None))
+    assert torch.equal(candidates[:, :N], seen.base.plans)
+    assert not torch.equal(candidates[:, N:], seen.base.plans)
+
+
+def test_the_critics_for_noise_are_fitted_to_what_the_base_policy_made_of_it():
+    agent = make_candidate_agent("noise_steer", critic_learning_rate=1e-2)
+    set_constant(agent.critics["action"], [0.7] * 4)
+    set_constant(agent.critics["noise"], [0.0] * 4)
+    seen, batch = agent.policy.see(make_candidate_batch().observations), make_candidate_batch()
+    _, metrics = agent.critic_loss(seen, seen, batch)
+    assert float(metrics["critic/distillation"]) == pytest.approx(0.49)
+    loss, _ = agent.critic_loss(seen, seen, batch._replace(is_whole=torch.zeros(B, dtype=torch.bool)))
+    gradients = torch.autograd.grad(loss, list(agent.critics["action"].parameters()), allow_unused=True)
+    assert all(g is None or float(g.abs().max()) == 0.0 for g in gradients), "they do not meet half-way"
+
+
+def test_the_target_of_steering_is_what_the_critics_for_noise_say():
+    agent = make_candidate_agent("noise_steer", subsample=4)
+    set_constant(agent.target_critics["noise"], [0.3, 0.5, 0.7, 0.4])
+    set_constant(agent.target_critics["action"], [9.0] * 4)
+    value, _ = agent.next_value(agent.policy.see(make_candidate_batch().following))
+    assert value.tolist() == pytest.approx([0.3] * B)

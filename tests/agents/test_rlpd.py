@@ -39,7 +39,8 @@ def make_batch(spec=STATE, seed=0, **values):
         action[:, 7 * arm + 6] = torch.randint(-1, 2, (B,), generator=generator).float()
     discount = 0.97 * torch.randint(2, (B,), generator=generator)
     is_human = torch.arange(B) % 2 == 0
-    batch = Batch(observe(), action, torch.rand(B, generator=generator), discount, observe(), is_human, torch.zeros(B))
+    reward, whole = torch.rand(B, generator=generator), torch.ones(B, dtype=torch.bool)
+    batch = Batch(observe(), action, reward, discount, observe(), is_human, whole, torch.zeros(B))
     return batch._replace(**values)
 
 

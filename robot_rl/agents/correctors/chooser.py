@@ -10,7 +10,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from robot_rl.agents.correctors.corrector import Corrector, explore
+from robot_rl.agents.correctors.candidates import Base
+from robot_rl.agents.correctors.corrector import Corrector
 from robot_rl.agents.correctors.residual import Residual
 
 
@@ -18,6 +19,7 @@ class Chooser(Corrector):
     """Two candidates, the base policy's action and that of an independent actor; the critic decides between them."""
 
     candidates = 2
+    of_base = 1
 
     def __init__(self, latent_size: int, is_corrected_A: Tensor, hidden: Sequence[int], noise_std: float) -> None:
         """Make an actor that asks for nothing.
@@ -32,18 +34,19 @@ class Chooser(Corrector):
         self.actor = Residual(latent_size, len(is_corrected_A), hidden)
         self.noise_std, self.noise_size = noise_std, len(is_corrected_A) + 1
 
-    def propose(self, latent_BL: Tensor, base_BA: Tensor, noise_BZ: Tensor | None) -> Tensor:
+    def propose(self, latent_BL: Tensor, base: Base, noise_BZ: Tensor | None) -> Tensor:
         """See Corrector; the actor's candidate explores."""
-        action = self.improve(latent_BL, base_BA)
+        own, of_base = self.improve(latent_BL, base), base.action[:, None]
         if noise_BZ is not None:
-            action = explore(action, base_BA, noise_BZ, self.noise_std, self.is_corrected, self.gate)
-        return torch.stack([base_BA, action], dim=1)
+            explored = self.disturb(own, noise_BZ[:, None, 1:], self.noise_std)
+            own = torch.where(self.is_open(noise_BZ)[..., None], explored, of_base)
+        return torch.cat([of_base, own], dim=1)
 
-    def improve(self, latent_BL: Tensor, base_BA: Tensor) -> Tensor:
+    def improve(self, latent_BL: Tensor, base: Base) -> Tensor:
         """See Corrector."""
-        return torch.where(self.is_corrected, self.actor(latent_BL), base_BA)
+        return torch.where(self.is_corrected, self.actor(latent_BL), base.action)[:, None]
 
-    def imitate(self, latent_BL: Tensor, base_BA: Tensor, action_BA: Tensor) -> Tensor:
+    def imitate(self, latent_BL: Tensor, base: Base, action_BC: Tensor) -> Tensor:
         """See Corrector: everything can be followed."""
-        distance = (self.improve(latent_BL, base_BA) - action_BA).square()
+        distance = (self.improve(latent_BL, base)[:, 0] - action_BC).square()
         return (self.is_corrected * distance).sum(-1)

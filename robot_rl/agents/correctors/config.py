@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from robot_rl.agents.correctors.candidates import CandidateLayout
 from robot_rl.errors import ConfigError
 
-CorrectorName = Literal["none", "identity", "additive", "chooser"]
+CorrectorName = Literal["none", "identity", "additive", "chooser", "edit_select", "best_of_n", "noise_steer"]
+
+_OF_CANDIDATES = {"edit_select": 1, "best_of_n": 2, "noise_steer": 1}
+"""Who looks at several plans of the base policy -> the fewest that make sense."""
 
 
 @dataclass(frozen=True)
@@ -16,9 +20,15 @@ class CorrectorConfig:
 
     Attributes:
         name: "none" trains without a base policy; "identity" is the base policy; "additive" adds a residual to its
-            action; "chooser" lets an independent actor compete with it.
+            action; "chooser" lets an independent actor compete with it; "edit_select" takes the best of several of its
+            plans and of edits of these; "best_of_n" of the plans alone; "noise_steer" chooses the noise that it plans
+            from.
+        candidates: plans of the base policy at each time step, each of noise of its own; 0 where only its action
+            matters. Then it is asked anew at every time step.
+        chunk: actions of a plan that are executed before the next decision, and that the critics see.
         scale: largest residual of each element of the action; the grippers' elements are the base policy's.
-        noise_std: of exploration, in units of the action.
+        noise_std: of exploration, in units of the action; of "noise_steer", in units of the noise.
+        noise_bound: of each element of the noise that "noise_steer" chooses.
         target_noise_std, target_noise_limit: of the smoothing of targets (TD3, Fujimoto et al. 2018).
         ensemble: number of critics.
         subsample: how many of them, drawn anew each update, the target takes the minimum of.
@@ -30,9 +40,14 @@ class CorrectorConfig:
         average_decay: of the slow average of the policy's weights.
         critic_updates: of the critics alone, on what the base policy has collected, before anything is corrected.
         gate_steps: in which the corrector is let in, from never to always.
+        probe_every: of so many episodes one is the base policy's alone, to tell what the corrector is worth from what
+            the day is like; 0 for none.
     """
 
     name: CorrectorName = "none"
+    candidates: int = 0
+    chunk: int = 1
+    noise_bound: float = 1.5
     scale: float = 0.2
     noise_std: float = 0.05
     target_noise_std: float = 0.05
@@ -48,6 +63,7 @@ class CorrectorConfig:
     average_decay: float = 0.999
     critic_updates: int = 1000
     gate_steps: int = 1000
+    probe_every: int = 0
 
     def __post_init__(self) -> None:
         if not 0.0 < self.scale <= 2.0:
@@ -56,12 +72,30 @@ class CorrectorConfig:
             raise ConfigError(
                 f"corrector.subsample must be from 1 to ensemble = {self.ensemble}, got {self.subsample}."
             )
-        for name in ("critic_learning_rate", "actor_learning_rate", "tau"):
+        for name in ("critic_learning_rate", "actor_learning_rate", "tau", "noise_bound"):
             if not getattr(self, name) > 0.0:
                 raise ConfigError(f"corrector.{name} must be positive, got {getattr(self, name)}.")
         counts = ("noise_std", "target_noise_std", "target_noise_limit", "imitation_weight", "critic_updates")
-        for name in (*counts, "gate_steps"):
+        for name in (*counts, "gate_steps", "probe_every"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"corrector.{name} must not be negative, got {getattr(self, name)}.")
+        self._check_candidates()
         if self.return_range is not None and self.return_range[0] >= self.return_range[1]:
             raise ConfigError(f"corrector.return_range must be (smallest, largest), got {self.return_range}.")
+
+    def _check_candidates(self) -> None:
+        if self.name not in _OF_CANDIDATES:
+            if self.candidates != 0 or self.chunk != 1:
+                raise ConfigError(
+                    f"corrector={self.name} corrects one action at a time: candidates must be 0 and chunk 1, got "
+                    f"{self.candidates} and {self.chunk}."
+                )
+        elif self.candidates < _OF_CANDIDATES[self.name] or self.chunk < 1:
+            raise ConfigError(
+                f"corrector={self.name} needs candidates >= {_OF_CANDIDATES[self.name]} and chunk >= 1, got "
+                f"{self.candidates} and {self.chunk}."
+            )
+
+    def make_layout(self, action_size: int) -> CandidateLayout | None:
+        """How the base policy's candidates lie in observations; None where it gives none."""
+        return CandidateLayout(self.candidates, self.chunk, action_size) if self.candidates else None

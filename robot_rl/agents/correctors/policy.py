@@ -1,40 +1,57 @@
 """The policy of a base policy's corrector: what acting needs, whatever the corrector is.
 
-Suffixes of tensors: see `corrector`; E members of an ensemble.
+Suffixes of tensors: see `corrector`; E members of an ensemble, P proprioception.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from robot_rl.agents.batch import Observations
 from robot_rl.agents.correctors.additive import Additive
+from robot_rl.agents.correctors.best_of_n import BestOfN
+from robot_rl.agents.correctors.candidates import Base
 from robot_rl.agents.correctors.chooser import Chooser
 from robot_rl.agents.correctors.config import CorrectorConfig
 from robot_rl.agents.correctors.corrector import Corrector, Identity
+from robot_rl.agents.correctors.edit_select import EditSelect
+from robot_rl.agents.correctors.noise_steer import NoiseSteer
 from robot_rl.agents.gripper import ARM_ELEMENTS
 from robot_rl.agents.networks import CriticEnsemble
 from robot_rl.agents.policy_network import PolicyNetwork, PolicySpec
 from robot_rl.errors import ConfigError, SpecError
 
 
+class Seen(NamedTuple):
+    """What a corrector is told.
+
+    Attributes:
+        latent: of proprioception and images, (B, L).
+        base: the base policy's answers.
+    """
+
+    latent: Tensor
+    base: Base
+
+
 class CorrectedPolicy(PolicyNetwork):
-    """Features of proprioception, a corrector, and, where it has something to choose, the critics that choose."""
+    """Features, encoder, a corrector, and, where it has something to choose, the critics that choose."""
 
     def __init__(self, spec: PolicySpec, config: CorrectorConfig) -> None:
         """Make an untrained one, which acts as the base policy does.
 
         Raises:
-            ConfigError: the policy would see cameras.
+            ConfigError: there is no corrector of that name.
         """
-        super().__init__(spec)
-        if spec.cameras:
-            raise ConfigError("correctors see proprioception and the base policy's action: choose no cameras.")
-        self.encoder = None
-        self.latent_size = self.features.size
+        layout = config.make_layout(spec.action_size)
+        super().__init__(spec, spec.proprio_size - (0 if layout is None else layout.size))
+        self.layout, self.chunk = layout, config.chunk
         self.corrector = _make_corrector(spec, config, self.latent_size)
-        inputs = self.latent_size + spec.action_size
+        self.steers = isinstance(self.corrector, NoiseSteer)
+        inputs = self.latent_size + self.chunk * spec.action_size
         self.critic = CriticEnsemble(config.ensemble, inputs, spec.hidden) if self.corrector.candidates > 1 else None
 
     @property
@@ -42,10 +59,23 @@ class CorrectedPolicy(PolicyNetwork):
         """See PolicyNetwork."""
         return self.corrector.noise_size
 
-    def encode(self, observations: Observations) -> Tensor:
-        """Latent (B, L)."""
-        latent: Tensor = self.features(observations.proprio)
-        return latent
+    def see(self, observations: Observations) -> Seen:
+        """What the corrector is told of observations.
+
+        Raises:
+            SpecError: the base policy's action is missing.
+        """
+        action = observations.base_action
+        if action is None:
+            raise SpecError(
+                "a corrector needs the base policy's action in every observation: was the run given a base?"
+            )
+        visual = observations.visual
+        if self.layout is None:
+            base = Base(action, action[:, None], action[:, None, :0])
+            return Seen(self.to_latent(observations.proprio, visual), base)
+        own, plans, noise = self.layout.split(observations.proprio)
+        return Seen(self.to_latent(own, visual), Base(action, plans, noise))
 
     @torch.no_grad()
     def act(self, observations: Observations, noise: Tensor | None) -> Tensor:
@@ -54,46 +84,41 @@ class CorrectedPolicy(PolicyNetwork):
         Raises:
             SpecError: the base policy's action is missing.
         """
-        latent, base = self.encode(observations), require_base(observations)
+        latent, base = self.see(observations)
         candidates = self.corrector.propose(latent, base, noise)
         if self.critic is None:
             return candidates[:, 0]
         return take(candidates, evaluate(self.critic, latent, candidates).mean(0).argmax(1))
 
 
-def require_base(observations: Observations) -> Tensor:
-    """The base policy's actions (B, A).
-
-    Raises:
-        SpecError: there are none.
-    """
-    if observations.base_action is None:
-        raise SpecError("a corrector needs the base policy's action in every observation: was the run given a base?")
-    return observations.base_action
-
-
-def evaluate(
-    critic: CriticEnsemble, latent_BL: Tensor, candidates_BNA: Tensor, members: Tensor | None = None
-) -> Tensor:
-    """Values of all candidates, (E, B, N)."""
-    count = candidates_BNA.shape[1]
-    values: Tensor = critic(latent_BL.repeat_interleave(count, 0), candidates_BNA.flatten(0, 1), members)
+def evaluate(critic: nn.Module, latent_BL: Tensor, candidates_BMC: Tensor, members: Tensor | None = None) -> Tensor:
+    """Values of all candidates, (E, B, M)."""
+    count = candidates_BMC.shape[1]
+    values: Tensor = critic(latent_BL.repeat_interleave(count, 0), candidates_BMC.flatten(0, 1), members)
     return values.view(len(values), -1, count)
 
 
-def take(candidates_BNA: Tensor, chosen_B: Tensor) -> Tensor:
-    """The chosen candidates, (B, A)."""
-    taken: Tensor = candidates_BNA[torch.arange(len(chosen_B), device=chosen_B.device), chosen_B]
+def take(candidates_BMC: Tensor, chosen_B: Tensor) -> Tensor:
+    """The chosen candidates, (B, C)."""
+    taken: Tensor = candidates_BMC[torch.arange(len(chosen_B), device=chosen_B.device), chosen_B]
     return taken
 
 
 def _make_corrector(spec: PolicySpec, config: CorrectorConfig, latent_size: int) -> Corrector:
     elements = torch.arange(spec.action_size)
     is_gripper = (elements % ARM_ELEMENTS == ARM_ELEMENTS - 1) & bool(spec.grippers)
+    free = (~is_gripper).repeat(config.chunk)
     if config.name == "additive":
-        return Additive(latent_size, ~is_gripper, spec.hidden, config.scale, config.noise_std)
+        return Additive(latent_size, free, spec.hidden, config.scale, config.noise_std)
     if config.name == "chooser":
-        return Chooser(latent_size, ~is_gripper, spec.hidden, config.noise_std)
+        return Chooser(latent_size, free, spec.hidden, config.noise_std)
+    if config.name == "edit_select":
+        return EditSelect(latent_size, free, config.candidates, spec.hidden, config.scale, config.noise_std)
+    if config.name == "best_of_n":
+        return BestOfN(torch.zeros_like(free), config.candidates)
+    if config.name == "noise_steer":
+        size, bound = spec.action_size, config.noise_bound
+        return NoiseSteer(latent_size, torch.zeros_like(free), size, spec.hidden, bound, config.noise_std)
     if config.name == "identity":
-        return Identity(torch.zeros_like(is_gripper))
+        return Identity(torch.zeros_like(free))
     raise ConfigError(f"corrector.name={config.name} corrects nothing.")

@@ -6,15 +6,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
+from numpy.typing import NDArray
 
 from robot_rl.env.robot_env import RobotEnv
+from robot_rl.errors import SpecError
 from robot_rl.robot.robot import Robot
 from robot_rl.runtime.acting.policy_runner import PolicyRunner
 from robot_rl.runtime.channels.channel import ActorChannel
 from robot_rl.runtime.channels.mailbox import EPISODES_PER_ACTOR
 from robot_rl.runtime.reporting.evaluation import EpisodeResult, EpisodeTally
 from robot_rl.runtime.reporting.observers import Observer
-from robot_rl.types import Reason, StepRecord, TimeStep
+from robot_rl.types import Observation, Reason, Source, StepRecord, TimeStep
 
 
 @contextmanager
@@ -44,6 +46,7 @@ def run_episodes(
     observers: Sequence[Observer],
     pace: Callable[[], None],
     is_finished: Callable[[], bool],
+    probe_every: int = 0,
 ) -> None:
     """Run episodes until told to end. Whoever does not go on with the robot afterwards does it while `stopping`.
 
@@ -56,10 +59,12 @@ def run_episodes(
         observers: told everything.
         pace: called after each time step was sent; may wait for the learner.
         is_finished: asked before each episode.
+        probe_every: of so many episodes the last is the base policy's alone; 0 for none.
     """
     episode = first_episode
     while not is_finished():
-        result = _run_episode(env, runner, channel, episode, to_episode_seed(seed, episode), observers, pace)
+        is_probe = probe_every > 0 and (episode % EPISODES_PER_ACTOR + 1) % probe_every == 0
+        result = _run_episode(env, runner, channel, episode, seed, observers, pace, is_probe=is_probe)
         for observer in observers:
             observer.on_episode_end(result)
         episode += 1
@@ -78,28 +83,41 @@ def _run_episode(
     seed: int,
     observers: Sequence[Observer],
     pace: Callable[[], None],
+    *,
+    is_probe: bool,
 ) -> EpisodeResult:
     tally = EpisodeTally()
+    episode_seed = to_episode_seed(seed, episode)
+    act = _ask_base if is_probe else runner
 
     def note(time_step: TimeStep) -> None:
         tally.note(time_step)
         is_success = time_step.is_last and env.outcome.is_success
-        version = -1 if time_step.is_first else runner.version  # nobody acted before the first
+        version = -1 if time_step.is_first or is_probe else runner.version  # no weights acted
         channel.send(StepRecord(time_step, episode, tally.index, version, is_success))
         for observer in observers:
             observer.on_step(time_step)
         pace()
 
-    runner.reset(exploration_seed=seed)
-    time_step = env.reset(seed)
+    runner.reset(exploration_seed=episode_seed)
+    time_step = env.reset(episode_seed)
     note(time_step)
     while not time_step.is_last:
         load_newest(runner, channel)
-        time_step = env.step(runner(time_step.observation))
+        time_step = env.step(act(time_step.observation))
         if time_step.is_resumed:
             runner.forget_past()
+        elif time_step.source is Source.HUMAN:
+            runner.invalidate()  # whenever they hand back, what is due is decided on from there
         note(time_step)
-    return tally.to_result(episode % EPISODES_PER_ACTOR, env)
+    return tally.to_result(episode % EPISODES_PER_ACTOR, env, is_probe=is_probe)
+
+
+def _ask_base(observation: Observation) -> NDArray[np.float32]:
+    """The base policy's action."""
+    if observation.base_action is None:
+        raise SpecError("an episode of the base policy alone needs its action in every observation.")
+    return observation.base_action
 
 
 def load_newest(runner: PolicyRunner, channel: ActorChannel) -> None:

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from robot_rl.agents.batch import Observations
 from robot_rl.agents.policy_network import PolicyNetwork
+from robot_rl.env.base_actions import BaseActions
+from robot_rl.errors import SpecError
 from robot_rl.types import Observation
 
 _POLICY, _AVERAGE = "policy/", "average/"  # what the names of published tensors begin with
@@ -27,17 +29,28 @@ def to_tensors(policy: PolicyNetwork, average_policy: PolicyNetwork) -> dict[str
 
 
 class PolicyRunner:
-    """Asks a policy network; with a seed for each episode it explores, without it takes the mode."""
+    """Asks a policy network; with a seed for each episode it explores, without it takes the mode.
 
-    def __init__(self, policy: PolicyNetwork, stack: int, average_policy: PolicyNetwork | None = None) -> None:
+    Of a policy that decides on several actions at a time, they are executed one after the other.
+    """
+
+    def __init__(
+        self,
+        policy: PolicyNetwork,
+        stack: int,
+        average_policy: PolicyNetwork | None = None,
+        base: BaseActions | None = None,
+    ) -> None:
         """Use `policy`, whose observations are the newest `stack` time steps.
 
         Args:
             policy: what acts.
             stack: time steps that make one observation.
             average_policy: takes over the slow average in published weights; None where nobody evaluates it.
+            base: what a policy steers that steers.
         """
-        self._policy, self._average_policy = policy, average_policy
+        self._policy, self._average_policy, self._base = policy, average_policy, base
+        self._due: deque[NDArray[np.float32]] = deque()
         self._past: deque[NDArray[np.float32]] = deque(maxlen=stack)
         self._generator: torch.Generator | None = None
         self.version = -1
@@ -49,7 +62,8 @@ class PolicyRunner:
         self._generator = None if exploration_seed is None else torch.Generator().manual_seed(exploration_seed)
 
     def invalidate(self) -> None:
-        """See Policy; nothing is planned."""
+        """See Policy."""
+        self._due.clear()
 
     def close(self) -> None:
         """See Policy; there is nothing to end."""
@@ -57,6 +71,7 @@ class PolicyRunner:
     def forget_past(self) -> None:
         """What was seen before has nothing to do with what comes: an episode begins, or goes on after a pause."""
         self._past.clear()
+        self.invalidate()
 
     def load(self, version: int, tensors: Mapping[str, NDArray[Any]]) -> None:
         """Take over published weights, those of `to_tensors`, all at once."""
@@ -72,6 +87,12 @@ class PolicyRunner:
         while len(self._past) < (self._past.maxlen or 1) - 1:
             self._past.append(proprio)  # an episode begins as if it had stood still before
         self._past.append(proprio)
+        if not self._due:
+            self._due.extend(self._decide(observation))
+        return self._due.popleft()
+
+    def _decide(self, observation: Observation) -> NDArray[np.float32]:
+        """The actions of one decision, (chunk, A)."""
         device = self._policy.features.mean.device
         visual = {
             name: torch.from_numpy(image.copy())[None].to(device)
@@ -87,5 +108,9 @@ class PolicyRunner:
         noise = None
         if self._generator is not None:
             noise = torch.randn(1, self._policy.noise_size, generator=self._generator).to(device)
-        action: NDArray[np.float32] = self._policy.act(inputs, noise)[0].cpu().numpy()
-        return action
+        decision: NDArray[np.float32] = self._policy.act(inputs, noise)[0].cpu().numpy()
+        if not self._policy.steers:
+            return decision.reshape(self._policy.chunk, -1)
+        if self._base is None:
+            raise SpecError("a policy that steers a base policy cannot act without one.")
+        return self._base.replan(decision)

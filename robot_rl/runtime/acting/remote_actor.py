@@ -87,7 +87,7 @@ class _RemoteActor:
         self._counter = _StepCounter()
         self._observers = [self._counter, *observers]
         agent = make_agent(config.agent, env.spec, config.seed)
-        self._runner = PolicyRunner(agent.policy, config.agent.stack, agent.average_policy)
+        self._runner = PolicyRunner(agent.policy, config.agent.stack, agent.average_policy, env.base)
         self._schedule = EvaluationSchedule(
             config, evaluation_env, agent.average_policy, self._observers, is_interrupted
         )
@@ -112,6 +112,7 @@ class _RemoteActor:
             self._observers,
             self._pace,
             self._is_finished,
+            self._config.agent.corrector.probe_every,
         )
         # What was made is the learner's before anything else happens, also where the run ends early.
         has_all = self._wait(lambda: self._channel.flush(_ASK_EVERY_S), "it to store the last steps", can_end=False)

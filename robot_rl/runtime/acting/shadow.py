@@ -6,9 +6,14 @@ import dataclasses
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
 from robot_rl.clock import Clock
-from robot_rl.errors import ConfigError
-from robot_rl.runtime.acting.base_policies import EngineRunner, ExecutorRunner, find_base_policy, make_runner
+from robot_rl.errors import ConfigError, SpecError
+from robot_rl.runtime.acting.base_answers import ActionAnswers, BaseAnswers, CandidateAnswers
+from robot_rl.runtime.acting.base_policies import find_base_policy, load_base_policy, make_runner
 from robot_rl.runtime.config import TrainConfig
 from robot_rl.specs import EnvironmentSpec
 from robot_rl.types import Source, StepRecord, TimeStep
@@ -17,36 +22,47 @@ _PEOPLE = (Source.HUMAN, Source.DEMO)
 
 
 class Shadow:
-    """Puts a base policy's action into every observation; see BaseActions.
+    """Puts a base policy's answer into every observation; see BaseActions.
 
     A takeover and a hand-back void the base policy's plan, an end of an episode and a pause all that it has seen.
     """
 
-    def __init__(self, runner: ExecutorRunner | EngineRunner) -> None:
-        self._runner = runner
+    def __init__(self, answers: BaseAnswers) -> None:
+        self._answers = answers
         self._was_person = False
+
+    def extend(self, spec: EnvironmentSpec) -> EnvironmentSpec:
+        """See BaseActions."""
+        return self._answers.extend(spec)
 
     def begin(self, seed: int | None) -> None:
         """See BaseActions."""
-        self._runner.reset(seed)
+        self._answers.reset(seed)
         self._was_person = False
 
     def attach(self, time_step: TimeStep) -> TimeStep:
         """See BaseActions."""
         is_person = time_step.source in _PEOPLE
         if time_step.is_resumed:
-            self._runner.reset()
+            self._answers.reset()
         elif is_person != self._was_person:
-            self._runner.invalidate()
+            self._answers.invalidate()
         self._was_person = is_person
-        base_action = self._runner(time_step.observation)
-        return dataclasses.replace(
-            time_step, observation=dataclasses.replace(time_step.observation, base_action=base_action)
-        )
+        return dataclasses.replace(time_step, observation=self._answers.answer(time_step.observation))
+
+    def replan(self, noise_A: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The chunk (K, A) that the base policy makes of this noise now.
+
+        Raises:
+            SpecError: it is not asked for plans.
+        """
+        if not isinstance(self._answers, CandidateAnswers):
+            raise SpecError("only a base policy that is asked for plans can be steered by their noise.")
+        return self._answers.replan(noise_A)
 
     def close(self) -> None:
         """The base policy will not be asked any more."""
-        self._runner.close()
+        self._answers.close()
 
 
 def make_shadow(config: TrainConfig, spec: EnvironmentSpec, clock: Clock, *, is_lock_step: bool) -> Shadow | None:
@@ -65,7 +81,18 @@ def make_shadow(config: TrainConfig, spec: EnvironmentSpec, clock: Clock, *, is_
     file = find_base_policy(Path(config.base))
     if file is None:
         raise ConfigError(f"base={config.base}: there is no base policy; they are folders of `robot-rl pretrain`.")
-    return Shadow(make_runner(file, spec, config.inference, clock, config.seed, is_lock_step=is_lock_step))
+    corrector = config.agent.corrector
+    layout = corrector.make_layout(spec.action_size)
+    if layout is None:
+        runner = make_runner(file, spec, config.inference, clock, config.seed, is_lock_step=is_lock_step)
+        return Shadow(ActionAnswers(runner))
+    if not is_lock_step:
+        raise ConfigError(f"corrector={corrector.name} asks for several plans at a time: it needs graph=lock_step.")
+    torch.set_num_threads(1)
+    policy = load_base_policy(file, config.inference)
+    policy.spec.check_environment(spec)
+    steers = corrector.name == "noise_steer"
+    return Shadow(CandidateAnswers(policy, layout, config.seed, is_noise_repeated=steers))
 
 
 def relabel(records: Iterable[StepRecord], shadow: Shadow) -> Iterator[StepRecord]:

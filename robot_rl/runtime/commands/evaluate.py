@@ -126,7 +126,7 @@ def _make_policy(env: RobotEnv, config: EvalConfig) -> Policy:
     if run is None:
         return make_policy(config.policy, env.spec, config.seed)
     env.base = make_shadow(run.load_config(), env.spec, env.clock, is_lock_step=config.graph.is_lock_step)
-    return load_policy(run, env.spec)
+    return load_policy(run, env.spec, env.base)
 
 
 def _find_run(config: EvalConfig) -> RunFolder | None:

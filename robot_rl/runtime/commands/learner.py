@@ -10,7 +10,7 @@ from rich.console import Console
 
 from robot_rl import config as configuration
 from robot_rl.errors import ConfigError
-from robot_rl.runtime.assembly import make_spec
+from robot_rl.runtime.assembly import make_run_spec
 from robot_rl.runtime.channels.agreement import find_difference
 from robot_rl.runtime.channels.connection import make_learner_channel
 from robot_rl.runtime.channels.zmq_channel import ZmqLearnerChannel
@@ -18,6 +18,7 @@ from robot_rl.runtime.config import TrainConfig
 from robot_rl.runtime.interruption import interruptible
 from robot_rl.runtime.learning.learner_run import LearnerRun
 from robot_rl.runtime.learning.learner_service import LearnerService
+from robot_rl.runtime.reporting.alarms import AlarmBell
 from robot_rl.runtime.reporting.metrics_writer import MetricsWriter
 from robot_rl.runtime.reporting.observers import Observer
 from robot_rl.runtime.reporting.training_progress import LINE_EVERY_STEPS
@@ -63,7 +64,7 @@ def to_folder(config: TrainConfig, command: str) -> RunFolder:
 
 
 def _serve(config: TrainConfig, folder: RunFolder, console: Console, is_interrupted: Callable[[], bool]) -> int:
-    channel = make_learner_channel(config, make_spec(config))
+    channel = make_learner_channel(config, make_run_spec(config))
     try:
         console.print(f"run {folder.path}: {config.agent.name} on {config.task.name}, seed {config.seed}")
         return _learn(config, folder, console, is_interrupted, channel)
@@ -81,7 +82,7 @@ def _learn(
     metrics = MetricsWriter(folder.path, folder.count_steps(), is_learner=True)
     lines = _Lines(console, config.steps)
     try:
-        learner_run = LearnerRun(config, folder, make_spec(config), channel, [metrics, lines])
+        learner_run = LearnerRun(config, folder, make_run_spec(config), channel, [metrics, lines, AlarmBell(console)])
         try:
             learner_run.prepare(lines.on_pretrain)
             console.print(f"learner ready at {channel.address}: {learner_run.steps} of {config.steps} steps are made")

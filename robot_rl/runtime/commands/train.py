@@ -11,6 +11,7 @@ from robot_rl import config as configuration
 from robot_rl.runtime.config import TrainConfig
 from robot_rl.runtime.interruption import interruptible
 from robot_rl.runtime.learning.training import Training
+from robot_rl.runtime.reporting.alarms import AlarmBell
 from robot_rl.runtime.reporting.evaluation import Evaluation
 from robot_rl.runtime.reporting.learning_curve import plot_runs
 from robot_rl.runtime.reporting.metrics_writer import MetricsWriter
@@ -40,7 +41,7 @@ def _run(config: TrainConfig, folder: RunFolder) -> int:
     with interruptible() as interrupted, TrainingProgress(config.steps, first_step, console) as progress:
         metrics = MetricsWriter(folder.path, first_step)
         try:
-            training = Training(config, folder, [metrics, progress])
+            training = Training(config, folder, [metrics, progress, AlarmBell(console)])
         except BaseException:
             metrics.close()
             raise

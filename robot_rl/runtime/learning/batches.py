@@ -15,7 +15,7 @@ from robot_rl.agents.batch import Batch, Observations
 from robot_rl.agents.encoders.augmentation import random_crop
 from robot_rl.agents.gripper import grasp_penalty
 from robot_rl.data.replay import Replay, Sample
-from robot_rl.data.step_ring import is_human
+from robot_rl.data.step_ring import Windows, is_human
 from robot_rl.specs import EnvironmentSpec
 
 
@@ -36,24 +36,43 @@ class BatchMaker:
             SpecError: there is nothing to draw yet.
         """
         config = self._config
-        sample = self._replay.sample(self.generator, config.batch_size, config.n_step, self._gamma)
-        windows = sample.windows
-        action = self._to_device(windows.actions[:, 0])
+        sample = self._replay.sample(
+            self.generator, config.batch_size, config.window, self._gamma, crosses_hands=config.is_chunked
+        )
+        return self._to_batch(sample, self.generator, self.crop_generator)
+
+    def at(self, rows: NDArray[np.int64]) -> Batch:
+        """The transitions of the run that begin at these rows; what is random about them is always the same."""
+        generator, config = np.random.default_rng(0), self._config
+        sample = self._replay.gather(
+            [("online", rows)], generator, config.window, self._gamma, crosses_hands=config.is_chunked
+        )
+        return self._to_batch(sample, generator, torch.Generator().manual_seed(0))
+
+    def _to_batch(self, sample: Sample, generator: np.random.Generator, crops: torch.Generator) -> Batch:
+        config, windows = self._config, sample.windows
+        action = self._to_device(_to_chunks(windows, generator) if config.is_chunked else windows.actions[:, 0])
+        is_whole = windows.mask[:, -1] | (windows.discount == 0.0) | (not config.is_chunked)
         return Batch(
-            observations=self._to_observations(sample.proprio, sample.visual, windows.base_actions),
+            observations=self._to_observations(sample.proprio, sample.visual, windows.base_actions, crops),
             action=action,
             reward=self._to_device(windows.reward + self._bias(windows.mask)),
             discount=self._to_device(windows.discount),
-            following=self._to_observations(sample.next_proprio, sample.next_visual, windows.next_base_actions),
+            following=self._to_observations(sample.next_proprio, sample.next_visual, windows.next_base_actions, crops),
             is_human=self._to_device(is_human(windows.source)),
+            is_whole=self._to_device(is_whole),
             penalty=self._penalty(sample, action),
         )
 
     def _to_observations(
-        self, proprio: NDArray[np.float32], visual: Mapping[str, NDArray[Any]], base_actions: NDArray[np.float32]
+        self,
+        proprio: NDArray[np.float32],
+        visual: Mapping[str, NDArray[Any]],
+        base_actions: NDArray[np.float32],
+        crops: torch.Generator,
     ) -> Observations:
         base = self._to_device(base_actions) if base_actions.shape[1] else None
-        return Observations(self._to_device(proprio), self._to_visual(visual), base)
+        return Observations(self._to_device(proprio), self._to_visual(visual, crops), base)
 
     def _bias(self, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
         """What the bias of the reward adds up to over each window, shape (B,)."""
@@ -64,15 +83,20 @@ class BatchMaker:
         if not self._replay.spec.has_gripper:
             return torch.zeros(len(action), device=self._device)
         openings = self._to_device(sample.windows.proprio[:, self._openings])
-        return grasp_penalty(openings, action, self._config.grasp_penalty, self._config.grasp_open_from)
+        return grasp_penalty(
+            openings,
+            action[:, : self._replay.spec.action_size],
+            self._config.grasp_penalty,
+            self._config.grasp_open_from,
+        )
 
-    def _to_visual(self, visual: Mapping[str, NDArray[Any]]) -> dict[str, Tensor]:
+    def _to_visual(self, visual: Mapping[str, NDArray[Any]], crops: torch.Generator) -> dict[str, Tensor]:
         """Images, each camera's shifted by itself, or features as they are."""
         tensors = {}
         for camera, values in visual.items():
             tensor = torch.from_numpy(values)
             if tensor.dtype == torch.uint8:
-                tensor = random_crop(tensor, self.crop_generator, self._config.encoder.crop_pad_px)
+                tensor = random_crop(tensor, crops, self._config.encoder.crop_pad_px)
             tensors[camera] = self._move(tensor)
         return tensors
 
@@ -93,6 +117,15 @@ class BatchMaker:
         """Go on from there."""
         self.generator.bit_generator.state = state["batches"]
         self.crop_generator.set_state(state["crops"])
+
+
+def _to_chunks(windows: Windows, generator: np.random.Generator) -> NDArray[np.float32]:
+    """All actions of each window, (B, K A).
+
+    After the end of an episode any action would have been as good: random ones tell the critics so.
+    """
+    missing = generator.uniform(-1.0, 1.0, windows.actions.shape).astype(np.float32)
+    return np.where(windows.mask[..., None], windows.actions, missing).reshape(len(missing), -1)
 
 
 def _find_openings(spec: EnvironmentSpec) -> slice:

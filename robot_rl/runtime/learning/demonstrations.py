@@ -36,14 +36,16 @@ def load_demonstrations(
     elif not config.demonstrations:
         return iter(())
     reader = StoreReader(path)
-    if reader.spec != spec:
-        found = store_spec.differences(store_spec.to_json(reader.spec), store_spec.to_json(spec))
+    layout = config.agent.corrector.make_layout(spec.action_size)
+    answered = reader.spec if layout is None else layout.extend(reader.spec)
+    if answered != spec:
+        found = store_spec.differences(store_spec.to_json(answered), store_spec.to_json(spec))
         differing = "; ".join(list(found)[:5])
         raise ConfigError(f"the recording {path} is of another environment than this run: {differing}.")
     task = reader.attributes.get("task", config.task.name)
     if task != config.task.name:
         raise ConfigError(f"the recording {path} is of the task {task}, this run of {config.task.name}.")
-    shadow = make_shadow(config, spec, MonotonicClock(), is_lock_step=True)
+    shadow = make_shadow(config, reader.spec, MonotonicClock(), is_lock_step=True)
     return reader.records() if shadow is None else relabel(reader.records(), shadow)
 
 

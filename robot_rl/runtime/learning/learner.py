@@ -25,6 +25,7 @@ from robot_rl.runtime.channels.mailbox import EPISODES_PER_ACTOR
 from robot_rl.runtime.channels.weights import Weights
 from robot_rl.runtime.learning.allocator import keep_freed_memory
 from robot_rl.runtime.learning.batches import BatchMaker
+from robot_rl.runtime.learning.return_check import ReturnCheck
 from robot_rl.runtime.learning.update_budget import UpdateBudget
 from robot_rl.types import StepRecord
 
@@ -71,6 +72,7 @@ class Learner:
         self._unsafe: deque[int] = deque()  # rows of the store, of what was drained and is not on the disk yet
         self._safe_count = 0
         self._metrics: dict[str, list[torch.Tensor]] = {}
+        self._returns = ReturnCheck(config.gamma)
         self._is_fitted = False
         self._newest_steps: dict[int, int] = {}  # episode -> its newest step
         self._next_episodes: dict[int, int] = {}  # actor -> its first episode that is free
@@ -89,7 +91,7 @@ class Learner:
         with self.memory_lock:
             values = np.tile(ring.proprio[: len(ring)], (1, self.replay.stack))
         for policy in (self.agent.policy, self.agent.average_policy):
-            policy.features.fit(values)
+            policy.fit(values)
         self._is_fitted = True
 
     def pretrain(self, on_update: Callable[[int, int], None]) -> None:
@@ -160,6 +162,8 @@ class Learner:
         features = self._encode(record, ring)
         with self.memory_lock:
             row = np.array([self.replay.append(record, ring)])
+            if ring == "online":
+                self._returns.note(record, int(row[0]), self.config.reward_bias)
             if ring == "online" and "anchor" in self.replay.rings and row[0] < self.config.warmup_steps:
                 self.replay.append(record, "anchor")  # nothing was corrected yet
             for camera, values in features.items():
@@ -237,6 +241,7 @@ class Learner:
                 "checkpoint with a smaller learning rate, and look for rewards or observations that are not finite."
             )
         with self.memory_lock:
+            means |= self._measure_optimism()
             sizes = {f"replay/{name}": float(size) for name, size in self.replay.sizes().items()}
         return {
             **means,
@@ -246,6 +251,15 @@ class Learner:
             "learner/version": float(self.version),
             "actor/weights_age_steps": float(self.budget.steps - self._published_at_step),
         }
+
+    def _measure_optimism(self) -> dict[str, float]:
+        """How much more the critics promise at the beginnings of the newest episodes than these have paid."""
+        rows, returns = self._returns.ended()
+        is_held = self.replay.rings["online"].has_successor(rows)
+        if not self._is_fitted or not is_held.any():
+            return {}
+        value = self.agent.value(self.batches.at(rows[is_held]))
+        return {} if value is None else {"critic/optimism": float(value.cpu().numpy().mean() - returns[is_held].mean())}
 
     def state(self) -> dict[str, Any]:
         """Everything but the memory that is needed to go on bit for bit; the memory is in the store."""

@@ -33,9 +33,9 @@ class Training:
         self.config, self._observers = config, observers
         self.env = make_env(config)
         self._evaluation_env = make_env(replace(config, teleop=TeleopConfig()))
-        self.spec = self.env.spec
         for env in (self.env, self._evaluation_env):
-            env.base = make_shadow(config, self.spec, env.clock, is_lock_step=True)
+            env.base = make_shadow(config, env.spec, env.clock, is_lock_step=True)
+        self.spec = self.env.spec
         self._channel, learner_channel = make_local_channels(self.spec)
         self._run = LearnerRun(config, folder, self.spec, learner_channel, observers)
         self.learner = self._run.learner
@@ -78,7 +78,8 @@ class Training:
         run, config = self._run, self.config
         schedule = self._schedule(is_interrupted)
         schedule.resume_at(run.steps)
-        runner = PolicyRunner(make_agent(config.agent, self.spec, config.seed).policy, config.agent.stack)
+        policy = make_agent(config.agent, self.spec, config.seed).policy
+        runner = PolicyRunner(policy, config.agent.stack, base=self.env.base)
         started = time.monotonic()
         with LockStep(run.learner, run.log_if_due) as lock_step:
 
@@ -97,7 +98,15 @@ class Training:
             first_episode = run.learner.first_episode()
             with stopping(self.env.robot):
                 run_episodes(
-                    self.env, runner, self._channel, config.seed, first_episode, self._observers, lock_step, is_finished
+                    self.env,
+                    runner,
+                    self._channel,
+                    config.seed,
+                    first_episode,
+                    self._observers,
+                    lock_step,
+                    is_finished,
+                    config.agent.corrector.probe_every,
                 )
 
     def _schedule(self, is_interrupted: Callable[[], bool]) -> EvaluationSchedule:

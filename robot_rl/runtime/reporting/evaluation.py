@@ -23,6 +23,7 @@ class EpisodeResult:
         human_steps: those in which a person had the robot.
         duration_s: robot's time.
         interventions: how often a person took the robot over.
+        is_probe: whether a base policy acted alone, where otherwise it is corrected.
     """
 
     index: int
@@ -31,6 +32,7 @@ class EpisodeResult:
     human_steps: int
     duration_s: float
     interventions: int = 0
+    is_probe: bool = False
 
 
 class EpisodeTally:
@@ -54,7 +56,7 @@ class EpisodeTally:
         self._interventions += is_human and not self._is_human
         self._is_human = is_human
 
-    def to_result(self, index: int, env: RobotEnv) -> EpisodeResult:
+    def to_result(self, index: int, env: RobotEnv, *, is_probe: bool = False) -> EpisodeResult:
         """The result, where the episode of `env` has ended."""
         return EpisodeResult(
             index,
@@ -63,6 +65,7 @@ class EpisodeTally:
             self._human_steps,
             self._steps / env.config.rate_hz,
             self._interventions,
+            is_probe,
         )
 
 

@@ -56,7 +56,7 @@ class EvaluationSchedule:
         return None if self._is_interrupted() else evaluation
 
     def _evaluate(self, step: int, episodes: int) -> Evaluation:
-        runner = PolicyRunner(self._policy, self._config.agent.stack)
+        runner = PolicyRunner(self._policy, self._config.agent.stack, base=self._env.base)
         evaluation = evaluate(self._env, runner, episodes, EVALUATION_SEED, is_interrupted=self._is_interrupted)
         for observer in self._observers if len(evaluation.episodes) == episodes else ():
             observer.on_evaluation(step, evaluation)

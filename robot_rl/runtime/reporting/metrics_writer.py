@@ -79,10 +79,11 @@ class MetricsWriter(Observer):
         """Write an episode, at the step that it ended with."""
         self._step += episode.steps
         self._write("episode", self._step, dataclasses.asdict(episode))
+        kind = "probe" if episode.is_probe else "train"
         values = {
-            "train/success": float(episode.is_success and episode.human_steps == 0),
-            "train/length": float(episode.steps),
-            "train/human_share": episode.human_steps / max(1, episode.steps),
+            f"{kind}/success": float(episode.is_success and episode.human_steps == 0),
+            f"{kind}/length": float(episode.steps),
+            f"{kind}/human_share": episode.human_steps / max(1, episode.steps),
         }
         self._show(self._step, values)
 

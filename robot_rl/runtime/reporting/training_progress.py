@@ -21,7 +21,7 @@ RECENT_EPISODES = 20
 """Episodes that the shown success and intervention rates are of."""
 LINE_EVERY_STEPS = 1000
 """Environment steps, or updates of pretraining, between two lines where there is no terminal."""
-_ROWS = ("success", "intervention", "learner", "updates owed", "acting weights", "evaluation")
+_ROWS = ("success", "intervention", "base policy alone", "learner", "updates owed", "acting weights", "evaluation")
 """The state's rows, in the order in which they are shown once they are known."""
 _SPEED_OVER_S = 300.0
 """The remaining time is estimated from the speed over so long: episodes, resets and evaluations average out."""
@@ -48,6 +48,7 @@ class TrainingProgress(Observer):
         self._console = console or Console()
         self._clock = clock or MonotonicClock()
         self._recent: deque[EpisodeResult] = deque(maxlen=RECENT_EPISODES)
+        self._probes: deque[EpisodeResult] = deque(maxlen=RECENT_EPISODES)
         self._last_updates: tuple[int, float] | None = None  # time [ns], number of updates
         self._rows: dict[str, str] = {}
         self._progress = Progress(
@@ -106,6 +107,12 @@ class TrainingProgress(Observer):
 
     def on_episode_end(self, episode: EpisodeResult) -> None:
         """Take an episode into the rates of the last ones."""
+        if episode.is_probe:
+            self._probes.append(episode)
+            solved = sum(probe.is_success and probe.human_steps == 0 for probe in self._probes)
+            self._rows["base policy alone"] = f"{solved} of the last {len(self._probes)} episodes"
+            self._refresh()
+            return
         self._recent.append(episode)
         successes = [recent for recent in self._recent if recent.is_success]
         alone = sum(recent.human_steps == 0 for recent in successes)

@@ -1,4 +1,7 @@
-"""A toy: a point shall come to the origin, and its base policy aims beside it."""
+"""A toy: a point shall come to the origin, and its base policy aims beside it.
+
+What it aims at depends on noise, too: there is noise with which it does not aim beside it.
+"""
 
 from __future__ import annotations
 
@@ -14,22 +17,33 @@ SPEC = EnvironmentSpec(
     rate_hz=10.0,
 )
 BIAS = np.array([0.3, -0.3], np.float32)
-_GAIN, _STEP, _REACHED = 2.0, 0.2, 0.05
+_GAIN, _STEP, _REACHED, _SPREAD = 2.0, 0.2, 0.05, 0.4
 
 
-def base_action(point):
-    """Towards a place that is 0.2 away from the origin."""
-    return np.clip(BIAS - _GAIN * point, -1.0, 1.0).astype(np.float32)
+def base_action(point, noise=0.0):
+    """Towards a place that is 0.2 away from the origin, without noise."""
+    return np.clip(BIAS + _SPREAD * noise - _GAIN * point, -1.0, 1.0).astype(np.float32)
 
 
 class PointReach:
     """Episodes of up to 30 steps; reward 1 where the point is within 0.05 of the origin."""
 
-    def __init__(self, seed):
+    def __init__(self, seed, layout=None):
         self._generator = np.random.default_rng(seed)
+        self._layout = layout
+        self.spec = SPEC if layout is None else layout.extend(SPEC)
 
     def observe(self):
-        return Observation({"point": self.point.copy()}, {}, 0, base_action(self.point))
+        proprio = {"point": self.point.copy()}
+        if self._layout is None:
+            return Observation(proprio, {}, 0, base_action(self.point))
+        noise = self._generator.standard_normal((self._layout.count, 2)).astype(np.float32)
+        plans = np.stack([self.replan(each) for each in noise])
+        return Observation(proprio | self._layout.pack(plans, noise), {}, 0, plans[0, 0])
+
+    def replan(self, noise):
+        """The same action again and again."""
+        return np.repeat(base_action(self.point, noise)[None], self._layout.chunk, axis=0)
 
     def reset(self):
         self.point, self._steps = self._generator.uniform(-1.0, 1.0, 2).astype(np.float32), 0

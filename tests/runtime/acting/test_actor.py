@@ -1,5 +1,7 @@
 """The actor sends every time step, changes weights between steps only, and never leaves a robot moving."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -23,6 +25,27 @@ def test_every_time_step_is_sent_also_the_first_with_rising_steps_and_its_own_ep
     kinds = [StepType.FIRST, *[StepType.MID] * 5, StepType.LAST]
     assert [record.time_step.step_type for record in records] == kinds * 3
     assert [record.time_step for record in records] == notes.steps, "the very time steps that observers saw"
+
+
+def test_now_and_then_an_episode_is_the_base_policys_alone():
+    class Base:
+        def extend(self, spec):
+            return spec
+
+        def begin(self, seed):
+            pass
+
+        def attach(self, time_step):
+            action = np.full(6, -0.125, np.float32)
+            return replace(time_step, observation=replace(time_step.observation, base_action=action))
+
+    cell, notes = make_people_cell("none"), Notes()
+    cell.env.base = Base()
+    actor, learner = make_local_channels(cell.env.spec)
+    act(cell.env, actor, 4, ConstantRunner(), observers=[notes], probe_every=2)
+    moved = {record.episode: float(record.time_step.applied_action[0]) for record in learner.drain()}
+    assert moved == {0: 0.25, 1: -0.125, 2: 0.25, 3: -0.125}
+    assert [result.is_probe for result in notes.results] == [False, True, False, True]
 
 
 def test_what_is_sent_is_what_the_environment_returned(monkeypatch):

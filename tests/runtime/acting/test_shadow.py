@@ -12,6 +12,7 @@ from robot_rl import config as configuration
 from robot_rl.agents.correctors.config import CorrectorConfig
 from robot_rl.data.store_reader import StoreReader
 from robot_rl.errors import ConfigError
+from robot_rl.runtime.acting.base_answers import ActionAnswers
 from robot_rl.runtime.acting.base_policies import make_runner
 from robot_rl.runtime.acting.inference_config import InferenceConfig
 from robot_rl.runtime.acting.shadow import Shadow, make_shadow, relabel
@@ -62,7 +63,7 @@ def base(tmp_path):
 
 def test_a_takeover_a_hand_back_and_a_pause_reach_the_base_policy_and_the_last_step_is_asked_about():
     runner = Noting()
-    shadow = Shadow(runner)
+    shadow = Shadow(ActionAnswers(runner))
     shadow.begin(7)
     steps = [
         restart(observe(), 6), step(Source.POLICY), step(Source.HUMAN), step(Source.HUMAN), step(Source.POLICY),
@@ -85,7 +86,7 @@ def test_demonstrations_get_the_base_policys_actions_from_a_fresh_start_each():
         for episode in (4, 5)
         for number, each in enumerate([restart(observe(), 6), step(Source.DEMO), step(Source.DEMO, truncation)])
     ]
-    labelled = list(relabel(records, Shadow(runner)))
+    labelled = list(relabel(records, Shadow(ActionAnswers(runner))))
     assert [record.time_step.observation.base_action[0] for record in labelled] == [1, 2, 3, 4, 5, 6]
     assert [call for call in runner.calls if call[0] == "reset"] == [("reset", 4), ("reset", 5)]
 
@@ -94,7 +95,7 @@ def test_an_episode_that_is_played_again_has_the_same_base_actions(base):
     def play(seed):
         cell = make_people_cell("none")
         runner = make_runner(base, cell.env.spec, InferenceConfig(), cell.clock, 0, is_lock_step=True)
-        cell.env.base = Shadow(runner)
+        cell.env.base = Shadow(ActionAnswers(runner))
         time_step, out = cell.env.reset(seed), []
         out.append(time_step.observation.base_action)
         while not time_step.is_last:
@@ -106,11 +107,12 @@ def test_an_episode_that_is_played_again_has_the_same_base_actions(base):
     assert not np.array_equal(play(3), play(4))
 
 
+@pytest.mark.parametrize("corrector", [CORRECTED.corrector, CorrectorConfig("edit_select", 2, 2, ensemble=2)])
 def test_a_run_stores_the_base_policys_action_with_every_row_and_goes_on_where_it_was_cut_off(
-    base, tmp_path, monkeypatch, capfd
+    corrector, base, tmp_path, monkeypatch, capfd
 ):
     use_fake_envs(monkeypatch)
-    config = make_train_config(base=str(base), agent=CORRECTED, steps=12)
+    config = make_train_config(base=str(base), agent=replace(CORRECTED, corrector=corrector), steps=12)
 
     folder = RunFolder(tmp_path / "run")
     folder.create(config)
@@ -132,6 +134,7 @@ def test_a_run_stores_the_base_policys_action_with_every_row_and_goes_on_where_i
     assert resumed.run() is not None
     again = resumed.learner.replay.rings["online"]
     assert np.array_equal(again.base_action[: len(again)], ring.base_action[: len(ring)])
+    assert np.array_equal(again.proprio[: len(again)], ring.proprio[: len(ring)])
 
 
 def test_before_the_gate_opens_a_run_executes_the_base_policy_bit_for_bit(tmp_path, monkeypatch):
@@ -139,7 +142,9 @@ def test_before_the_gate_opens_a_run_executes_the_base_policy_bit_for_bit(tmp_pa
         def __call__(self, observation):
             return np.sin(super().__call__(observation)) * np.float32(0.1)
 
-    monkeypatch.setattr("robot_rl.runtime.learning.training.make_shadow", lambda *_, **__: Shadow(Small()))
+    monkeypatch.setattr(
+        "robot_rl.runtime.learning.training.make_shadow", lambda *_, **__: Shadow(ActionAnswers(Small()))
+    )
 
     use_fake_envs(monkeypatch, lambda config: make_people_cell("none").env)
     config = make_train_config(base=str(base), agent=replace(CORRECTED, warmup_steps=1000), steps=12, demonstrations=0)

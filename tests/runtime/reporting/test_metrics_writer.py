@@ -66,6 +66,7 @@ def test_each_line_says_what_when_and_at_which_step(tmp_path, make_writer, clock
         "human_steps": 0,
         "duration_s": 3.0,
         "interventions": 0,
+        "is_probe": False,
     }
     assert metrics == {"kind": "metrics", "step": 50, "time_s": 2.5, "values": {"critic/loss": 0.25}}
     assert (second["step"], second["time_s"], second["human_steps"]) == (70, 3.5, 10)

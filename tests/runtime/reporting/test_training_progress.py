@@ -71,6 +71,17 @@ def test_without_a_terminal_there_is_a_line_every_thousand_steps():
     assert file.getvalue() == f"step 1000 of 2500: no episode has ended\nstep 2000 of 2500: {state}\n"
 
 
+def test_episodes_of_the_base_policy_alone_are_counted_by_themselves():
+    progress, file, clock = watch(1000)
+    with progress:
+        tell_everything(progress, clock)
+        for index, is_success in enumerate([True, False, False]):
+            progress.on_episode_end(EpisodeResult(index, is_success, 10, 0, 1.0, is_probe=True))
+        take_steps(progress, 1000)
+    assert "success 14 of the last 20 episodes" in file.getvalue()
+    assert "base policy alone 1 of the last 3 episodes" in file.getvalue()
+
+
 def test_without_a_terminal_every_evaluation_is_a_line():
     progress, file, _ = watch(2500)
     with progress:

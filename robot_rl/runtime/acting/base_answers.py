@@ -1,0 +1,147 @@
+"""A base policy's answers as parts of observations."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import deque
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from robot_rl.agents.correctors.candidates import CandidateLayout
+from robot_rl.errors import ConfigError
+from robot_rl.policies.base_policy import BasePolicy
+from robot_rl.specs import EnvironmentSpec
+from robot_rl.types import Observation
+
+
+class BaseAnswers(Protocol):
+    """What a base policy in the shadow is asked."""
+
+    def extend(self, spec: EnvironmentSpec) -> EnvironmentSpec:
+        """The spec of an environment whose observations have the answers in them."""
+        ...
+
+    def reset(self, seed: int | None = None) -> None:
+        """An episode begins, or goes on after a pause; with a seed, the noise of what comes is that of the seed."""
+        ...
+
+    def invalidate(self) -> None:
+        """What is planned is void; what was seen is not."""
+        ...
+
+    def answer(self, observation: Observation) -> Observation:
+        """The observation with the base policy's answer; asked once for each."""
+        ...
+
+    def close(self) -> None:
+        """Nobody will ask any more."""
+        ...
+
+
+class Actions(Protocol):
+    """A base policy that executes its own plans."""
+
+    def reset(self, seed: int | None = None) -> None:
+        """See BaseAnswers."""
+        ...
+
+    def invalidate(self) -> None:
+        """See BaseAnswers."""
+        ...
+
+    def __call__(self, observation: Observation) -> NDArray[np.float32]:
+        """What is due now, (A,)."""
+        ...
+
+    def close(self) -> None:
+        """See BaseAnswers."""
+        ...
+
+
+class ActionAnswers:
+    """The action that is due in the plan which the base policy executes."""
+
+    def __init__(self, actions: Actions) -> None:
+        self._actions = actions
+        self.reset, self.invalidate, self.close = actions.reset, actions.invalidate, actions.close
+
+    def extend(self, spec: EnvironmentSpec) -> EnvironmentSpec:
+        """See BaseAnswers: nothing, the action has a place of its own."""
+        return spec
+
+    def answer(self, observation: Observation) -> Observation:
+        """See BaseAnswers."""
+        return dataclasses.replace(observation, base_action=self._actions(observation))
+
+
+class CandidateAnswers:
+    """Several plans, made anew at every time step, each from noise of its own; no plan outlives the time step."""
+
+    def __init__(self, policy: BasePolicy, layout: CandidateLayout, seed: int, *, is_noise_repeated: bool) -> None:
+        """Ask.
+
+        Args:
+            policy: plans.
+            layout: how many, and how much of each.
+            seed: of the noise.
+            is_noise_repeated: whether all positions of a plan have the same noise.
+
+        Raises:
+            ConfigError: a plan is shorter than the chunk that is to be executed.
+        """
+        ahead = policy.spec.horizon - policy.spec.past
+        if layout.chunk > ahead:
+            raise ConfigError(
+                f"agent.corrector.chunk must be from 1 to {ahead}, what the base policy plans, got {layout.chunk}."
+            )
+        self._policy, self._layout, self._is_noise_repeated = policy, layout, is_noise_repeated
+        self._generator = torch.Generator().manual_seed(seed)
+        self._frames: deque[Tensor] = deque(maxlen=policy.spec.observation_steps)
+
+    def extend(self, spec: EnvironmentSpec) -> EnvironmentSpec:
+        """See BaseAnswers."""
+        return self._layout.extend(spec)
+
+    def reset(self, seed: int | None = None) -> None:
+        """See BaseAnswers."""
+        self._frames.clear()
+        if seed is not None:
+            self._generator.manual_seed(seed)
+
+    def invalidate(self) -> None:
+        """See BaseAnswers; there is no plan."""
+
+    def close(self) -> None:
+        """See BaseAnswers; there is nothing to end."""
+
+    def answer(self, observation: Observation) -> Observation:
+        """See BaseAnswers: the first plan's action, and all plans with their noise."""
+        frames = self._policy.encode(observation)
+        self._frames.append(frames)
+        while len(self._frames) < (self._frames.maxlen or 1):
+            self._frames.append(frames)  # an episode begins as if it had stood still before
+        spec = self._policy.spec
+        positions = 1 if self._is_noise_repeated else spec.horizon
+        noise_NHA = torch.randn(self._layout.count, positions, spec.action_size, generator=self._generator)
+        plans = self._plan(noise_NHA)
+        parts = self._layout.pack(plans, noise_NHA[:, 0].numpy())
+        proprio = {**observation.proprio, **parts}
+        return dataclasses.replace(observation, proprio=proprio, base_action=plans[0, 0].copy())
+
+    def replan(self, noise_A: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The chunk (K, A) that the base policy makes of this noise, from what was answered last."""
+        chunk: NDArray[np.float32] = self._plan(torch.from_numpy(noise_A)[None, None])[0]
+        return chunk
+
+    def _plan(self, noise_NHA: Tensor) -> NDArray[np.float32]:
+        """Shape (N, K, A)."""
+        spec = self._policy.spec
+        noise = noise_NHA.expand(-1, spec.horizon, -1).contiguous()
+        plan = self._policy.plan(torch.stack(list(self._frames), dim=1), noise)
+        due = slice(spec.past, spec.past + self._layout.chunk)
+        plans: NDArray[np.float32] = self._policy.to_actions(plan.chunk)[:, due]
+        return plans

@@ -1,0 +1,176 @@
+"""A base policy's plans as parts of observations, and how a policy that decides on chunks or noise is executed."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from robot_rl import cli
+from robot_rl import config as configuration
+from robot_rl.agents.agent import make_agent
+from robot_rl.agents.correctors.candidates import NOISE, PLANS, CandidateLayout
+from robot_rl.agents.correctors.config import CorrectorConfig
+from robot_rl.data.store_reader import StoreReader
+from robot_rl.errors import ConfigError, SpecError
+from robot_rl.runtime.acting.base_answers import ActionAnswers, CandidateAnswers
+from robot_rl.runtime.acting.base_policies import load_base_policy
+from robot_rl.runtime.acting.inference_config import InferenceConfig
+from robot_rl.runtime.acting.policy_runner import PolicyRunner
+from robot_rl.runtime.acting.shadow import Shadow, make_shadow
+from robot_rl.runtime.assembly import make_env, make_run_spec
+from robot_rl.runtime.channels.channel import make_local_channels
+from robot_rl.runtime.config import EnvConfig
+from robot_rl.types import Source
+from tests import base_policies
+from tests.fakes import Notes
+from tests.runs import ConstantRunner, act, make_agent_config, make_people_cell, make_train_config
+
+N, K, A = 3, 4, 6
+LAYOUT = CandidateLayout(N, K, A)
+
+
+@pytest.fixture
+def env():
+    return make_people_cell("none").env
+
+
+@pytest.fixture
+def base(tmp_path, env):
+    return base_policies.write(tmp_path / "base.pt", env.spec)
+
+
+def make_answers(base, *, seed=0, is_noise_repeated=False):
+    return CandidateAnswers(
+        load_base_policy(base, InferenceConfig()), LAYOUT, seed, is_noise_repeated=is_noise_repeated
+    )
+
+
+def make_config(name, **values):
+    candidates = {"candidates": N, "chunk": K} if name != "additive" else {}
+    corrector = CorrectorConfig(name, ensemble=2, **candidates, **values)
+    return make_agent_config(name="corrected", pretrain_updates=0, corrector=corrector)
+
+
+def test_every_observation_has_plans_the_first_of_which_begins_with_the_base_policys_action(env, base):
+    answers = make_answers(base)
+    env.base = Shadow(answers)
+    spec = env.spec
+    assert spec.observation.proprio[PLANS].shape == (N * K * A,)
+    time_step = env.reset(1)
+    for _ in range(3):
+        observation = time_step.observation
+        spec.observation.validate(observation)
+        plans = observation.proprio[PLANS].reshape(N, K, A)
+        assert np.array_equal(plans[0, 0], observation.base_action)
+        assert len({each.tobytes() for each in plans}) == N, "each of noise of its own"
+        time_step = env.step(observation.base_action)
+    answers.reset(5)
+    first = answers.answer(observation).proprio[NOISE]
+    answers.reset(5)
+    assert np.array_equal(answers.answer(observation).proprio[NOISE], first)
+
+
+def test_a_plan_can_be_made_again_from_its_noise(env, base):
+    answers = make_answers(base, is_noise_repeated=True)
+    observation = answers.answer(env.reset(1).observation)
+    plans = observation.proprio[PLANS].reshape(N, K, A)
+    for noise, plan in zip(observation.proprio[NOISE].reshape(N, A), plans, strict=True):
+        np.testing.assert_allclose(answers.replan(noise), plan, atol=1e-5)
+
+
+def test_what_is_split_is_what_was_packed():
+    plans, noise = np.random.default_rng(0).random((2, N, K, A)).astype(np.float32)[0], np.ones((N, A), np.float32)
+    parts = LAYOUT.pack(plans, noise)
+    row = torch.from_numpy(np.concatenate([[7.0, 8.0], parts[PLANS], parts[NOISE]]).astype(np.float32))[None]
+    own, found, made_of = LAYOUT.split(row)
+    assert own.tolist() == [[7.0, 8.0]]
+    assert np.array_equal(found[0].numpy(), plans.reshape(N, -1))
+    assert np.array_equal(made_of[0].numpy(), noise)
+
+
+def test_a_chunk_is_executed_to_its_end_unless_a_person_takes_over(env, base):
+    env.base = Shadow(make_answers(base))
+    config = make_config("best_of_n")
+    runner = PolicyRunner(make_agent(config, env.spec, 0).policy, 1)
+    runner.reset()
+    observation = env.reset(1).observation
+    chunk = observation.proprio[PLANS].reshape(N, K, A)
+    first = runner(observation)
+    which = [np.array_equal(first, each[0]) for each in chunk].index(True)
+    others = [env.step(first).observation for _ in range(K)]
+    for k in range(1, K):
+        assert np.array_equal(runner(others[k]), chunk[which, k])
+    decided = runner(others[-1])
+    assert decided.tolist() in others[-1].proprio[PLANS].reshape(N, K, A)[:, 0].tolist()
+    runner.invalidate()
+    again = runner(others[0])
+    assert again.tolist() in others[0].proprio[PLANS].reshape(N, K, A)[:, 0].tolist()
+
+
+def test_while_a_person_has_the_robot_every_decision_is_made_anew():
+    class Noting(ConstantRunner):
+        def __init__(self):
+            super().__init__()
+            self.voided = 0
+
+        def invalidate(self):
+            self.voided += 1
+
+    cell, runner, notes = make_people_cell(), Noting(), Notes()
+    actor, _ = make_local_channels(cell.env.spec)
+    act(cell.env, actor, 2, runner=runner, observers=[notes])
+    assert runner.voided == sum(step.source is Source.HUMAN for step in notes.steps) > 0
+
+
+def test_a_steered_base_policy_executes_what_it_makes_of_the_chosen_noise(env, base):
+    answers = make_answers(base, is_noise_repeated=True)
+    env.base = Shadow(answers)
+    policy = make_agent(make_config("noise_steer"), env.spec, 0).policy
+    observation = env.reset(1).observation
+    runner = PolicyRunner(policy, 1, base=env.base)
+    runner.reset()
+    assert np.array_equal(runner(observation), answers.replan(np.zeros(A, np.float32))[0])
+    runner.reset(exploration_seed=1)  # the gate is shut
+    np.testing.assert_allclose(runner(observation), observation.base_action, atol=1e-5)
+    alone = PolicyRunner(policy, 1)
+    with pytest.raises(SpecError, match="cannot act without one"):
+        alone(observation)
+
+
+def test_a_base_policy_that_is_not_asked_for_plans_cannot_be_steered():
+    with pytest.raises(SpecError, match="asked for plans"):
+        Shadow(ActionAnswers(ConstantRunner())).replan(np.zeros(A, np.float32))
+
+
+def test_a_chunk_longer_than_the_plans_is_one_clear_line(env, base):
+    with pytest.raises(ConfigError, match="chunk must be from 1 to 7, what the base policy plans, got 9"):
+        CandidateAnswers(
+            load_base_policy(base, InferenceConfig()), CandidateLayout(2, 9, A), 0, is_noise_repeated=False
+        )
+    config = make_train_config(base=str(base), agent=make_config("edit_select"))
+    with pytest.raises(ConfigError, match="graph=lock_step"):
+        make_shadow(config, env.spec, env.clock, is_lock_step=False)
+
+
+def test_the_learner_knows_the_spec_without_the_base_policy():
+    config = make_train_config(base="nowhere", agent=make_config("edit_select"))
+    spec = make_run_spec(config)
+    assert spec.observation.proprio[NOISE].shape == (N * 6,)
+    assert PLANS not in make_run_spec(make_train_config()).observation.proprio
+
+
+@pytest.mark.parametrize("name", ["edit_select", "best_of_n", "noise_steer"])
+def test_the_words_of_a_user(name, tmp_path, capfd):
+    reach = ("task=reach", "task.episode.step_limit=8")
+    file = base_policies.write(tmp_path / "policy.pt", make_env(configuration.load(EnvConfig, "env", reach)).spec)
+    run = tmp_path / "run"
+    words = [f"corrector={name}", f"base={file}", *reach, "steps=24", "agent.warmup_steps=8", "final_episodes=2"]
+    words += ["agent.corrector.critic_updates=2", "demonstrations=1", "agent.utd=1", f"run_dir={run}"]
+    words += ["agent.corrector.candidates=2", "agent.corrector.chunk=3", "agent.corrector.gate_steps=0"]
+    assert cli.main(["train", *words]) == 0
+    assert json.loads(capfd.readouterr().out.splitlines()[-1])["updates"] > 8
+    records = list(StoreReader(run / "experience").records())
+    assert all(PLANS in record.time_step.observation.proprio for record in records)
+    assert cli.main(["eval", f"policy={run}", "episodes=2"]) == 0
+    assert json.loads(capfd.readouterr().out.splitlines()[-1])["episodes"] == 2

@@ -1,0 +1,78 @@
+"""The base policy alone, then the corrector: when, and what is recorded of it."""
+
+import json
+
+import numpy as np
+import pytest
+
+from robot_rl import cli
+from robot_rl import config as configuration
+from robot_rl.agents.correctors.candidates import PLANS
+from robot_rl.data.store_reader import StoreReader
+from robot_rl.errors import SpecError
+from robot_rl.runtime.acting.hybrid import Hybrid
+from robot_rl.runtime.assembly import make_env
+from robot_rl.runtime.config import EnvConfig
+from robot_rl.runtime.recorder import record_demonstrations
+from robot_rl.runtime.run_folder import RunFolder
+from robot_rl.types import Observation
+from tests import base_policies
+from tests.runs import ConstantRunner, make_train_config
+
+BASE = np.full(6, -0.5, np.float32)
+
+
+def observe(base_action=BASE):
+    return Observation({}, {}, 0, base_action)
+
+
+def test_the_base_policy_acts_alone_for_a_random_time_and_then_never_again():
+    hybrid, lengths = Hybrid(ConstantRunner(), 5, seed=0), []
+    for _ in range(200):
+        hybrid.reset()
+        actions = [float(hybrid(observe())[0]) for _ in range(8)]
+        alone = actions.count(-0.5)
+        assert actions == [-0.5] * alone + [0.25] * (8 - alone)
+        lengths.append(alone)
+    assert set(lengths) == set(range(6))
+    assert min(lengths.count(length) for length in range(6)) > 15
+
+
+def test_a_base_policy_whose_action_is_not_there_cannot_act_alone():
+    hybrid = Hybrid(ConstantRunner(), 10_000, seed=0)
+    hybrid.reset()
+    with pytest.raises(SpecError, match="cannot act alone"):
+        hybrid(observe(None))
+
+
+@pytest.mark.parametrize("corrector", ["additive", "best_of_n"])
+def test_what_a_user_types(corrector, tmp_path, capfd, monkeypatch):
+    reach = ("task=reach", "teleop=none", "task.episode.step_limit=6")
+    spec = make_env(configuration.load(EnvConfig, "env", reach)).spec
+    file = base_policies.write(tmp_path / "policy.pt", spec)
+    run, store = tmp_path / "run", tmp_path / "store"
+    words = [f"corrector={corrector}", f"base={file}", *reach, "steps=6", "final_episodes=1", "demonstrations=1"]
+    words += ["agent.warmup_steps=6", "agent.corrector.critic_updates=0", "agent.utd=1", f"run_dir={run}"]
+    assert cli.main(["train", *words]) == 0
+    assert cli.main(["distill", str(run), str(store), "--episodes", "0"]) == 2
+    assert "episodes must be at least 1" in capfd.readouterr().err
+
+    def record_all(*words, **values):  # a policy that learned nothing has no successes to keep
+        return record_demonstrations(*words, **{**values, "is_success_only": False})
+
+    monkeypatch.setattr("robot_rl.runtime.commands.distill.record_demonstrations", record_all)
+    assert cli.main(["distill", str(run), str(store), "--episodes", "2"]) == 0
+    assert json.loads(capfd.readouterr().out.splitlines()[-1])["kept"] == 2
+    reader = StoreReader(store)
+    assert reader.spec == spec, "the next base policy is trained for the environment, not for this base policy's plans"
+    assert reader.attributes["distilled_from"] == str(run)
+    for record in reader.records():
+        assert PLANS not in record.time_step.observation.proprio
+        assert record.time_step.observation.base_action is not None
+
+
+def test_a_run_without_a_corrector_cannot_be_distilled(tmp_path, capfd):
+    folder = RunFolder(tmp_path / "run")
+    folder.create(make_train_config())
+    assert cli.main(["distill", str(folder.path), str(tmp_path / "store")]) == 2
+    assert "there is no base policy that was corrected" in capfd.readouterr().err
