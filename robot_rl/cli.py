@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from robot_rl.errors import RobotRLError, UnknownNameError
-from robot_rl.runtime.commands import up_parser
+from robot_rl.runtime.commands import calibrate_parser, up_parser
 
 _EPILOG = """examples:
   robot-rl train task=peg                                             records demonstrations, trains, evaluates
@@ -92,7 +92,7 @@ def _make_parser() -> argparse.ArgumentParser:
     _add_processes(commands)
     up_parser.add_parser(commands)
     _add_exchange(commands)
-    _add_devices(commands)
+    calibrate_parser.add_parser(commands)
 
     bench = commands.add_parser("bench", help="measure; prints a table and one JSON object")
     bench.add_argument("name", metavar="NAME", help=", ".join(BENCHES))
@@ -287,22 +287,6 @@ def _add_exchange(commands: Commands) -> None:
     taking.set_defaults(run=_calling("exchange", "import_", "source", "layout", "target", "overrides"))
 
 
-def _add_devices(commands: Commands) -> None:
-    """The commands about real devices; what they need is loaded by name."""
-    calibrate = commands.add_parser("calibrate", help="find out where a camera is")
-    what = calibrate.add_subparsers(required=True, metavar="WHAT")
-    hand_eye = what.add_parser(
-        "hand-eye",
-        help="from views of a ChArUco board",
-        description="Find the pose of a camera, on the tool or beside the robot, from a folder of pictures of a "
-        "ChArUco board and the tool's pose at each: hardware/README.md describes it. Views that do not tell the pose, "
-        "or do not agree, are refused. The last line printed is a JSON object with what is left of disagreement.",
-    )
-    hand_eye.add_argument("folder", metavar="FOLDER", type=Path, help="folder of the views, with views.yaml")
-    hand_eye.add_argument("--out", metavar="YAML", type=Path, help="by default hand_eye.yaml in the folder")
-    hand_eye.set_defaults(run=_calling("calibrate", "hand_eye", "folder", "out", package="robot_rl_hardware"))
-
-
 def _find_version() -> str:
     """The installed version; a source tree that is not installed has none."""
     try:
@@ -311,11 +295,11 @@ def _find_version() -> str:
         return "(not installed)"
 
 
-def _calling(module: str, function: str, *arguments: str, package: str = "robot_rl.runtime.commands") -> Run:
-    """Calls a function of a command's module with these arguments; the module is loaded only then."""
+def _calling(module: str, function: str, *arguments: str) -> Run:
+    """Calls a function of robot_rl.runtime.commands with these arguments; its module is loaded only then."""
 
     def run(parsed: argparse.Namespace) -> int:
-        command = getattr(importlib.import_module(f"{package}.{module}"), function)
+        command = getattr(importlib.import_module(f"robot_rl.runtime.commands.{module}"), function)
         code: int = command(*(getattr(parsed, name) for name in arguments))
         return code
 

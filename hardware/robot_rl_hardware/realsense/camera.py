@@ -92,9 +92,8 @@ class RealSense:
             self._news.wait_for(lambda: self._newest is not None, self._first_within_s())
             silent_s = time.monotonic() - self._heard_s
             if self._newest is None or silent_s > self.settings.timeout_s:
-                raise DeviceError(
-                    f"{self.settings.source} has shown nothing new for {silent_s:.1f} s: {self._problem}."
-                )
+                why = self._problem or "no picture comes"
+                raise DeviceError(f"{self.settings.source} has shown nothing new for {silent_s:.1f} s: {why}.")
             stamp_ns, image = self._newest
         return stamp_ns, image.copy()
 
