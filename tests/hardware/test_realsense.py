@@ -126,6 +126,13 @@ def test_its_stamps_are_on_the_clock_that_it_is_given(recording):
         assert 6_999_000_000_000 < camera.read()[0] <= 7_000_000_000_000
 
 
+def test_who_reads_a_picture_may_write_into_it(recording, images):
+    with make(recording, is_repeated=False, timeout_s=20.0) as camera:
+        until(lambda: np.array_equal(camera.read()[1], images[-1]), 10.0)
+        camera.read()[1][:] = 0
+        np.testing.assert_array_equal(camera.read()[1], images[-1])
+
+
 def test_the_end_of_a_recording_ages_and_is_then_refused(recording, images):
     with make(recording, is_repeated=False, timeout_s=0.4) as camera:
         until(lambda: np.array_equal(camera.read()[1], images[-1]), 10.0)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -214,9 +215,10 @@ def test_a_process_that_is_killed_is_nobody_is_told_once_and_started_again(put, 
 def test_the_end_ends_the_process(put):
     put()
     with make() as device:
-        pid = device._process.pid
-        assert is_alive(pid)
-    assert not is_alive(pid)
+        process = device._process
+        assert is_alive(process.pid)
+    assert not is_alive(process.pid)
+    assert process.returncode == 0, "it has ended by itself"
 
 
 def test_a_process_that_does_not_answer_any_more_is_nobody_and_ends_nevertheless(put, monkeypatch):
@@ -231,7 +233,7 @@ def test_a_process_that_does_not_answer_any_more_is_nobody_and_ends_nevertheless
 
 
 def test_the_process_does_not_outlive_one_that_is_killed(put):
-    put()
+    put().is_awake = False  # with nothing to say, it does not notice that nobody listens
     code = (
         "import time\nfrom robot_rl.clock import MonotonicClock\nfrom robot_rl.control.hand import AxisMap, ButtonMap\n"
         "from robot_rl_hardware.spacemouse import SpaceMouse\n"
@@ -240,13 +242,15 @@ def test_the_process_does_not_outlive_one_that_is_killed(put):
         "    time.sleep(60)"
     )
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    pid = int(parent.stdout.readline())
     try:
-        pid = int(parent.stdout.readline())
         assert is_alive(pid)
         parent.kill()
         parent.wait()
         wait(lambda: not is_alive(pid))
     finally:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
         parent.kill()
         parent.wait()
         parent.stdout.close()
