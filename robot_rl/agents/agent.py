@@ -129,6 +129,11 @@ class AgentConfig:
         return self.is_corrector and self.corrector.chunk > 1
 
     @property
+    def is_conservative(self) -> bool:
+        """Whether the critics compare what they say of unknown actions with what was paid."""
+        return self.is_corrector and self.corrector.conservative_weight > 0.0
+
+    @property
     def critic_first(self) -> int:
         """Updates of the critics alone, after the warm-up."""
         return self.corrector.critic_updates if self.is_corrector else 0

@@ -40,6 +40,7 @@ class Batch(NamedTuple):
         is_whole: whether it has as many actions as the critics see, or what is missing makes no difference since the
             episode has ended; (B,), bool.
         penalty: of the gripper's part of the action, (B,): not part of the reward, only the gripper's critic sees it.
+        returns: what the episode paid from here on, discounted, (B,); None where nobody asked.
     """
 
     observations: Observations
@@ -50,3 +51,4 @@ class Batch(NamedTuple):
     is_human: Tensor
     is_whole: Tensor
     penalty: Tensor
+    returns: Tensor | None = None

@@ -15,6 +15,7 @@ Suffixes of tensors: see `correctors.corrector`.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,6 +30,8 @@ from robot_rl.agents.policy_network import PolicySpec
 from robot_rl.agents.rlpd import move
 
 Metrics = dict[str, Tensor]
+
+_RANDOM_ACTIONS = 4
 
 
 class Corrected:
@@ -78,6 +81,8 @@ class Corrected:
         self._critic_optimiser.step()
         with torch.no_grad():
             move(self.target_critics, self.critics, self.config.tau)
+            if self.average_policy.critic is not None and self.policy.critic is not None:
+                move(self.average_policy.critic, self.policy.critic, 1.0 - self.config.average_decay)
         if is_actor_due:
             metrics |= self._update_actor(seen._replace(latent=seen.latent.detach()), batch)
         return metrics
@@ -98,7 +103,27 @@ class Corrected:
         q_EB = self.critics["action"](seen.latent, batch.action)
         is_whole = batch.is_whole.to(q_EB.dtype)
         loss = ((q_EB - target).square() * is_whole).sum() / is_whole.sum().clamp(min=1.0)
-        return loss, metrics | {"critic/loss": loss.detach() / self.config.ensemble, "critic/q": q_EB.detach().mean()}
+        metrics |= {"critic/loss": loss.detach() / self.config.ensemble, "critic/q": q_EB.detach().mean()}
+        if self.config.conservative_weight > 0.0:
+            caution = self.caution(seen, batch, q_EB)
+            loss, metrics["critic/caution"] = loss + self.config.conservative_weight * caution, caution.detach()
+        return loss, metrics
+
+    def caution(self, seen: Seen, batch: Batch, q_EB: Tensor) -> Tensor:
+        """How much more the critics say of other actions than of those taken, summed over the members (Cal-QL).
+
+        log sum exp over random actions and the corrector's candidates, whose values count as at least what the episode
+        paid: so they are pushed down to what is known, and no further.
+        """
+        assert batch.returns is not None
+        with torch.no_grad():
+            candidates = self.policy.corrector.propose(*seen, None)
+            shape = (len(candidates), _RANDOM_ACTIONS, candidates.shape[-1])
+            unknown = 2.0 * torch.rand(shape, generator=self.generator, device=candidates.device) - 1.0
+        critic = self.critics["action"]
+        proposed = evaluate(critic, seen.latent, candidates).maximum(batch.returns[None, :, None])
+        values = torch.cat([evaluate(critic, seen.latent, unknown), proposed], dim=-1)
+        return (values.logsumexp(-1) - math.log(values.shape[-1]) - q_EB).mean(1).sum()
 
     def next_value(self, following: Seen) -> tuple[Tensor, Metrics]:
         """What the target critics say of the next decision, (B,).
@@ -142,7 +167,9 @@ class Corrected:
             metrics = {}
         with torch.no_grad():
             move(self.target_corrector, self.policy.corrector, self.config.tau)
-            move(self.average_policy, self.policy, 1.0 - self.config.average_decay)
+            move(self.average_policy.corrector, self.policy.corrector, 1.0 - self.config.average_decay)
+            if self.average_policy.encoder is not None and self.policy.encoder is not None:
+                move(self.average_policy.encoder, self.policy.encoder, 1.0 - self.config.average_decay)
         return metrics
 
     def actor_loss(self, seen: Seen, batch: Batch) -> tuple[Tensor, Metrics]:

@@ -13,6 +13,8 @@ Batches of 256; 19 proprioceptive values, six continuous elements of the action 
 | e10_vs_reference | the last two divided, each pair measured one right after the other; their median |
 | pixels_cached_full_per_s | two 128 x 128 cameras, features of a frozen resnet10 kept (two copies), full updates, e10 |
 | pixels_raw_full_per_s | the same from images, the resnet10 trained; tens of seconds an update on a processor |
+| additive_steps_per_s, .. | environment steps a second of each corrector: four updates of its critics and one of the |
+| | actor for each; two hidden layers of 128, ten critics |
 | ingest_block_ms_max | longest delay of one new time step by updates that run meanwhile (state, e10): the longest |
 | | call of `Learner.ingest` less what it takes at rest |
 | ingest_block_ms_max_2cams | the same with two cameras and a frozen encoder, which then competes for the processor |
@@ -41,9 +43,19 @@ import numpy as np
 import torch
 
 from robot_rl.agents.agent import EncoderConfig
+from robot_rl.agents.correctors.config import CorrectorConfig
 from robot_rl.agents.gripper import split_action
 from robot_rl.bench.ingestion import Ingestion, measure_ingestion
-from robot_rl.bench.learner_rig import ACTION_SIZE, CAMERAS, HIDDEN, PROPRIO_SIZE, Rig, make_rig, make_spec
+from robot_rl.bench.learner_rig import (
+    ACTION_SIZE,
+    CAMERAS,
+    HIDDEN,
+    PROPRIO_SIZE,
+    Rig,
+    make_corrector_rig,
+    make_rig,
+    make_spec,
+)
 from robot_rl.bench.report import Targets, judge, make_progress, print_report, read_options
 from robot_rl.data.replay import FeatureShape, Replay, ReplayConfig
 from robot_rl.runtime.torch_device import find_device
@@ -53,6 +65,7 @@ TARGETS: Final[Targets] = {
     "state_e10_critic_per_s": (">=", 60.0),
     "e10_vs_reference": (">=", 1.4),
     "pixels_cached_full_per_s": (">=", 8.0),
+    "additive_steps_per_s": (">=", 10.0),
     "ingest_block_ms_max": ("<=", 20.0),
 }
 """What two idle cores should reach."""
@@ -62,6 +75,14 @@ REFERENCE: Final = Path(__file__).parents[2] / "benchmarks" / "reference_learner
 _ROWS, _IMAGE_ROWS = 5000, 600
 _FROZEN = EncoderConfig(is_frozen=True, copies=2)
 _TRAINED = EncoderConfig(is_frozen=False)
+_CORRECTORS = (
+    CorrectorConfig("additive"),
+    CorrectorConfig("chooser"),
+    CorrectorConfig("edit_select", candidates=4),
+    CorrectorConfig("best_of_n", candidates=8),
+    CorrectorConfig("noise_steer", candidates=4),
+)
+"""As configs/corrector has them."""
 _COUNTED_ROWS, _MEMORY_ROWS = 1000, 200_000
 
 Update = Callable[[], None]
@@ -100,6 +121,9 @@ def measure(seconds: int, rounds: int, threads: int, device: str, raw_updates: i
             "state_e10_critic_per_s": ten.update_critic,
             "pixels_cached_full_per_s": cached.update_all,
         }
+        for corrector in _CORRECTORS:
+            rig = make_corrector_rig(corrector, device, _ROWS)
+            updates[f"{corrector.name}_steps_per_s"] = rig.update_step
         if REFERENCE.is_file():
             updates["reference_e10_critic_per_s"] = make_reference_update(ten, device)
         with make_progress() as progress:
@@ -135,6 +159,7 @@ def _to_result(
         "e10_vs_reference": ratio,
         "pixels_cached_full_per_s": medians["pixels_cached_full_per_s"],
         "pixels_raw_full_per_s": round(raw, 4),
+        **{key: medians[key] for key in (f"{corrector.name}_steps_per_s" for corrector in _CORRECTORS)},
         "ingest_block_ms_max": round(state.delay_ms_max, 2),
         "ingest_block_ms_max_2cams": round(pixels.delay_ms_max, 2),
         "ingest_lock_ms_max": round(state.lock_ms_max, 2),

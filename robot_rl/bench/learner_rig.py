@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from robot_rl.agents.agent import Agent, AgentConfig, EncoderConfig, make_agent
+from robot_rl.agents.correctors.config import CorrectorConfig
 from robot_rl.agents.rlpd import RlpdConfig
 from robot_rl.data.replay import FeatureShape, Replay, ReplayConfig, RingName
 from robot_rl.runtime.channels.channel import ActorChannel, make_local_channels
@@ -24,6 +25,7 @@ PROPRIO_SIZE = 19
 ACTION_SIZE = 7
 BATCH_SIZE = 256
 HIDDEN = (256, 256)
+CORRECTOR_HIDDEN = (128, 128)
 STEP_LIMIT = 100
 
 _IMAGES = 32
@@ -53,6 +55,11 @@ class Rig:
         """The same, and one of actor, temperature and slow average."""
         self.agent.update(self.batches.draw(), is_actor_due=True)
 
+    def update_step(self) -> None:
+        """All updates that one environment step asks for."""
+        for remaining in reversed(range(self.learner.config.utd)):
+            self.agent.update(self.batches.draw(), is_actor_due=remaining == 0)
+
 
 def make_spec(cameras: tuple[str, ...]) -> EnvironmentSpec:
     """19 proprioceptive values, the gripper's opening among them, seven elements of the action, and these cameras."""
@@ -74,27 +81,42 @@ def make_rig(ensemble: int, encoder: EncoderConfig | None, device: str, rows: in
         device: where the agent lives.
         rows: of each ring.
     """
-    spec = make_spec(() if encoder is None else CAMERAS)
     rlpd = RlpdConfig(ensemble=ensemble, subsample=2)
     config = AgentConfig(
         hidden=HIDDEN, batch_size=BATCH_SIZE, warmup_steps=0, rlpd=rlpd, encoder=encoder or EncoderConfig()
     )
+    return _make_rig(config, make_spec(() if encoder is None else CAMERAS), device, rows)
+
+
+def make_corrector_rig(corrector: CorrectorConfig, device: str, rows: int) -> Rig:
+    """The same for a corrector from proprioception, of the sizes of `agent=residual`; without a base policy."""
+    config = AgentConfig(
+        name="corrected", hidden=CORRECTOR_HIDDEN, batch_size=BATCH_SIZE, warmup_steps=0, utd=4, corrector=corrector
+    )
+    return _make_rig(config, corrector.extend(make_spec(())), device, rows)
+
+
+def _make_rig(config: AgentConfig, spec: EnvironmentSpec, device: str, rows: int) -> Rig:
     agent = make_agent(config, spec, seed=0, device=device)
     features = None
     if agent.policy.encoder is not None and agent.policy.encoder.is_frozen:
         backbone = agent.policy.encoder.backbone
         features = FeatureShape(config.encoder.copies, backbone.places, backbone.channels)
-    replay = Replay(spec, ReplayConfig(capacity=rows, prior_capacity=rows), features=features)
+    sizes = ReplayConfig(capacity=rows, prior_capacity=rows)
+    replay = Replay(spec, sizes, features=features, has_base=config.is_corrector)
     records = make_records(spec, seed=0)
     fill(replay, "online", rows, records)
     fill(replay, "demonstration", rows, make_records(spec, seed=1))
-    batches = BatchMaker(replay, config, rlpd.gamma, seed=0, device=device)
+    batches = BatchMaker(replay, config, config.gamma, seed=0, device=device)
     actor, channel = make_local_channels(spec)
     return Rig(agent, batches, Learner(agent, config, replay, batches, channel), actor, records)
 
 
 def make_records(spec: EnvironmentSpec, seed: int) -> Iterator[StepRecord]:
-    """Time steps of episodes of `STEP_LIMIT` random steps each, without end; every fourth action is a person's."""
+    """Time steps of episodes of `STEP_LIMIT` random steps each, without end; every fourth action is a person's.
+
+    What a base policy would have done is as random.
+    """
     generator = np.random.default_rng(seed)
     pictures = make_pictures(generator)
     episode = step = 0
@@ -107,9 +129,11 @@ def make_records(spec: EnvironmentSpec, seed: int) -> Iterator[StepRecord]:
         images = {name: pictures[generator.integers(_IMAGES)] for name in spec.observation.images}
         action = generator.uniform(-1.0, 1.0, spec.action_size).astype(np.float32)
         action[-1] = np.rint(action[-1])
+        base_action = generator.uniform(-1.0, 1.0, spec.action_size).astype(np.float32)
         source = Source.HUMAN if step % _HUMAN_EVERY == 1 else Source.POLICY
         reward = float(kind is StepType.LAST)
-        time_step = TimeStep(kind, Observation(proprio, images, 0), reward, 1.0 - reward, action, source)
+        observation = Observation(proprio, images, 0, base_action)
+        time_step = TimeStep(kind, observation, reward, 1.0 - reward, action, source)
         yield StepRecord(time_step, episode, step)
         episode, step = (episode + 1, 0) if kind is StepType.LAST else (episode, step + 1)
 

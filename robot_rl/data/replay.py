@@ -33,6 +33,7 @@ class Sample:
         windows: transitions; their rows are numbers of the rings that they came from.
         proprio, next_proprio: observations at the windows' starts and ends with those before them, oldest first,
             shape (B, stack * P).
+        returns: what each window's episode paid from its start on, discounted, (B,); None where nobody asked.
         visual, next_visual: camera -> images, uint8 (B, H, W, 3), or cached features, float16 (B, tokens, channels).
     """
 
@@ -41,6 +42,7 @@ class Sample:
     next_proprio: Floats
     visual: Visual
     next_visual: Visual
+    returns: Floats | None = None
 
 
 @dataclass(frozen=True)
@@ -138,9 +140,16 @@ class Replay:
         return {**held, "intervention": len(self._held_interventions())}
 
     def sample(
-        self, generator: np.random.Generator, count: int, length: int, gamma: float, *, crosses_hands: bool = False
+        self,
+        generator: np.random.Generator,
+        count: int,
+        length: int,
+        gamma: float,
+        *,
+        crosses_hands: bool = False,
+        has_returns: bool = False,
     ) -> Sample:
-        """A mixed batch of windows of up to `length` steps; see `StepRing.windows`.
+        """A mixed batch of windows of up to `length` steps; see `StepRing.windows`, and `Sample` for the returns.
 
         Raises:
             SpecError: no stream holds a transition.
@@ -151,7 +160,7 @@ class Replay:
                 starts.append(("online", generator.choice(self._held_interventions(), number)))
             else:
                 starts.append((stream, self.rings[stream].sample_starts(generator, number)))
-        return self.gather(starts, generator, length, gamma, crosses_hands=crosses_hands)
+        return self.gather(starts, generator, length, gamma, crosses_hands=crosses_hands, has_returns=has_returns)
 
     def gather(
         self,
@@ -161,6 +170,7 @@ class Replay:
         gamma: float,
         *,
         crosses_hands: bool = False,
+        has_returns: bool = False,
     ) -> Sample:
         """The windows that begin at rows which begin a transition; `generator` chooses among copies of features."""
         parts = [
@@ -173,7 +183,11 @@ class Replay:
             proprio, next_proprio = windows.proprio, windows.next_proprio
         else:
             proprio, next_proprio = self._stacked(rows), self._stacked(next_rows)
-        return Sample(windows, proprio, next_proprio, self._visual(rows, generator), self._visual(next_rows, generator))
+        returns = None
+        if has_returns:
+            returns = np.concatenate([self.rings[name].returns(numbers, gamma) for name, numbers in rows])
+        visual, next_visual = self._visual(rows, generator), self._visual(next_rows, generator)
+        return Sample(windows, proprio, next_proprio, visual, next_visual, returns)
 
     def _stacked(self, rows: list[tuple[RingName, Rows]]) -> Floats:
         stacks = [self.rings[name].stacked(numbers, self.stack) for name, numbers in rows]

@@ -214,6 +214,20 @@ class StepRing:
             self.base_action[rows % self.capacity],
         )
 
+    def returns(self, starts: Rows, gamma: float) -> Floats:
+        """Discounted sum of the rewards from `starts` to the ends of their episodes, or to a gap, shape (B,)."""
+        rows = starts.copy()
+        total = np.zeros(len(starts), np.float32)
+        weight = np.ones(len(starts), np.float32)
+        following = self._successor[rows % self.capacity]
+        while (is_open := following != NOBODY).any():
+            slots = following % self.capacity
+            total += np.where(is_open, weight * self.reward[slots], 0.0)
+            weight *= np.float32(gamma)
+            rows = np.where(is_open, following, rows)
+            following = np.where(is_open, self._successor[slots], NOBODY)
+        return total
+
     @property
     def frame_bytes(self) -> int:
         """Bytes that the images take, in memory or on disk."""

@@ -117,9 +117,7 @@ def make_run_spec(config: TrainConfig) -> EnvironmentSpec:
     Raises:
         UnknownNameError: no such task.
     """
-    spec = make_spec(config)
-    layout = config.agent.corrector.make_layout(spec.action_size)
-    return spec if layout is None else layout.extend(spec)
+    return config.agent.corrector.extend(make_spec(config))
 
 
 def _make_teleop(teleop: TeleopConfig, task: SimTask, config: EnvConfig) -> Teleop | None:

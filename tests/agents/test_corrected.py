@@ -248,3 +248,23 @@ def test_the_target_of_steering_is_what_the_critics_for_noise_say():
     set_constant(agent.target_critics["action"], [9.0] * 4)
     value, _ = agent.next_value(agent.policy.see(make_candidate_batch().following))
     assert value.tolist() == pytest.approx([0.3] * B)
+
+
+def test_caution_pushes_unknown_actions_down_to_what_was_paid_and_no_further():
+    agent = make_agent(conservative_weight=1.0)
+    batch = make_batch(returns=torch.full((B,), 0.6))
+    seen = agent.policy.see(batch.observations)
+    set_constant(agent.critics["action"], [0.2] * 4)
+    q = agent.critics["action"](seen.latent, batch.action)
+    caution = agent.caution(seen, batch, q)
+    expected = 4 * float(torch.tensor([0.2] * 4 + [0.6]).exp().mean().log() - 0.2)  # four random ones, one proposed
+    assert float(caution.detach()) == pytest.approx(expected, rel=1e-4)
+    (gradient,) = torch.autograd.grad(caution, agent.critics["action"].head.bias)
+    weights = torch.tensor([0.2] * 4 + [0.6]).softmax(0)
+    assert gradient.flatten().tolist() == pytest.approx([float(weights[:4].sum()) - 1.0] * 4, rel=1e-3)
+
+
+def test_a_cautious_agent_learns():
+    agent = make_agent("chooser", conservative_weight=0.5)
+    metrics = agent.update(make_batch(returns=torch.zeros(B)), is_actor_due=True)
+    assert {"critic/caution", "critic/loss"} <= set(metrics)

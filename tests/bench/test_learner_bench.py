@@ -21,7 +21,8 @@ KEYS = {
     "state_e2_critic_per_s", "state_e2_full_per_s", "state_e10_critic_per_s", "reference_e10_critic_per_s",
     "e10_vs_reference", "pixels_cached_full_per_s", "pixels_raw_full_per_s", "ingest_block_ms_max",
     "ingest_block_ms_max_2cams", "ingest_lock_ms_max", "ingest_lock_ms_max_2cams", "ingest_call_ms",
-    "ingest_call_ms_2cams", "replay_gb_200k_2cams", "device", "threads", "load_1m",
+    "additive_steps_per_s", "chooser_steps_per_s", "edit_select_steps_per_s", "best_of_n_steps_per_s",
+    "noise_steer_steps_per_s", "ingest_call_ms_2cams", "replay_gb_200k_2cams", "device", "threads", "load_1m",
 }  # fmt: skip
 
 
@@ -31,6 +32,7 @@ def _small(monkeypatch):
     torch.set_num_threads(1)
     monkeypatch.setattr(learner_rig, "BATCH_SIZE", 32)
     monkeypatch.setattr(learner_rig, "HIDDEN", (16, 16))
+    monkeypatch.setattr(learner_rig, "CORRECTOR_HIDDEN", (16, 16))
     monkeypatch.setattr(learner, "_ROWS", 300)
     monkeypatch.setattr(learner, "_IMAGE_ROWS", 40)
     monkeypatch.setattr(learner, "_FROZEN", EncoderConfig("small_cnn", is_frozen=True, copies=2))

@@ -286,3 +286,15 @@ def test_a_row_without_its_base_action_is_refused():
     ring = StepRing(SPEC, 8, has_base=True)
     with pytest.raises(SpecError, match="step 0 of episode 3"):
         ring.append(make_steps(0, 2)[0], 3, 0)
+
+
+def test_a_return_is_what_the_episode_paid_from_there_on_until_its_end_or_a_gap():
+    ring = StepRing(SPEC, 100)
+    steps = make_steps(0, 4, termination)  # rewards 1, 2, 3, 4
+    first = fill(ring, steps, 0)
+    for k, step in enumerate(steps):
+        if k != 3:
+            ring.append(step, 1, k)
+    gapped = [first[-1] + 1, first[-1] + 2]
+    returns = ring.returns(np.array([first[0], first[2], *gapped]), GAMMA)
+    assert returns.tolist() == [1 + 2 / 2 + 3 / 4 + 4 / 8, 3 + 4 / 2, 1 + 2 / 2, 2]

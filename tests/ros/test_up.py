@@ -14,9 +14,11 @@ import pytest
 
 from robot_rl import config as configuration
 from robot_rl.data.store_reader import StoreReader
-from robot_rl.runtime.config import TrainConfig
+from robot_rl.runtime.assembly import make_spec
+from robot_rl.runtime.config import EnvConfig, TrainConfig
 from robot_rl.runtime.reporting.metrics_writer import read_metrics
 from robot_rl.types import Source
+from tests import base_policies
 from tests.ros.test_lock_step import assert_same
 
 ROOT = Path(__file__).parents[2]
@@ -122,9 +124,14 @@ def test_each_process_is_killed_in_turn_and_the_run_ends_well_with_every_row_rig
     assert result["env_steps"] >= STEPS
 
 
-def test_a_run_over_the_graph_is_bit_for_bit_that_of_one_process(up, tmp_path):
-    """The person, the learner's weights and the stamps included."""
-    words = ("steps=60", "teleop.human.patience_s=0.3")
+@pytest.mark.parametrize("corrector", [None, "additive", "edit_select"])
+def test_a_run_over_the_graph_is_bit_for_bit_that_of_one_process(corrector, up, tmp_path):
+    """The person, the learner's weights and the stamps included, and what a base policy says."""
+    words = ["steps=60", "teleop.human.patience_s=0.3"]
+    if corrector is not None:
+        base = base_policies.write(tmp_path / "base.pt", make_spec(configuration.load(EnvConfig, "env", [TINY[0]])))
+        words += [f"corrector={corrector}", f"base={base}", "agent.corrector.critic_updates=4", "agent.utd=2"]
+        words += ["agent.corrector.ensemble=2", "agent.corrector.gate_steps=10"]
     graph = up(*words)
     assert graph.process.wait(PATIENCE_S) == 0, graph.output()
     alone = tmp_path / "alone"
@@ -133,6 +140,7 @@ def test_a_run_over_the_graph_is_bit_for_bit_that_of_one_process(up, tmp_path):
     expected, rows = (list(StoreReader(folder / "experience").records()) for folder in (alone, graph.run))
     assert len(rows) == len(expected) > 60
     assert any(row.time_step.source is Source.HUMAN for row in rows)
+    assert all((row.time_step.observation.base_action is None) == (corrector is None) for row in rows)
     for ours, theirs in zip(rows, expected, strict=True):
         assert (ours.episode, ours.step, ours.policy_version) == (theirs.episode, theirs.step, theirs.policy_version)
         assert_same([ours.time_step], [theirs.time_step])

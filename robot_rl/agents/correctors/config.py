@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from robot_rl.agents.correctors import plan_input
 from robot_rl.agents.correctors.candidates import CandidateLayout
 from robot_rl.errors import ConfigError
+from robot_rl.specs import EnvironmentSpec
 
 CorrectorName = Literal["none", "identity", "additive", "chooser", "edit_select", "best_of_n", "noise_steer"]
 
@@ -26,6 +28,8 @@ class CorrectorConfig:
         candidates: plans of the base policy at each time step, each of noise of its own; 0 where only its action
             matters. Then it is asked anew at every time step.
         chunk: actions of a plan that are executed before the next decision, and that the critics see.
+        plan_steps: of the base policy's plan that corrector and critics see, with how old it is; 0 for none. For base
+            policies that execute chunks.
         scale: largest residual of each element of the action; the grippers' elements are the base policy's.
         noise_std: of exploration, in units of the action; of "noise_steer", in units of the noise.
         noise_bound: of each element of the noise that "noise_steer" chooses.
@@ -36,6 +40,8 @@ class CorrectorConfig:
         tau: Polyak factor of the targets.
         critic_learning_rate, actor_learning_rate: Adam.
         return_range: (smallest, largest) return that is possible, to which values are clipped; or None.
+        conservative_weight: of the critics' caution about actions that nobody took (Cal-QL, Nakamoto et al. 2023, arXiv
+            2303.05479); for critics that learn without acting. 0 for none.
         imitation_weight: of the squared distance to people's actions, where the corrector can follow them.
         average_decay: of the slow average of the policy's weights.
         critic_updates: of the critics alone, on what the base policy has collected, before anything is corrected.
@@ -47,6 +53,7 @@ class CorrectorConfig:
     name: CorrectorName = "none"
     candidates: int = 0
     chunk: int = 1
+    plan_steps: int = 0
     noise_bound: float = 1.5
     scale: float = 0.2
     noise_std: float = 0.05
@@ -59,6 +66,7 @@ class CorrectorConfig:
     critic_learning_rate: float = 3e-4
     actor_learning_rate: float = 3e-4
     return_range: tuple[float, float] | None = (0.0, 1.0)
+    conservative_weight: float = 0.0
     imitation_weight: float = 0.1
     average_decay: float = 0.999
     critic_updates: int = 1000
@@ -75,7 +83,15 @@ class CorrectorConfig:
         for name in ("critic_learning_rate", "actor_learning_rate", "tau", "noise_bound"):
             if not getattr(self, name) > 0.0:
                 raise ConfigError(f"corrector.{name} must be positive, got {getattr(self, name)}.")
-        counts = ("noise_std", "target_noise_std", "target_noise_limit", "imitation_weight", "critic_updates")
+        counts = (
+            "conservative_weight",
+            "noise_std",
+            "target_noise_std",
+            "target_noise_limit",
+            "imitation_weight",
+            "critic_updates",
+            "plan_steps",
+        )
         for name in (*counts, "gate_steps", "probe_every"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"corrector.{name} must not be negative, got {getattr(self, name)}.")
@@ -84,17 +100,28 @@ class CorrectorConfig:
             raise ConfigError(f"corrector.return_range must be (smallest, largest), got {self.return_range}.")
 
     def _check_candidates(self) -> None:
+        if self.name == "noise_steer" and self.conservative_weight:
+            raise ConfigError("corrector=noise_steer proposes noise, no actions: conservative_weight must be 0.")
         if self.name not in _OF_CANDIDATES:
             if self.candidates != 0 or self.chunk != 1:
                 raise ConfigError(
                     f"corrector={self.name} corrects one action at a time: candidates must be 0 and chunk 1, got "
                     f"{self.candidates} and {self.chunk}."
                 )
+        elif self.plan_steps:
+            raise ConfigError(f"corrector={self.name} asks for new plans at every time step: plan_steps must be 0.")
         elif self.candidates < _OF_CANDIDATES[self.name] or self.chunk < 1:
             raise ConfigError(
                 f"corrector={self.name} needs candidates >= {_OF_CANDIDATES[self.name]} and chunk >= 1, got "
                 f"{self.candidates} and {self.chunk}."
             )
+
+    def extend(self, spec: EnvironmentSpec) -> EnvironmentSpec:
+        """The spec of an environment with all of the base policy's answers in its observations."""
+        layout = self.make_layout(spec.action_size)
+        if layout is not None:
+            return layout.extend(spec)
+        return plan_input.extend(spec, self.plan_steps) if self.plan_steps else spec
 
     def make_layout(self, action_size: int) -> CandidateLayout | None:
         """How the base policy's candidates lie in observations; None where it gives none."""

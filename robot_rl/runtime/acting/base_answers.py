@@ -11,9 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from robot_rl.agents.correctors import plan_input
 from robot_rl.agents.correctors.candidates import CandidateLayout
 from robot_rl.errors import ConfigError
 from robot_rl.policies.base_policy import BasePolicy
+from robot_rl.runtime.acting.base_policies import ExecutorRunner
 from robot_rl.specs import EnvironmentSpec
 from robot_rl.types import Observation
 
@@ -76,6 +78,26 @@ class ActionAnswers:
     def answer(self, observation: Observation) -> Observation:
         """See BaseAnswers."""
         return dataclasses.replace(observation, base_action=self._actions(observation))
+
+
+class PlanAnswers:
+    """The action that is due, and the rest of the plan that it is from."""
+
+    def __init__(self, executed: ExecutorRunner, steps: int) -> None:
+        """Answer with the next `steps` actions of what `executed` plans."""
+        self._executed, self._steps = executed, steps
+        self.reset, self.invalidate, self.close = executed.reset, executed.invalidate, executed.close
+
+    def extend(self, spec: EnvironmentSpec) -> EnvironmentSpec:
+        """See BaseAnswers."""
+        return plan_input.extend(spec, self._steps)
+
+    def answer(self, observation: Observation) -> Observation:
+        """See BaseAnswers."""
+        tick = self._executed.tick(observation)
+        parts = plan_input.pack(tick.remaining[0], tick.phase, self._steps)
+        proprio = {**observation.proprio, **parts}
+        return dataclasses.replace(observation, proprio=proprio, base_action=tick.action[0])
 
 
 class CandidateAnswers:

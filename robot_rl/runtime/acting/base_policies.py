@@ -17,7 +17,7 @@ from robot_rl.inference.hysteresis import Hysteresis
 from robot_rl.inference.plan import Plan
 from robot_rl.inference.problem import Problem
 from robot_rl.policies.base_policy import BasePolicy
-from robot_rl.policies.chunk_executor import ChunkExecutor
+from robot_rl.policies.chunk_executor import ChunkExecutor, Tick
 from robot_rl.policies.cloning import CloningNetwork, CloningPolicy
 from robot_rl.policies.diffusion import DiffusionNetwork, DiffusionPolicy
 from robot_rl.policies.networks.product import Precision
@@ -92,8 +92,13 @@ class ExecutorRunner:
 
     def __call__(self, observation: Observation) -> NDArray[np.float32]:
         """See Policy."""
-        action: NDArray[np.float32] = self._executor.tick(observation).action[0]
+        action: NDArray[np.float32] = self.tick(observation).action[0]
         return action
+
+    def tick(self, observation: Observation) -> Tick:
+        """What is due, with the plan that it is from; instead of a call."""
+        tick: Tick = self._executor.tick(observation)
+        return tick
 
     def close(self) -> None:
         """See Policy."""

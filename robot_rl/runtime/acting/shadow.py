@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from robot_rl.clock import Clock
 from robot_rl.errors import ConfigError, SpecError
-from robot_rl.runtime.acting.base_answers import ActionAnswers, BaseAnswers, CandidateAnswers
-from robot_rl.runtime.acting.base_policies import find_base_policy, load_base_policy, make_runner
+from robot_rl.policies.chunk_executor import ChunkExecutor
+from robot_rl.runtime.acting.base_answers import ActionAnswers, BaseAnswers, CandidateAnswers, PlanAnswers
+from robot_rl.runtime.acting.base_policies import ExecutorRunner, find_base_policy, load_base_policy, make_runner
 from robot_rl.runtime.config import TrainConfig
 from robot_rl.specs import EnvironmentSpec
 from robot_rl.types import Source, StepRecord, TimeStep
@@ -83,14 +84,17 @@ def make_shadow(config: TrainConfig, spec: EnvironmentSpec, clock: Clock, *, is_
         raise ConfigError(f"base={config.base}: there is no base policy; they are folders of `robot-rl pretrain`.")
     corrector = config.agent.corrector
     layout = corrector.make_layout(spec.action_size)
-    if layout is None:
+    if layout is None and not corrector.plan_steps:
         runner = make_runner(file, spec, config.inference, clock, config.seed, is_lock_step=is_lock_step)
         return Shadow(ActionAnswers(runner))
     if not is_lock_step:
-        raise ConfigError(f"corrector={corrector.name} asks for several plans at a time: it needs graph=lock_step.")
+        raise ConfigError(f"corrector={corrector.name} looks at the base policy's plans: it needs graph=lock_step.")
     torch.set_num_threads(1)
     policy = load_base_policy(file, config.inference)
     policy.spec.check_environment(spec)
+    if layout is None:
+        executed = ExecutorRunner(policy, ChunkExecutor(policy, config.inference.executor, config.seed))
+        return Shadow(PlanAnswers(executed, corrector.plan_steps))
     steers = corrector.name == "noise_steer"
     return Shadow(CandidateAnswers(policy, layout, config.seed, is_noise_repeated=steers))
 

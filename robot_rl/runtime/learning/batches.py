@@ -37,7 +37,12 @@ class BatchMaker:
         """
         config = self._config
         sample = self._replay.sample(
-            self.generator, config.batch_size, config.window, self._gamma, crosses_hands=config.is_chunked
+            self.generator,
+            config.batch_size,
+            config.window,
+            self._gamma,
+            crosses_hands=config.is_chunked,
+            has_returns=config.is_conservative,
         )
         return self._to_batch(sample, self.generator, self.crop_generator)
 
@@ -62,6 +67,7 @@ class BatchMaker:
             is_human=self._to_device(is_human(windows.source)),
             is_whole=self._to_device(is_whole),
             penalty=self._penalty(sample, action),
+            returns=None if sample.returns is None else self._to_device(sample.returns),
         )
 
     def _to_observations(

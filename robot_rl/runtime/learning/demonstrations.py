@@ -36,8 +36,7 @@ def load_demonstrations(
     elif not config.demonstrations:
         return iter(())
     reader = StoreReader(path)
-    layout = config.agent.corrector.make_layout(spec.action_size)
-    answered = reader.spec if layout is None else layout.extend(reader.spec)
+    answered = config.agent.corrector.extend(reader.spec)
     if answered != spec:
         found = store_spec.differences(store_spec.to_json(answered), store_spec.to_json(spec))
         differing = "; ".join(list(found)[:5])

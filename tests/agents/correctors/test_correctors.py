@@ -236,6 +236,8 @@ def test_without_a_base_policy_there_is_no_action():
         ({"name": "best_of_n", "candidates": 1}, "candidates >= 2"),
         ({"name": "edit_select"}, "candidates >= 1"),
         ({"name": "noise_steer", "candidates": 2, "noise_bound": 0.0}, "noise_bound"),
+        ({"name": "noise_steer", "candidates": 2, "conservative_weight": 0.1}, "proposes noise"),
+        ({"name": "edit_select", "candidates": 2, "plan_steps": 4}, "plan_steps must be 0"),
     ],
 )
 def test_what_cannot_be_is_named(values, match):

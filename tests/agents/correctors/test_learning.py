@@ -12,11 +12,17 @@ from robot_rl.runtime.learning.update_budget import UpdateBudget
 from tests.agents.correctors.point_reach import PointReach, run_episode
 
 
-def train(corrector, seed, steps):
-    """The runner of what was learned."""
+def train(corrector, seed, steps, warmup_steps=500):
+    """The policy that was learned, a slow average."""
     torch.set_num_threads(1)
     config = AgentConfig(
-        name="corrected", hidden=(64, 64), utd=1, n_step=3, warmup_steps=500, batch_size=128, corrector=corrector
+        name="corrected",
+        hidden=(64, 64),
+        utd=1,
+        n_step=3,
+        warmup_steps=warmup_steps,
+        batch_size=128,
+        corrector=corrector,
     )
     env = PointReach(seed, corrector.make_layout(2))
     agent = make_agent(config, env.spec, seed)
@@ -65,3 +71,10 @@ def test_a_bias_of_the_base_policy_is_removed(name, steps, values):
     corrector = CorrectorConfig(name, scale=0.5, ensemble=4, critic_updates=200, gate_steps=200, **values)
     assert rate(None, corrector) < 0.4
     assert rate(train(corrector, 0, steps), corrector) > 0.95
+
+
+def test_critics_that_only_saw_the_base_policy_choose_well_among_its_plans():
+    """Conservative critics, which have never tried what they choose."""
+    values = {"ensemble": 4, "critic_updates": 1500, "conservative_weight": 0.1}
+    corrector = CorrectorConfig("best_of_n", candidates=8, **values)
+    assert rate(train(corrector, 0, steps=2001, warmup_steps=2000), corrector) > 0.9

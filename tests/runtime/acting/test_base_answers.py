@@ -1,6 +1,7 @@
 """A base policy's plans as parts of observations, and how a policy that decides on chunks or noise is executed."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,8 +12,10 @@ from robot_rl import config as configuration
 from robot_rl.agents.agent import make_agent
 from robot_rl.agents.correctors.candidates import NOISE, PLANS, CandidateLayout
 from robot_rl.agents.correctors.config import CorrectorConfig
+from robot_rl.agents.correctors.plan_input import PHASE, REMAINING
 from robot_rl.data.store_reader import StoreReader
 from robot_rl.errors import ConfigError, SpecError
+from robot_rl.policies.chunk_executor import ExecutorConfig
 from robot_rl.runtime.acting.base_answers import ActionAnswers, CandidateAnswers
 from robot_rl.runtime.acting.base_policies import load_base_policy
 from robot_rl.runtime.acting.inference_config import InferenceConfig
@@ -69,6 +72,25 @@ def test_every_observation_has_plans_the_first_of_which_begins_with_the_base_pol
     first = answers.answer(observation).proprio[NOISE]
     answers.reset(5)
     assert np.array_equal(answers.answer(observation).proprio[NOISE], first)
+
+
+def test_the_rest_of_the_plan_is_seen_with_its_age_and_zeros_beyond_its_end(env, base):
+    config = make_train_config(base=str(base), agent=make_config("additive", plan_steps=5))
+    config = replace(config, inference=replace(config.inference, executor=ExecutorConfig(execute=4)))
+    env.base = make_shadow(config, env.spec, env.clock, is_lock_step=True)
+    assert make_run_spec(config).observation.proprio[REMAINING].shape == (30,)
+    time_step, phases, plans = env.reset(1), [], []
+    while not time_step.is_last:
+        env.spec.observation.validate(time_step.observation)
+        proprio = time_step.observation.proprio
+        phases.append(float(proprio[PHASE][0]))
+        plans.append(proprio[REMAINING].reshape(5, 6))
+        assert np.array_equal(plans[-1][0], time_step.observation.base_action)
+        time_step = env.step(time_step.observation.base_action)
+    assert phases == [0, 1, 2, 3, 0, 1]
+    assert np.array_equal(plans[1][:4], plans[0][1:])
+    assert np.abs(plans[3][:4]).min() > 0.0
+    assert np.array_equal(plans[3][4], np.zeros(6)), "7 positions are planned, of which 3 are over"
 
 
 def test_a_plan_can_be_made_again_from_its_noise(env, base):
