@@ -189,7 +189,7 @@ def test_config_prints_every_key_and_every_choice(capsys, name, schema):
     assert code == 0
     assert yaml.safe_load(out) == to_plain(schema())
     assert "# task: peg, peg_hard, pick_cube, plug, reach" in out
-    assert "# teleop: blind, expert, human, joy, keyboard, none, spacemouse, twist" in out
+    assert "# teleop: blind, expert, gamepad, human, joy, keyboard, none, spacemouse, twist" in out
 
 
 def test_config_prints_what_would_be_used(capsys):

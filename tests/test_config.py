@@ -84,7 +84,7 @@ def test_the_config_cannot_be_changed():
         ("tsak=peg", "task"),
         ("task=pegg", "peg, peg_hard, pick_cube, plug, reach"),
         ("robot=real", "sim, sim_pixels"),
-        ("teleop=joystick", "blind, expert, human, joy, keyboard, none, spacemouse, twist"),
+        ("teleop=joystick", "blind, expert, gamepad, human, joy, keyboard, none, spacemouse, twist"),
         ("task.scene.clearence_m=1", "clearance_m"),
         ("task.scen.clearance_m=1", "scene"),
         ("+task.scene.clearence_m=1", "clearance_m"),

@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import select
+import subprocess
+import sys
 import threading
 from collections.abc import Sequence
-from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
 from robot_rl.clock import Clock
 from robot_rl.control.hand import AxisMap, ButtonMap, Hand
-from robot_rl.errors import DeviceError, SetupError
+from robot_rl.errors import SetupError
 from robot_rl.types import Command
 
 _log = logging.getLogger(__name__)
 
-_POLL_S = 0.002  # one call returns one report, and a device sends up to 250 a second: translation and rotation
 _RETRY_S = 1.0
+_START_S = 30.0
+_END_S = 5.0
 
 
 class SpaceMouse:
-    """A person's device; a context manager that reads it in a thread of its own.
+    """A person's device; a context manager during which `spacemouse_reader` reads it in a process of its own.
 
     A device that is not there, or is unplugged, is nobody's hand: it is told once, looked for again every second, and
-    used when it is there. Axes are x forward, y left, z up, and the rotations about these; those of several devices
-    are joined one after the other, and so are their buttons.
+    used when it is there. So is a reading process that has died. Axes are x forward, y left, z up, and the rotations
+    about these; those of several devices are joined one after the other, and so are their buttons, of which a device
+    may have any number.
     """
 
     def __init__(
@@ -41,23 +46,26 @@ class SpaceMouse:
         """
         self._devices = tuple(devices)
         self._hand = Hand(clock, axes, buttons, silence_s)
-        self._library: Any = None
+        self._process: subprocess.Popen[str] | None = None
+        self._is_starting = threading.Lock()
         self._has_ended = threading.Event()
+        self._told = ""
         self._thread = threading.Thread(target=self._serve, name="spacemouse", daemon=True)
 
     def __enter__(self) -> SpaceMouse:
         """Start to read.
 
         Raises:
-            SetupError: pyspacemouse is not installed.
+            SetupError: a library is missing.
         """
+        self._process = self._start()
         try:
-            import pyspacemouse  # it loads the HID library of the system
-        except ImportError as error:
-            raise SetupError(
-                f"A SpaceMouse needs pyspacemouse ({error}): pip install 'robot-rl[spacemouse]'."
-            ) from error
-        self._library = pyspacemouse
+            self._check_libraries(self._process)
+        except SetupError:
+            self._end(self._process)
+            assert self._process.stdout is not None
+            self._process.stdout.close()
+            raise
         self._thread.start()
         return self
 
@@ -65,7 +73,10 @@ class SpaceMouse:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close the devices."""
-        self._has_ended.set()
+        with self._is_starting:
+            self._has_ended.set()
+            if self._process is not None:
+                self._end(self._process)
         self._thread.join()
 
     def reset(self, seed: int | None = None) -> None:
@@ -75,39 +86,65 @@ class SpaceMouse:
         """What the person does now; None for nothing, also where no device is connected. Never waits."""
         return self._hand.take()
 
+    def _start(self) -> subprocess.Popen[str]:
+        program = (sys.executable, "-P", "-m", "robot_rl_hardware.spacemouse_reader")
+        return subprocess.Popen(
+            [*program, str(_RETRY_S), *map(str, self._devices)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,  # Ctrl-C is for us, who end it
+        )
+
+    def _check_libraries(self, process: subprocess.Popen[str]) -> None:
+        """Wait for its first word."""
+        assert process.stdout is not None
+        is_there, _, _ = select.select([process.stdout], [], [], _START_S)
+        word = json.loads(process.stdout.readline() or "{}") if is_there else {}
+        if "ready" not in word:
+            missing = word.get("missing", f"a process that reads it, which has not started within {_START_S:g} s")
+            raise SetupError(f"A SpaceMouse needs {missing}.")
+
+    def _end(self, process: subprocess.Popen[str]) -> None:
+        """End a reading process; it closes the devices."""
+        assert process.stdin is not None
+        process.stdin.close()
+        try:
+            process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
     def _serve(self) -> None:
-        """Read the devices whenever they are there."""
-        told = ""
-        while not self._has_ended.is_set():
-            try:
-                with ExitStack() as stack:
-                    mice = [stack.enter_context(self._open(number)) for number in self._devices]
-                    _log.info("the SpaceMouse is there")
-                    told = ""
-                    self._listen(mice)
-            except Exception as error:  # noqa: BLE001  whatever the libraries raise: it may be there again in a moment
-                self._hand.let_go()
-                if str(error) != told:
-                    told = str(error)
-                    _log.warning("no SpaceMouse: %s Looking for it every %g s.", told, _RETRY_S)
+        """Take what the process says; start another one when it dies."""
+        while (process := self._process) is not None:
+            assert process.stdout is not None
+            for line in process.stdout:
+                self._take(json.loads(line))
+            process.stdout.close()
+            self._hand.let_go()
+            if self._has_ended.is_set():
+                return
+            self._end(process)
+            self._tell(f"the process that reads it has ended with status {process.returncode}.")
             self._has_ended.wait(_RETRY_S)
+            with self._is_starting:
+                if self._has_ended.is_set():
+                    return
+                self._process = self._start()
 
-    def _open(self, number: int) -> Any:
-        names = self._library.get_connected_devices()
-        if number >= len(names):
-            raise DeviceError(f"device {number} is wanted, and {len(names)} are connected.")
-        name = names[number]
-        convention = self._library.AxisConvention.ROS
-        # its index counts the devices of one model; one too high would open the first
-        return self._library.open(device=name, device_index=names[:number].count(name), axis_convention=convention)
+    def _take(self, word: dict[str, Any]) -> None:
+        if "axes" in word:
+            self._hand.move(word["axes"])
+            self._hand.push(word["buttons"])
+        elif "present" in word:
+            _log.info("the SpaceMouse is there")
+            self._told = ""
+        elif "ready" not in word:
+            self._hand.let_go()
+            self._tell(word.get("absent") or word.get("missing") or str(word))
 
-    def _listen(self, mice: Sequence[Any]) -> None:
-        """Pass on what the devices report, until the end or an error."""
-        heard_s = [mouse.read().t for mouse in mice]
-        while not self._has_ended.wait(_POLL_S):
-            states = [mouse.read() for mouse in mice]
-            now_s = [state.t for state in states]
-            if now_s != heard_s:
-                heard_s = now_s
-                self._hand.move([v for s in states for v in (s.x, s.y, s.z, s.roll, s.pitch, s.yaw)])
-                self._hand.push([is_down for state in states for is_down in state.buttons])
+    def _tell(self, problem: str) -> None:
+        if problem != self._told:
+            self._told = problem
+            _log.warning("no SpaceMouse: %s Looking for it every %g s.", problem, _RETRY_S)

@@ -57,8 +57,13 @@ def make_sim_workcell(config: EnvConfig) -> SimWorkcell:
 
     Raises:
         UnknownNameError: no such task or camera.
-        ConfigError: a real person's device.
+        ConfigError: a real person's device, or a real camera.
     """
+    if config.camera.is_device and config.robot.cameras:
+        raise ConfigError(
+            f"camera={config.camera.kind} is a node of the graph, and there is none within one process: "
+            "use robot-rl up."
+        )
     task, backward = make_task(config.task.name, config.task.scene), find_backward(config)
     spec = make_workcell_spec()
     if config.robot.has_visual_meshes:

@@ -12,8 +12,9 @@ from robot_rl.env.task import EpisodeConfig
 from robot_rl.errors import ConfigError
 from robot_rl.rewards.config import RewardConfig
 from robot_rl.runtime.acting.inference_config import InferenceConfig
+from robot_rl.runtime.camera_config import CameraConfig
 from robot_rl.runtime.channels.channel import DEFAULT_ADDRESS
-from robot_rl.runtime.device_config import JoyConfig, KeyboardConfig, SpaceMouseConfig, TwistConfig
+from robot_rl.runtime.device_config import GamepadConfig, JoyConfig, KeyboardConfig, SpaceMouseConfig, TwistConfig
 from robot_rl.sim.human import HumanConfig
 from robot_rl.sim.tasks.scene import SceneConfig
 
@@ -63,14 +64,15 @@ class TeleopConfig:
     Attributes:
         kind: "none"; "expert" or "blind" (the task's script, seeing the truth or only the estimate, acts all the
             time); "human" (a scripted person helps now and then); or a real person, in the graph and in real time,
-            with "spacemouse", "joy", "twist" or "keyboard".
+            with "spacemouse", "gamepad", "joy", "twist" or "keyboard".
         human: how the scripted person is.
-        spacemouse, joy, twist, keyboard: the devices.
+        spacemouse, gamepad, joy, twist, keyboard: the devices.
     """
 
-    kind: Literal["none", "expert", "blind", "human", "spacemouse", "joy", "twist", "keyboard"] = "none"
+    kind: Literal["none", "expert", "blind", "human", "spacemouse", "gamepad", "joy", "twist", "keyboard"] = "none"
     human: HumanConfig = field(default_factory=HumanConfig)
     spacemouse: SpaceMouseConfig = field(default_factory=SpaceMouseConfig)
+    gamepad: GamepadConfig = field(default_factory=GamepadConfig)
     joy: JoyConfig = field(default_factory=JoyConfig)
     twist: TwistConfig = field(default_factory=TwistConfig)
     keyboard: KeyboardConfig = field(default_factory=KeyboardConfig)
@@ -78,7 +80,7 @@ class TeleopConfig:
     @property
     def is_device(self) -> bool:
         """Whether it is a real person's."""
-        return self.kind in ("spacemouse", "joy", "twist", "keyboard")
+        return self.kind in ("spacemouse", "gamepad", "joy", "twist", "keyboard")
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,7 @@ class EnvConfig:
 
     Attributes:
         robot: which robot.
+        camera: who makes the pictures of its cameras.
         task: which task.
         teleop: who may correct the robot.
         reward: who judges whether the task is solved.
@@ -122,6 +125,7 @@ class EnvConfig:
     """
 
     robot: RobotConfig = field(default_factory=RobotConfig)
+    camera: CameraConfig = field(default_factory=CameraConfig)
     task: TaskConfig = field(default_factory=TaskConfig)
     teleop: TeleopConfig = field(default_factory=TeleopConfig)
     reward: RewardConfig = field(default_factory=RewardConfig)
@@ -129,9 +133,13 @@ class EnvConfig:
     graph: GraphConfig = field(default_factory=GraphConfig)
 
     def check_device(self) -> None:
-        """Raise ConfigError where a real person is to correct a robot whose time waits for the actor."""
+        """Raise ConfigError where a robot whose time waits for the actor has a real person, or real cameras."""
         if self.teleop.is_device and self.graph.is_lock_step:
             raise ConfigError(f"teleop={self.teleop.kind} is a real person's device: it needs graph=real_time.")
+        if self.camera.is_device:
+            self.camera.find(self.robot.cameras)
+            if self.graph.is_lock_step:
+                raise ConfigError(f"camera={self.camera.kind} are real cameras: they need graph=real_time.")
 
 
 @dataclass(frozen=True)

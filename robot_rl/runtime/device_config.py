@@ -57,6 +57,26 @@ class JoyConfig:
 
 
 @dataclass(frozen=True)
+class GamepadConfig:
+    """A gamepad, read by this machine.
+
+    Attributes:
+        device: file of the device.
+        axes: what they mean; by default the sticks: left forward and sideways, right up and yaw.
+        buttons: what they mean; by default A close, B open, X failure, Y success, back abort, start pause.
+        hold_s: how long sticks that do not move at all are believed; the device speaks only of changes [s].
+    """
+
+    device: str = "/dev/input/js0"
+    axes: AxisMap = field(default_factory=lambda: AxisMap((1, 0, 4, None, None, 3), dead_band=0.1))
+    buttons: ButtonMap = field(default_factory=lambda: ButtonMap(0, 1, success=3, failure=2, abort=6, pause=7))
+    hold_s: float = 3.0
+
+    def __post_init__(self) -> None:
+        _check_positive("teleop.gamepad.hold_s", self.hold_s, " s")
+
+
+@dataclass(frozen=True)
 class TwistConfig:
     """Whoever publishes geometry_msgs/Twist or TwistStamped, such as spacenav.
 

@@ -9,6 +9,8 @@ from robot_rl.runtime.processes.ros_domain import reserve_domain
 
 if importlib.util.find_spec("rclpy") is None and not os.environ.get("CI"):
     collect_ignore_glob = ["test_*.py"]
+elif importlib.util.find_spec("pyrealsense2") is None and not os.environ.get("CI"):
+    collect_ignore_glob = ["test_cameras.py"]
 
 
 @pytest.fixture(scope="session", autouse=True)

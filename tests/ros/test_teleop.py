@@ -1,6 +1,7 @@
 """A person's device in the graph: foreign topics over real DDS, and the teleop process from end to end."""
 
 import fcntl
+import importlib.util
 import os
 import pty
 import signal
@@ -30,7 +31,7 @@ from robot_rl.runtime.config import TeleopConfig
 from robot_rl.runtime.device_config import JoyConfig, SpaceMouseConfig, TwistConfig
 from robot_rl.types import Button
 from tests.contracts import TeleopContract
-from tests.hardware.fake_pyspacemouse import Mouse, make_module
+from tests.hardware import mice as desks
 from tests.ros import simulated
 
 PATIENCE_S = 60.0
@@ -251,7 +252,10 @@ def test_a_teleop_process_that_dies_is_nobody(tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ((*WORDS, "teleop=human"), "teleop=human is no device; choose one of: joy, keyboard, spacemouse, twist"),
+        (
+            (*WORDS, "teleop=human"),
+            "teleop=human is no device; choose one of: gamepad, joy, keyboard, spacemouse, twist",
+        ),
         (("--config", "env", "teleop=joy"), "it needs graph=real_time"),
         ((*WORDS, "teleop=joy", "teleop.joy.silence_s=0"), "silence_s must be positive"),
     ],
@@ -263,13 +267,20 @@ def test_what_cannot_work_is_said_in_one_line(tmp_path, words, message):
         assert len(process.output().strip().splitlines()) == 1
 
 
-def test_a_spacemouse_is_opened_as_configured(wire, monkeypatch):
-    mice = [Mouse(), Mouse(values=(0.5, 0, 0, 0, 0, 0))]
-    monkeypatch.setitem(sys.modules, "pyspacemouse", make_module(mice))
+@pytest.mark.skipif(
+    importlib.util.find_spec("pyspacemouse") is None and not os.environ.get("CI"), reason="pyspacemouse is missing"
+)
+def test_a_spacemouse_is_opened_as_configured(wire, tmp_path, monkeypatch):
+    folder = tmp_path / "desk"
+    folder.mkdir()
+    for name, value in desks.to_environment(folder).items():
+        monkeypatch.setenv(name, value)
     config = TeleopConfig("spacemouse", spacemouse=SpaceMouseConfig((1,), AxisMap(scales=(-1.0,) * 6), BUTTONS))
-    with opened(config, wire.listener, wire.clock) as device:
-        np.testing.assert_array_equal(wire.until_read(device).twist_base, [-0.5, 0, 0, 0, 0, 0])
-    assert [mouse.opened for mouse in mice] == [0, 1]
+    with desks.desk(folder) as mice:
+        mice += [desks.Mouse(folder / "0"), desks.Mouse(folder / "1", values=(0.4, 0, 0, 0, 0, 0))]
+        with opened(config, wire.listener, wire.clock) as device:
+            np.testing.assert_array_equal(wire.until_read(device).twist_base, [-0.4, 0, 0, 0, 0, 0])
+        assert [mouse.opened for mouse in mice] == [0, 1]
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])

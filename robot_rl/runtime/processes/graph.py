@@ -57,6 +57,7 @@ _GRAPHS: Mapping[str, _Graph] = {
 _ROBOTS: Mapping[str, tuple[ProcessSpec, ...]] = {"sim": (_make_ros("simulation"),)}
 _REWARD_CLASSIFIER = _make_ros("reward_classifier")
 _TELEOP = _make_ros("teleop")
+_CAMERAS = _make_ros("cameras")
 
 
 def list_processes(graph: str, overrides: Sequence[str] = (), namespace: str = "") -> list[ProcessSpec]:
@@ -95,7 +96,8 @@ def list_processes(graph: str, overrides: Sequence[str] = (), namespace: str = "
     judges = (_REWARD_CLASSIFIER,) if config.reward.kind == "classifier" else ()
     # a keyboard needs a terminal, which no process of a graph has: a person starts theirs beside it
     hands = (_TELEOP,) if config.teleop.is_device and config.teleop.kind != "keyboard" else ()
-    robot = [replace(process, restart=chosen.restart) for process in (*_ROBOTS[kind], *judges, *hands)]
+    eyes = (_CAMERAS,) if config.camera.is_device and config.robot.cameras else ()
+    robot = [replace(process, restart=chosen.restart) for process in (*_ROBOTS[kind], *eyes, *judges, *hands)]
     return [
         replace(process, arguments=arguments, namespace=namespace, log_file=run / "logs" / f"{process.name}.log")
         for process in (*robot, *chosen.processes)

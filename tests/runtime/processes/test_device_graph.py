@@ -8,14 +8,14 @@ from robot_rl.runtime.assembly import make_env
 from robot_rl.runtime.config import EnvConfig
 from robot_rl.runtime.processes.graph import list_processes
 
-DEVICES = ("joy", "keyboard", "spacemouse", "twist")
+DEVICES = ("gamepad", "joy", "keyboard", "spacemouse", "twist")
 
 
 def names(*words, graph="teleop"):
     return [process.name for process in list_processes(graph, words)]
 
 
-@pytest.mark.parametrize("teleop", ["joy", "spacemouse", "twist"])
+@pytest.mark.parametrize("teleop", ["gamepad", "joy", "spacemouse", "twist"])
 @pytest.mark.parametrize("graph", ["teleop", "record_demos", "train_peg"])
 def test_a_device_is_a_process_of_its_own(teleop, graph):
     assert "teleop" in names(f"teleop={teleop}", "graph=real_time", graph=graph)
@@ -46,6 +46,7 @@ def test_in_one_process_there_is_no_device(teleop):
         ("teleop.joy.axes.dead_band=1", "dead_band"),
         ("teleop.joy.axes.numbers=[0,1,2]", "teleop.joy.axes.numbers"),
         ("teleop.twist.buttons.pause=-1", "counted from 0"),
+        ("teleop.gamepad.hold_s=0", "hold_s must be positive"),
         ("teleop.twist.silence_s=0", "silence_s must be positive"),
         ("teleop.keyboard.strength=1.5", "strength"),
         ("teleop.keyboard.release_s=0", "release_s must be positive"),

@@ -165,6 +165,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             config = replace(config, reward=RewardConfig())
         if config.teleop.is_device:  # likewise; and where a person judges, it is that one
             config = replace(config, teleop=TeleopConfig(), reward=RewardConfig())
+        if config.camera.is_device:  # likewise
+            config = replace(config, robot=replace(config.robot, cameras=()))
         node = SimulationNode(make_sim_workcell(config), config, config.graph.is_lock_step)
         process.serve(node.nodes, node.hot, node.controller.has_commander)
     return 0

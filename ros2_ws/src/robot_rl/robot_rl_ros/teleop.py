@@ -37,13 +37,21 @@ def opened(config: TeleopConfig, node: Node, clock: Clock) -> Iterator[Teleop]:
         mouse = config.spacemouse
         with SpaceMouse(clock, mouse.axes, mouse.buttons, mouse.devices, mouse.silence_s) as device:
             yield device
+    elif config.kind == "gamepad":
+        from robot_rl_hardware.gamepad import Gamepad
+
+        pad = config.gamepad
+        with Gamepad(clock, pad.axes, pad.buttons, pad.device, pad.hold_s) as gamepad:
+            yield gamepad
     elif config.kind == "keyboard":
         from robot_rl_hardware.keyboard import Keyboard
 
         with Keyboard(clock, config.keyboard.strength, config.keyboard.release_s) as keyboard:
             yield keyboard
     else:
-        raise ConfigError(f"teleop={config.kind} is no device; choose one of: joy, keyboard, spacemouse, twist.")
+        raise ConfigError(
+            f"teleop={config.kind} is no device; choose one of: gamepad, joy, keyboard, spacemouse, twist."
+        )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

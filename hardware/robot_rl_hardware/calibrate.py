@@ -1,0 +1,67 @@
+"""`robot-rl calibrate hand-eye`: from a folder of views to where the camera is."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from robot_rl.errors import SpecError
+from robot_rl.geometry import Pose
+from robot_rl_hardware.calibration.board import look
+from robot_rl_hardware.calibration.hand_eye import FEWEST_VIEWS, HandEye, calibrate
+from robot_rl_hardware.calibration.views import Views, load
+
+_PARENT = {"hand": "tcp", "base": "base"}
+
+
+def hand_eye(folder: Path, out: Path | None) -> int:
+    """Calibrate from a folder of views, print a table, and write the result, by default into the folder.
+
+    Raises:
+        ExchangeError: it is no folder of views.
+        SpecError: too few views show the board, or the views do not tell where the camera is, or do not agree.
+    """
+    views = load(folder)
+    seen = [(view, sight) for view in views.views if (sight := look(view.image, views.board, views.lens)) is not None]
+    unseen = sorted({view.name for view in views.views} - {view.name for view, _ in seen})
+    if len(seen) < FEWEST_VIEWS:
+        blind = f"; not in {', '.join(unseen)}" if unseen else ""
+        raise SpecError(f"the board is seen in {len(seen)} views of {folder}, at least {FEWEST_VIEWS} needed{blind}.")
+    poses = [view.tcp if views.mount == "hand" else view.tcp.inverse() for view, _ in seen]
+    result = calibrate(poses, [sight for _, sight in seen], views.lens)
+    for (view, _), error_px in zip(seen, result.errors_px, strict=True):
+        print(f"{view.name:>16}  {error_px:6.2f} px")
+    for name in unseen:
+        print(f"{name:>16}  no board")
+    target = out or folder / "hand_eye.yaml"
+    target.write_text(yaml.safe_dump(_to_plain(result, views, len(seen)), sort_keys=False))
+    print(f"wrote {target}")
+    residual = {"error_px": result.error_px, "spread_m": result.spread_m, "spread_rad": result.spread_rad}
+    print(json.dumps({"views": len(seen), **{name: round(value, 6) for name, value in residual.items()}}))
+    return 0
+
+
+def _to_plain(result: HandEye, views: Views, count: int) -> dict[str, Any]:
+    parent = _PARENT[views.mount]
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "mount": views.mount,
+        f"T_{parent}_camera": _plain_pose(result.camera),
+        f"T_{'base' if parent == 'tcp' else 'tcp'}_board": _plain_pose(result.board),
+        "views": count,
+        "error_px": round(result.error_px, 4),
+        "spread_m": round(result.spread_m, 6),
+        "spread_rad": round(result.spread_rad, 6),
+        "lens": {**asdict(views.lens), "distortion": list(views.lens.distortion)},
+        "board": asdict(views.board),
+    }
+
+
+def _plain_pose(pose: Pose) -> dict[str, list[float]]:
+    """Position [m] and quaternion (x, y, z, w)."""
+    return {"position": pose.position.tolist(), "quaternion": pose.quaternion.tolist()}

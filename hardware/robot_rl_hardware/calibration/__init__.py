@@ -1,0 +1,1 @@
+"""Where a camera is: hand-eye calibration from views of a ChArUco board."""
