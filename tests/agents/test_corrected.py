@@ -23,7 +23,7 @@ def _one_thread():
 
 
 def make_agent(name="additive", seed=0, **values):
-    return Corrected(SPEC, CorrectorConfig(name=name, **{"ensemble": 4, "gate_steps": 2, **values}), seed)
+    return Corrected(SPEC, CorrectorConfig(name=name, **{"ensemble": 4, "gate_steps": 2, "scale": 0.2, **values}), seed)
 
 
 def make_batch(seed=0, **values):
@@ -42,7 +42,7 @@ def make_batch(seed=0, **values):
 
 
 def make_candidate_agent(name, seed=0, **values):
-    config = CorrectorConfig(name, candidates=N, chunk=K, **{"ensemble": 4, "gate_steps": 2, **values})
+    config = CorrectorConfig(name, candidates=N, chunk=K, **{"ensemble": 4, "gate_steps": 2, "scale": 0.2, **values})
     kind = Steered if name == "noise_steer" else Corrected
     return kind(replace(SPEC, proprio_size=P + config.make_layout(A).size), config, seed)
 

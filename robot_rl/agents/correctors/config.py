@@ -55,8 +55,8 @@ class CorrectorConfig:
     chunk: int = 1
     plan_steps: int = 0
     noise_bound: float = 1.5
-    scale: float = 0.2
-    noise_std: float = 0.05
+    scale: float = 0.5
+    noise_std: float = 0.1
     target_noise_std: float = 0.05
     target_noise_limit: float = 0.1
     ensemble: int = 10
@@ -67,7 +67,7 @@ class CorrectorConfig:
     actor_learning_rate: float = 3e-4
     return_range: tuple[float, float] | None = (0.0, 1.0)
     conservative_weight: float = 0.0
-    imitation_weight: float = 0.1
+    imitation_weight: float = 0.3
     average_decay: float = 0.999
     critic_updates: int = 1000
     gate_steps: int = 1000
