@@ -99,7 +99,9 @@ class ArmServer:
         try:
             for command, number, payload in client.messages():
                 if command >= len(self._dialect.requests):
-                    raise WireError(f"request {command} does not exist; valid are 0 to {len(self._dialect.requests) - 1}.")
+                    raise WireError(
+                        f"request {command} does not exist; valid are 0 to {len(self._dialect.requests) - 1}."
+                    )
                 self._answer(client, self._dialect.requests[command], number, payload)
         except WireError as error:
             _log.warning("the client is sent away: %s", error)
@@ -134,7 +136,9 @@ class ArmServer:
         if is_compatible:
             self.link.connect((client.host, int(asked["udp_port"])))
         else:
-            _log.warning("a client of version %d was refused; this robot's is %d", asked["version"], self._dialect.version)
+            _log.warning(
+                "a client of version %d was refused; this robot's is %d", asked["version"], self._dialect.version
+            )
         return bytes([not is_compatible]) + self._dialect.version.to_bytes(2, "little")
 
     def _move(self, number: int, asked: np.void) -> Status:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Final
 
 import numpy as np
@@ -51,10 +52,8 @@ class Connection:
 
     def send(self, message: bytes) -> None:
         """Send a message; a client that is gone misses it."""
-        try:
+        with suppress(OSError):
             self.socket.sendall(message)
-        except OSError:
-            pass
 
 
 def listen(host: str, port: int) -> socket.socket:

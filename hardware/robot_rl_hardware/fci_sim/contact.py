@@ -33,20 +33,24 @@ class Contact:
         self.wrench_base, self.wrench = np.zeros(6), np.zeros(6)
         self.joint_contact, self.joint_collision = np.zeros(7, bool), np.zeros(7, bool)
         self.cartesian_contact, self.cartesian_collision = np.zeros(6, bool), np.zeros(6, bool)
+        self._is_felt = False
 
-    def update(self, plant: Plant, stiffness_frame: Array, thresholds: Thresholds) -> None:
+    def update(self, plant: Plant, flange_to_stiffness: Array, thresholds: Thresholds) -> None:
         """Take in the last millisecond.
 
         Args:
             plant: whose contacts.
-            stiffness_frame: T_base_stiffness, shape (4, 4).
+            flange_to_stiffness: T_flange_stiffness, shape (4, 4).
             thresholds: in force now.
         """
         self.torque += _FILTER * (-plant.contact_torque - self.torque)
-        if np.abs(self.torque).max() < _NOTHING_NM:
-            self.torque[:] = self.wrench_base[:] = self.wrench[:] = 0.0
-            self.joint_contact[:] = self.cartesian_contact[:] = False
+        if self.torque @ self.torque < _NOTHING_NM**2:
+            if self._is_felt:
+                self.torque[:] = self.wrench_base[:] = self.wrench[:] = 0.0
+                self.joint_contact[:] = self.cartesian_contact[:] = self._is_felt = False
             return
+        self._is_felt = True
+        stiffness_frame = plant.flange() @ flange_to_stiffness
         self._explain(plant.jacobian(stiffness_frame[:3, 3]))
         rotation = stiffness_frame[:3, :3]
         self.wrench[:3], self.wrench[3:] = self.wrench_base[:3] @ rotation, self.wrench_base[3:] @ rotation

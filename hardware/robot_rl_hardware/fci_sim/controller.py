@@ -57,13 +57,6 @@ class RobotController:
     # --- what the world reads -----------------------------------------------------------------------------------
 
     @property
-    def flange(self) -> Array:
-        """T_base_flange. Shape (4, 4)."""
-        transform = np.eye(4)
-        transform[:3, :3], transform[:3, 3] = self.plant.flange_rotation, self.plant.flange_position
-        return transform
-
-    @property
     def is_torque_motion(self) -> bool:
         """Whether a client commands torques."""
         return isinstance(self.motion, TorqueMotion)
@@ -71,7 +64,7 @@ class RobotController:
     @property
     def success_rate(self) -> float:
         """Share of the last 100 commands that arrived; 0 when none is expected."""
-        return sum(self._received) / len(self._received) if self._received else 0.0
+        return self._received.count(True) / len(self._received) if self._received else 0.0
 
     # --- requests -----------------------------------------------------------------------------------------------
 
@@ -204,17 +197,18 @@ class RobotController:
         self.plant.advance(torque)
         self.clock_ms += 1
         self.cycle_count += self.motion is not None
-        thresholds = self.settings.accelerating if self.servo.accelerations.any() else self.settings.nominal
-        stiffness_frame = self.flange @ self.settings.flange_to_tool @ self.settings.tool_to_stiffness
-        self.contact.update(self.plant, stiffness_frame, thresholds)
+        is_accelerating = isinstance(self.motion, JointMotion) and self.servo.accelerations.any()
+        thresholds = self.settings.accelerating if is_accelerating else self.settings.nominal
+        self.contact.update(self.plant, self.settings.flange_to_stiffness, thresholds)
 
     def _find_error(self) -> str | None:
         plant = self.plant
         if plant.is_unstable:
             return "instability_detected"
-        tool = plant.flange_position + plant.flange_rotation @ self.settings.flange_to_tool[:3, 3]
-        twist = plant.jacobian(tool) @ plant.velocities
-        error = limits.motion_error(plant.positions, plant.velocities, twist) or limits.contact_error(self.contact)
+        error = limits.joint_error(plant.positions, plant.velocities) or limits.contact_error(self.contact)
+        if error is None and limits.may_tool_be_too_fast(plant.velocities):
+            tool = plant.flange() @ self.settings.flange_to_tool
+            error = limits.tool_error(plant.jacobian(tool[:3, 3]) @ plant.velocities)
         ordered, self.ordered_error = self.ordered_error, None
         return error or ordered
 

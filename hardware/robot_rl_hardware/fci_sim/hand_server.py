@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -127,7 +128,5 @@ class HandServer:
                 self._send(datagram, target)
 
     def _send(self, datagram: bytes, target: tuple[str, int]) -> None:
-        try:
+        with suppress(OSError):  # the client's port is gone; its TCP connection will tell
             self._udp.sendto(datagram, target)
-        except OSError:  # the client's port is gone; its TCP connection will tell
-            _log.debug("nobody hears the hand at %s", target)

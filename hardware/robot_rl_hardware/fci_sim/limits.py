@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import numpy as np
@@ -21,39 +22,54 @@ ROTATION_SPEED_RAD_S: Final = 2.5
 _SPEED_SLACK_RAD_S: Final = 0.02
 """Close to a joint's limit its envelope is zero, and a measured velocity never is."""
 
+# seven plain numbers are faster than an array of seven
+_LOWER, _UPPER = franka.JOINT_LOWER.tolist(), franka.JOINT_UPPER.tolist()
+_SPEEDS, _OFFSETS = franka.VELOCITY_LIMITS.tolist(), franka.VELOCITY_OFFSETS.tolist()
+_DECELERATIONS, _TORQUES = franka.DECELERATION_LIMITS.tolist(), franka.TORQUE_LIMITS.tolist()
+
 
 def joint_speed_limits(positions: Array) -> tuple[Array, Array]:
     """(lower, upper) velocities [rad/s], shapes (7,), from which the joints can still brake before their limits."""
-    reach = 2.0 * franka.DECELERATION_LIMITS
-
-    def largest(distance: Array) -> Array:
-        braking = np.sqrt(np.maximum(0.0, reach * distance)) - franka.VELOCITY_OFFSETS
-        return np.minimum(franka.VELOCITY_LIMITS, np.maximum(0.0, braking))
-
-    return -largest(positions - franka.JOINT_LOWER), largest(franka.JOINT_UPPER - positions)
+    limits = [_speed_limits(joint, position) for joint, position in enumerate(positions.tolist())]
+    return np.array([lower for lower, _ in limits]), np.array([upper for _, upper in limits])
 
 
 def torque_error(torque: Array, previous: Array) -> str | None:
     """Error of a commanded torque [Nm] after the one before it, shapes (7,)."""
-    if (np.abs(torque) > franka.TORQUE_LIMITS).any():
-        return "tau_j_range_violation"
-    if np.abs(torque - previous).max() > TORQUE_STEP_NM + _TORQUE_SLACK_NM:
-        return "controller_torque_discontinuity"
+    for value, last, largest in zip(torque.tolist(), previous.tolist(), _TORQUES, strict=True):
+        if abs(value) > largest:
+            return "tau_j_range_violation"
+        if abs(value - last) > TORQUE_STEP_NM + _TORQUE_SLACK_NM:
+            return "controller_torque_discontinuity"
     return None
 
 
-def motion_error(positions: Array, velocities: Array, twist: Array) -> str | None:
-    """Error of how the arm moves: joints [rad], [rad/s], and the tool's twist (v, omega), base axes."""
-    if ((positions < franka.JOINT_LOWER) | (positions > franka.JOINT_UPPER)).any():
-        return "joint_position_limits"
-    # the envelope is the data sheet's everywhere but near a limit, so it is computed only where it can matter
-    if (np.abs(velocities) > _SPEED_SLACK_RAD_S).any():
-        lower, upper = joint_speed_limits(positions)
-        if ((velocities < lower - _SPEED_SLACK_RAD_S) | (velocities > upper + _SPEED_SLACK_RAD_S)).any():
-            return "joint_velocity"
-    if twist[:3] @ twist[:3] > TRANSLATION_SPEED_M_S**2 or twist[3:] @ twist[3:] > ROTATION_SPEED_RAD_S**2:
+def joint_error(positions: Array, velocities: Array) -> str | None:
+    """Error of how the joints move: [rad], [rad/s], shapes (7,)."""
+    for joint, (position, velocity) in enumerate(zip(positions.tolist(), velocities.tolist(), strict=True)):
+        if not _LOWER[joint] <= position <= _UPPER[joint]:
+            return "joint_position_limits"
+        if abs(velocity) > _SPEED_SLACK_RAD_S:
+            lower, upper = _speed_limits(joint, position)
+            if not lower - _SPEED_SLACK_RAD_S <= velocity <= upper + _SPEED_SLACK_RAD_S:
+                return "joint_velocity"
+    return None
+
+
+def tool_error(twist: Array) -> str | None:
+    """Error of how the tool moves: (v, omega), shape (6,)."""
+    if math.hypot(*twist[:3]) > TRANSLATION_SPEED_M_S or math.hypot(*twist[3:]) > ROTATION_SPEED_RAD_S:
         return "cartesian_velocity"
     return None
+
+
+def may_tool_be_too_fast(velocities: Array) -> bool:
+    """Whether `tool_error` is possible at all with these joint velocities [rad/s], shape (7,).
+
+    The tool turns no faster than all joints together, and is less than 1.2 m away from each of them.
+    """
+    total: float = sum(map(abs, velocities.tolist()))
+    return total > min(TRANSLATION_SPEED_M_S / 1.2, ROTATION_SPEED_RAD_S)
 
 
 def contact_error(contact: Contact) -> str | None:
@@ -67,3 +83,10 @@ def is_within_limits(positions: Array) -> bool:
     """Whether the joints are where the robot may start to move on its own [rad], shape (7,)."""
     return bool(((positions >= franka.JOINT_LOWER) & (positions <= franka.JOINT_UPPER)).all())
 
+
+def _speed_limits(joint: int, position: float) -> tuple[float, float]:
+    """(lower, upper) velocity [rad/s] of a joint, counted from 0."""
+    largest, offset, reach = _SPEEDS[joint], _OFFSETS[joint], 2.0 * _DECELERATIONS[joint]
+    up = math.sqrt(max(0.0, reach * (_UPPER[joint] - position))) - offset
+    down = math.sqrt(max(0.0, reach * (position - _LOWER[joint]))) - offset
+    return -min(largest, max(0.0, down)), min(largest, max(0.0, up))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 from typing import Final
 
 _LARGEST: Final = 2048
@@ -36,7 +37,7 @@ class Link:
         self._swapped = None
         self.receive_all()
 
-    def publish(self, number: int, datagram: memoryview) -> int | None:
+    def publish(self, number: int, datagram: bytes) -> int | None:
         """Send a state.
 
         Returns:
@@ -51,9 +52,9 @@ class Link:
             self.dropped_states -= 1
         elif self.delayed_states > 0:
             self.delayed_states -= 1
-            self._held.append((number + self.delay_ms, number, bytes(datagram)))
+            self._held.append((number + self.delay_ms, number, datagram))
         elif self.swapped_states > 0 and self._swapped is None:
-            self._swapped = number, bytes(datagram)
+            self._swapped = number, datagram
         else:
             sent.append(self._send(number, datagram))
             if self._swapped is not None:
@@ -87,10 +88,8 @@ class Link:
         self.dropped_commands -= 1
         return True
 
-    def _send(self, number: int, datagram: memoryview | bytes) -> int:
+    def _send(self, number: int, datagram: bytes) -> int:
         if self.client is not None:
-            try:
+            with suppress(OSError):  # the client's port is gone; its TCP connection will tell
                 self.socket.sendto(datagram, self.client)
-            except OSError:  # the client's machine or port is gone; its TCP connection will tell
-                pass
         return number

@@ -6,6 +6,7 @@ the motion of a generator is continued at constant acceleration.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import Final
 
@@ -63,7 +64,7 @@ class TorqueMotion(Motion):
     def follow(self, command: np.void) -> str | None:
         """Take over the torques."""
         torque: Array = command["tau_J_d"]
-        if not np.isfinite(torque.sum()):
+        if not math.isfinite(torque @ torque):
             return self.INPUT_ERROR
         error = limits.torque_error(torque, self._torque)
         if error is None:
@@ -201,9 +202,7 @@ def _difference(start: Array, end: Array) -> Array:
 
 def _is_beyond(value: Array, translation: float, rotation: float) -> bool:
     """Whether a twist, or a derivative of one, is longer than allowed."""
-    return bool(
-        np.linalg.norm(value[:3]) > translation * _SLACK or np.linalg.norm(value[3:]) > rotation * _SLACK
-    )
+    return bool(np.linalg.norm(value[:3]) > translation * _SLACK or np.linalg.norm(value[3:]) > rotation * _SLACK)
 
 
 def make_motion(generator: Generator, servo: Servo, settings: Settings) -> Motion:

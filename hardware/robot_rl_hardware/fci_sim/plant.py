@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import mujoco
@@ -12,7 +13,8 @@ from robot_rl.geometry import Array
 from robot_rl.sim import franka
 from robot_rl.sim.probe import make_probe_spec
 from robot_rl.sim.simulation import Simulation
-from robot_rl.sim.tasks import TASKS, SceneConfig, make_task
+from robot_rl.sim.tasks import TASKS, make_task
+from robot_rl.sim.tasks.scene import SceneConfig
 from robot_rl.sim.workcell import make_workcell_spec
 
 PERIOD_S = 0.001
@@ -47,15 +49,16 @@ class Plant:
         self.before_step: list[Callable[[], None]] = []
         """Called before every millisecond: what else is driven by simulated time."""
         flange = self.model.site(franka.FLANGE_SITE_NAME).id
-        self.flange_position: Array = self.data.site_xpos[flange]
-        self.flange_rotation: Array = self.data.site_xmat[flange].reshape(3, 3)
+        self._flange_position: Array = self.data.site_xpos[flange]
+        self._flange_rotation: Array = self.data.site_xmat[flange].reshape(3, 3)
         self._flange_body = int(self.model.site_bodyid[flange])
         self._finger_dofs = [int(self.model.joint(name).dofadr[0]) for name in franka.FINGER_JOINT_NAMES]
         self._gripper = self.model.actuator(franka.GRIPPER_ACTUATOR_NAME).id
+        self._finger_drive: tuple[float, float] | None = None
         self._jacobian_all = np.zeros((6, self.model.nv))
         self._torque_all = np.zeros(self.model.nv)
         self._mass_all = np.zeros((self.model.nv, self.model.nv))
-        self._last_positions, self._last_velocities = self.data.qpos.copy(), self.data.qvel.copy()
+        self._last_positions = self.data.qpos.copy()
         mujoco.mj_step1(self.model, self.data)
 
     def advance(self, torque: Array) -> None:
@@ -63,10 +66,11 @@ class Plant:
         model, data = self.model, self.data
         for each in self.before_step:
             each()
-        self._last_positions[:], self._last_velocities[:] = data.qpos, data.qvel
+        self._last_positions[:] = data.qpos
         data.ctrl[:7] = torque
         mujoco.mj_step2(model, data)
-        self.is_unstable = not np.isfinite(data.qvel.sum() + data.qpos.sum())
+        # squares: what is not finite stays so
+        self.is_unstable = not math.isfinite(data.qvel @ data.qvel + data.qpos @ data.qpos)
         if self.is_unstable:
             data.qpos[:], data.qvel[:] = self._last_positions, 0.0
             data.qacc_warmstart[:] = 0.0
@@ -84,6 +88,12 @@ class Plant:
         forces = np.where(data.efc_type >= _FIRST_CONTACT, data.efc_force, 0.0)
         mujoco.mj_mulJacTVec(self.model, data, self._torque_all, forces)
         self.contact_torque[:] = self._torque_all[:7]
+
+    def flange(self) -> Array:
+        """T_base_flange. Shape (4, 4)."""
+        transform = np.eye(4)
+        transform[:3, :3], transform[:3, 3] = self._flange_rotation, self._flange_position
+        return transform
 
     def jacobian(self, point: Array) -> Array:
         """(v, omega) in base axes of a point [m] that moves with the flange, per joint velocity. Shape (6, 7)."""
@@ -111,6 +121,7 @@ class Plant:
         if joints.shape != (7,) or not ((joints >= lower) & (joints <= upper)).all():
             raise ConfigError(f"joints must be 7 angles from {lower} to {upper} rad, got {joint_positions}.")
         self.simulation.place_robot(joints, self.width_m)
+        self._finger_drive = None
         self.contact_torque[:] = 0.0
         mujoco.mj_step1(self.model, self.data)
 
@@ -128,6 +139,9 @@ class Plant:
 
     def drive_fingers(self, width_m: float, force_n: float) -> None:
         """Pull the fingers to an opening with at most this force between them."""
+        if (width_m, force_n) == self._finger_drive:
+            return
+        self._finger_drive = width_m, force_n
         self.simulation.set_width(width_m)
         # the tendon pulls each finger with the actuator's force
         self.model.actuator_forcerange[self._gripper] = (-0.5 * force_n, 0.5 * force_n)

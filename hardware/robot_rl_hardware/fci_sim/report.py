@@ -30,12 +30,11 @@ class Report:
             name: self._fields[name].reshape(4, 4).T
             for name in ("O_T_EE", "O_T_EE_d", "O_T_EE_c", "F_T_EE", "F_T_NE", "NE_T_EE", "EE_T_K")
         }
-        self._bytes = self._record.view(np.uint8)
         self._settings_version = -1
         self._fields["O_ddP_O"][:] = (0.0, 0.0, -_GRAVITY_M_S2)
 
-    def write(self) -> memoryview:
-        """The datagram of the present; valid until the next call."""
+    def write(self) -> bytes:
+        """The datagram of the present."""
         robot, row = self._robot, self._row
         if self._settings_version != robot.settings.version:
             self._write_settings()
@@ -47,10 +46,10 @@ class Report:
         generator = self._dialect.torque_generator if is_torque else robot.generator
         row["motion_generator_mode"] = 0 if robot.motion is None else generator + 1
         row["controller_mode"] = robot.controller
-        self._fields["errors"][:], self._fields["reflex_reason"][:] = robot.errors, robot.last_errors
+        row["errors"], row["reflex_reason"] = robot.errors, robot.last_errors
         row["robot_mode"] = robot.mode
         row["control_command_success_rate"] = robot.success_rate
-        return memoryview(self._bytes)
+        return self._record.tobytes()
 
     def _write_joints(self) -> None:
         robot, fields = self._robot, self._fields
@@ -75,7 +74,7 @@ class Report:
 
     def _write_tool(self) -> None:
         robot, tool = self._robot, self._robot.settings.flange_to_tool
-        pose = robot.flange @ tool
+        pose = robot.plant.flange() @ tool
         self._matrices["O_T_EE"][:] = pose
         desired = pose if robot.is_torque_motion else robot.servo.desired_flange() @ tool
         self._matrices["O_T_EE_d"][:] = self._matrices["O_T_EE_c"][:] = desired

@@ -62,11 +62,8 @@ class Settings:
         hand = model.body(franka.HAND_BODY_NAME)
         flange_to_hand = np.linalg.inv(to_transform(flange.pos, flange.quat)) @ to_transform(hand.pos, hand.quat)
         self.flange_to_nominal = flange_to_hand @ to_transform(tool.pos, tool.quat)
-
-    @property
-    def flange_to_tool(self) -> Array:
-        """F_T_EE."""
-        return self.flange_to_nominal @ self.nominal_to_tool
+        self.flange_to_tool = self.flange_to_nominal @ self.nominal_to_tool
+        self.flange_to_stiffness = self.flange_to_tool @ self.tool_to_stiffness
 
     def apply(self, request: Request, payload: Mapping[str, Array]) -> bool:
         """Take over what a request sets, unless it is invalid; returns whether it was valid."""
@@ -80,6 +77,8 @@ class Settings:
         }
         is_valid = setters[request](payload)
         self.version += is_valid
+        self.flange_to_tool = self.flange_to_nominal @ self.nominal_to_tool
+        self.flange_to_stiffness = self.flange_to_tool @ self.tool_to_stiffness
         return is_valid
 
     def _set_thresholds(self, payload: Mapping[str, Array]) -> bool:

@@ -45,9 +45,7 @@ def add_parser(commands: Commands) -> None:
     )
     parser.add_argument("--host", default="127.0.0.1", help="address in 127.0.0.0/8 (default: 127.0.0.1)")
     parser.add_argument("--robot", default="fr3", help="fr3 (version 10) or panda (version 5) (default: fr3)")
-    parser.add_argument(
-        "--scene", default="table", help="table, probe, reach, peg, plug or pick_cube (default: table)"
-    )
+    parser.add_argument("--scene", default="table", help="table, probe, reach, peg, plug or pick_cube (default: table)")
     parser.add_argument("--seed", type=int, default=0, help="of the scene (default: 0)")
     parser.add_argument("--real-time", action="store_true", help="follow the clock instead of the client")
     parser.add_argument("--side-channel", type=Path, metavar="PATH", help="UNIX socket for orders (default: none)")
@@ -56,7 +54,5 @@ def add_parser(commands: Commands) -> None:
 
 def _run(parsed: argparse.Namespace) -> int:
     command = importlib.import_module(_COMMAND)
-    code: int = command.run(
-        parsed.host, parsed.robot, parsed.scene, parsed.seed, parsed.real_time, parsed.side_channel
-    )
+    code: int = command.run(parsed.host, parsed.robot, parsed.scene, parsed.seed, parsed.real_time, parsed.side_channel)
     return code
