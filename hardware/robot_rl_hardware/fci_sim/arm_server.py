@@ -119,13 +119,17 @@ class ArmServer:
             client.send(dialect.to_reply(request, number, Status.SUCCESS))
             self._end(ended)
         elif request is Request.AUTOMATIC_ERROR_RECOVERY:
-            client.send(dialect.to_reply(request, number, robot.recover()))
+            status = robot.recover()
+            self._show()
+            client.send(dialect.to_reply(request, number, status))
         elif request is Request.GET_ROBOT_MODEL:
             client.send(dialect.to_reply(request, number, Status.SUCCESS, self._urdf))
         elif request in SETTERS:
             record = to_record(payload, SETTERS[request])
             fields = {name: record[name] for name in SETTERS[request].names or ()}
-            client.send(dialect.to_reply(request, number, robot.apply(request, fields)))
+            status = robot.apply(request, fields)
+            self._show()
+            client.send(dialect.to_reply(request, number, status))
         else:
             _log.warning("%s is refused: the simulated robot does not have it", request.value)
             client.send(dialect.to_reply(request, number, Status.NOT_POSSIBLE))
@@ -147,13 +151,17 @@ class ArmServer:
             generator = Generator(int(asked["motion_generator_mode"]))
         except ValueError:
             return Status.INVALID
-        if controller is Controller.EXTERNAL:
-            if generator is not self._dialect.torque_generator:
-                return Status.INVALID
-            generator = Generator.NONE
-        if "use_async_motion_generator" in (asked.dtype.names or ()) and asked["use_async_motion_generator"]:
-            return Status.INVALID
-        status = self.robot.start(controller, generator)
+        is_torque = controller is Controller.EXTERNAL and generator is self._dialect.torque_generator
+        is_async = "use_async_motion_generator" in (asked.dtype.names or ()) and asked["use_async_motion_generator"]
+        if is_async or not (is_torque or (controller is Controller.JOINT_IMPEDANCE and generator is not Generator.NONE)):
+            _log.warning(
+                "a motion is refused: %s with %s%s is not simulated; torques, and motions with joint impedance, are",
+                controller.name,
+                generator.name,
+                " (asynchronous)" if is_async else "",
+            )
+            return Status.NOT_POSSIBLE
+        status = self.robot.start(controller, Generator.NONE if is_torque else generator)
         if status is Status.STARTED:
             self._move_number, self._first_number = number, self.robot.clock_ms
             self._awaited = self._command = None
@@ -207,15 +215,21 @@ class ArmServer:
     def _publish(self) -> int | None:
         return self.link.publish(self.robot.clock_ms, self._report.write()) if self.link.client is not None else None
 
+    def _show(self) -> None:
+        """Send what has changed between two milliseconds, so that whoever changed it finds it in the next state."""
+        if self.robot.motion is None:
+            self.robot.rest(is_advancing=False)
+            self._publish()
+
     def _end(self, ended: Status | None) -> None:
         """A motion has ended between two milliseconds."""
         if ended is not None:
-            self.robot.rest(is_advancing=False)
-            self._publish()
+            self._show()
             self._answer_move(ended)
 
     def _answer_move(self, ended: Status) -> None:
         number, self._move_number = self._move_number, None
+        self.link.behave()  # what is left of an order does not reach into the next motion
         if self._client is not None and number is not None:
             self._client.send(self._dialect.to_reply(Request.MOVE, number, ended))
         if not self._silence.is_running:

@@ -72,9 +72,6 @@ class RobotController:
         """Begin a motion, if the mode allows it; STARTED, or why not."""
         if self.mode is not RobotMode.IDLE:
             return Status.NOT_POSSIBLE
-        is_torque = generator is Generator.NONE
-        if is_torque != (controller is Controller.EXTERNAL) or controller is Controller.CARTESIAN_IMPEDANCE:
-            return Status.INVALID
         self.settle()
         self.servo.stand_still()
         self.motion = make_motion(generator, self.servo, self.settings)

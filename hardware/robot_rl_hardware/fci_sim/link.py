@@ -67,6 +67,10 @@ class Link:
         self._newest = newest
         return newest
 
+    def behave(self) -> None:
+        """Lose, delay and swap nothing more."""
+        self.dropped_states = self.swapped_states = self.delayed_states = self.dropped_commands = 0
+
     def receive(self) -> bytes | None:
         """The next datagram from the client; None when there is none."""
         try:
