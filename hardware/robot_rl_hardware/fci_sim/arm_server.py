@@ -153,7 +153,9 @@ class ArmServer:
             return Status.INVALID
         is_torque = controller is Controller.EXTERNAL and generator is self._dialect.torque_generator
         is_async = "use_async_motion_generator" in (asked.dtype.names or ()) and asked["use_async_motion_generator"]
-        if is_async or not (is_torque or (controller is Controller.JOINT_IMPEDANCE and generator is not Generator.NONE)):
+        if is_async or not (
+            is_torque or (controller is Controller.JOINT_IMPEDANCE and generator is not Generator.NONE)
+        ):
             _log.warning(
                 "a motion is refused: %s with %s%s is not simulated; torques, and motions with joint impedance, are",
                 controller.name,
