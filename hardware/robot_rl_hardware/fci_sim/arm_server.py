@@ -116,8 +116,10 @@ class ArmServer:
             client.send(dialect.to_reply(request, number, status))
         elif request is Request.STOP_MOVE:
             ended = robot.stop()
+            self._show()
             client.send(dialect.to_reply(request, number, Status.SUCCESS))
-            self._end(ended)
+            if ended is not None:
+                self._answer_move(ended)
         elif request is Request.AUTOMATIC_ERROR_RECOVERY:
             status = robot.recover()
             self._show()
