@@ -25,6 +25,9 @@ from robot_rl_hardware.fci_sim.wire import ARM_PORT, CONNECT_REQUEST, HEADER, SE
 
 _log = logging.getLogger(__name__)
 
+_SECOND_STATE_S = 0.005
+_NEXT_STATE_S = 0.1
+
 
 class ArmServer:
     """Serves one client at a time; while one is connected, others are refused."""
@@ -42,7 +45,6 @@ class ArmServer:
         self._urdf = to_urdf(robot.plant.model, has_hand=False).encode()
         self._client: Connection | None = None
         self._move_number: int | None = None
-        self._first_number = 0  # of the states of the motion
         self._awaited: int | None = None  # number of the state whose command lets time pass, in lock-step
         self._command: np.void | None = None  # for the state that was sent last, in real time
         self._orders: list[tuple[int, Callable[[], None]]] = []
@@ -167,9 +169,21 @@ class ArmServer:
             return Status.NOT_POSSIBLE
         status = self.robot.start(controller, Generator.NONE if is_torque else generator)
         if status is Status.STARTED:
-            self._move_number, self._first_number = number, self.robot.clock_ms
-            self._awaited = self._command = None
+            self._move_number, self._command = number, None
+            if self._is_lock_step:
+                self._begin_lock_step()
         return status
+
+    def _begin_lock_step(self) -> None:
+        """Show the motion, in such a way that every run has the same first cycle.
+
+        A client takes the first state of a motion without answering it, and answers the next one: so the first is
+        sent before the reply, and the next when the client is past it. More than these two would be answered or not
+        as it happens; they are sent only to a client that has missed the second one.
+        """
+        self.robot.wait()
+        self._awaited = self._publish()
+        self._timer.start(_SECOND_STATE_S)
 
     # --- time ---------------------------------------------------------------------------------------------------
 
@@ -181,7 +195,8 @@ class ArmServer:
             self._publish()
         elif self._is_lock_step:
             robot.wait()
-            self._publish()
+            self._awaited = self._publish()
+            self._timer.start(_NEXT_STATE_S)
         else:
             command, self._command = self._command, None
             self._cycle(command)
@@ -193,10 +208,9 @@ class ArmServer:
         command: np.void = np.frombuffer(datagram, self._dialect.command)[0]
         number = int(command["message_id"])
         if self._is_lock_step:
-            is_awaited = number >= self._first_number if self._awaited is None else number == self._awaited
-            if is_awaited:
-                is_late = self._awaited is not None and number != self.robot.clock_ms
+            if number == self._awaited:
                 self._timer.stop()
+                is_late = number != self.robot.clock_ms
                 self._cycle(None if is_late or self.link.is_command_lost() else command)
         elif number == self.robot.clock_ms and not self.link.is_command_lost():
             self._command = command
@@ -237,7 +251,7 @@ class ArmServer:
         if self._client is not None and number is not None:
             self._client.send(self._dialect.to_reply(Request.MOVE, number, ended))
         if not self._silence.is_running:
-            self._timer.start()
+            self._timer.start(PERIOD_S)
 
     # --- what may go wrong --------------------------------------------------------------------------------------
 

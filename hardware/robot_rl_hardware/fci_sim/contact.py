@@ -46,8 +46,8 @@ class Contact:
         self.torque += _FILTER * (-plant.contact_torque - self.torque)
         if self.torque @ self.torque < _NOTHING_NM**2:
             if self._is_felt:
-                self.torque[:] = self.wrench_base[:] = self.wrench[:] = 0.0
-                self.joint_contact[:] = self.cartesian_contact[:] = self._is_felt = False
+                self.let_go()
+                self._is_felt = False
             return
         self._is_felt = True
         stiffness_frame = plant.flange() @ flange_to_stiffness
@@ -67,6 +67,11 @@ class Contact:
             self.wrench_base[:] = 0.0
         else:
             self.wrench_base[:] = left @ ((right @ self.torque) / sizes)
+
+    def let_go(self) -> None:
+        """Nothing touches the robot any more; collisions stay marked."""
+        self.torque[:] = self.wrench_base[:] = self.wrench[:] = 0.0
+        self.joint_contact[:] = self.cartesian_contact[:] = False
 
     def reset(self) -> None:
         """Forget collisions that are over."""

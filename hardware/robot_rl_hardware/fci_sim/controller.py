@@ -128,6 +128,7 @@ class RobotController:
         """Somebody guides the arm by hand to joint positions [rad], shape (7,), and lets go of it there."""
         self.plant.place(joint_positions)
         self.torque[:] = 0.0
+        self.contact.let_go()
         self.servo.hold_here(self.settings.joint_stiffness)
         self._settling_ms = 0
 

@@ -93,8 +93,10 @@ class Orders:
         self._arm.robot.place(np.array(joints, float))
 
     def look(self) -> dict[str, Any]:
-        """What is true of the robot, in 64 bits."""
+        """What is true of the robot, in 64 bits; between motions once everything is at rest."""
         robot, plant = self._arm.robot, self._arm.robot.plant
+        if robot.motion is None:
+            robot.settle()
         return {
             "clock_ms": robot.clock_ms,
             "mode": robot.mode.name,

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import time
 
 import pytest
 from robot_rl_hardware.fci_sim.process import run_robot
@@ -133,8 +134,18 @@ def test_a_line_that_is_no_order_harms_nobody(robot, line):
 # ------------------------------------------------------------------------------------ messages that are wrong
 
 
+def open_connection(robot):
+    """The robot needs a moment to notice that its last client has left; until then it refuses others."""
+    deadline_s = time.monotonic() + 5.0
+    while True:
+        try:
+            return socket.create_connection((robot.host, 1337), timeout=5.0)
+        except ConnectionRefusedError:
+            assert time.monotonic() < deadline_s
+
+
 def connect(robot, message):
-    with socket.create_connection((robot.host, 1337), timeout=5.0) as client:
+    with open_connection(robot) as client:
         client.sendall(message)
         return client.recv(4096)
 
@@ -159,7 +170,7 @@ def test_nonsense_is_sent_away_and_the_next_client_served(robot, message):
 
 
 def test_a_message_may_come_in_pieces(robot):
-    with socket.create_connection((robot.host, 1337), timeout=5.0) as client:
+    with open_connection(robot) as client:
         for byte in bytes([0, 0, 0, 0, 7, 0, 0, 0, 16, 0, 0, 0, 10, 0, 1, 2]):
             client.sendall(bytes([byte]))
         assert client.recv(4096) == bytes([0, 0, 0, 0, 7, 0, 0, 0, 15, 0, 0, 0, 0, 10, 0])

@@ -6,7 +6,7 @@ from robot_rl_hardware.fci_sim.hand import Grasp, Hand, HandStatus
 from robot_rl_hardware.fci_sim.plant import make_plant
 from robot_rl_hardware.fci_sim.process import run_robot
 
-from robot_rl.geometry import Pose
+from robot_rl.geometry import Pose, quaternion_exp
 from robot_rl.sim.kinematics import solve_joints
 from robot_rl.sim.tasks.task import TOOL_DOWN
 from tests.hardware.fci_sim.clients import ask, finish, make_host, start
@@ -118,12 +118,12 @@ def test_a_second_client_stops_what_the_first_one_waits_for():
 
 def test_a_cube_is_grasped_and_held():
     plant = make_plant("pick_cube", 0)
-    address = plant.model.joint("cube").qposadr[0]
+    address = plant.model.joint("cube_free").qposadr[0]
     cube = plant.data.qpos[address : address + 3]
     rotation = plant.data.body("cube").xmat.reshape(3, 3)
     down = Pose(cube, TOOL_DOWN)
     yaw = float(np.arctan2(rotation[1, 0], rotation[0, 0]))
-    turned = down @ Pose.from_vector([0.0, 0.0, 0.0, 0.0, 0.0, -yaw])
+    turned = down @ Pose(quaternion=quaternion_exp([0.0, 0.0, -yaw]))
     with run_robot(make_host(), scene="pick_cube") as robot:
         robot.order("place", joints=solve_joints(plant.model, turned).tolist())
         says = ask(
