@@ -14,7 +14,7 @@ import numpy as np
 
 from robot_rl.errors import WireError
 from robot_rl.sim.urdf import to_urdf
-from robot_rl_hardware.fci_sim.connection import Connection, listen
+from robot_rl_hardware.fci_sim.connection import Connection, accept, listen
 from robot_rl_hardware.fci_sim.controller import RobotController
 from robot_rl_hardware.fci_sim.link import Link
 from robot_rl_hardware.fci_sim.loop import Loop
@@ -40,6 +40,7 @@ class ArmServer:
         """
         self._loop, self.robot, self._dialect, self._host = loop, robot, dialect, host
         self._is_lock_step = is_lock_step
+        self._listen()
         self.link = Link(host)
         self._report = Report(robot, dialect)
         self._urdf = to_urdf(robot.plant.model, has_hand=False).encode()
@@ -52,7 +53,6 @@ class ArmServer:
         """Whether physics go on between motions although the arm is at rest."""
         self._timer = loop.add_timer(PERIOD_S, self._tick)
         self._silence = loop.add_timer(PERIOD_S, self._end_silence)
-        self._listen()
         loop.watch(self.link.socket, self._take_command)
         self._timer.start()
 
@@ -63,9 +63,10 @@ class ArmServer:
         self._loop.watch(self._listener, self._accept)
 
     def _accept(self) -> None:
-        accepted, _ = self._listener.accept()
-        self._client = Connection(accepted, HEADER)
-        self._loop.watch(accepted, self._take_requests)
+        self._client = accept(self._listener, HEADER)
+        if self._client is None:
+            return
+        self._loop.watch(self._client.socket, self._take_requests)
         # a second client is refused, as by the robot, rather than left waiting for an answer
         self._loop.forget(self._listener)
         self._listener.close()

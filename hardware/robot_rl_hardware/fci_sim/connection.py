@@ -18,9 +18,8 @@ _LONGEST: Final = 1 << 16
 class Connection:
     """One client's connection."""
 
-    def __init__(self, accepted: socket.socket, header: np.dtype[np.void]) -> None:
-        self.socket = accepted
-        self.host: str = accepted.getpeername()[0]
+    def __init__(self, accepted: socket.socket, host: str, header: np.dtype[np.void]) -> None:
+        self.socket, self.host = accepted, host
         self._header, self._buffer = header, b""
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -28,7 +27,7 @@ class Connection:
         """Take in what has arrived; False when the client has closed the connection."""
         try:
             chunk = self.socket.recv(_CHUNK)
-        except ConnectionError:
+        except OSError:
             return False
         self._buffer += chunk
         return bool(chunk)
@@ -54,6 +53,15 @@ class Connection:
         """Send a message; a client that is gone misses it."""
         with suppress(OSError):
             self.socket.sendall(message)
+
+
+def accept(listener: socket.socket, header: np.dtype[np.void]) -> Connection | None:
+    """The next client's connection; None if the client has left already."""
+    try:
+        accepted, (host, _) = listener.accept()
+        return Connection(accepted, host, header)
+    except OSError:
+        return None
 
 
 def listen(host: str, port: int) -> socket.socket:

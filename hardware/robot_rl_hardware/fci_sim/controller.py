@@ -142,12 +142,16 @@ class RobotController:
         self._received.append(command is not None)
         if command is not None and _is_finished(command):
             error = motion.finish(command)
+            ended = self._trip(error) if error else self._end(RobotMode.IDLE, Status.SUCCESS)
             self.rest(is_advancing=False)
-            return self._trip(error) if error else self._end(RobotMode.IDLE, Status.SUCCESS)
+            return ended
         error = self._lose() if command is None else self._take(motion, command)
-        if error is None:
-            self._advance(motion.torque())
-            error = self._find_error()
+        if error is not None:
+            ended = self._trip(error)
+            self.rest(is_advancing=False)
+            return ended
+        self._advance(motion.torque())
+        error = self._find_error()
         return None if error is None else self._trip(error)
 
     def rest(self, is_advancing: bool) -> None:

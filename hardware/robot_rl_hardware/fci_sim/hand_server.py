@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from robot_rl.errors import WireError
-from robot_rl_hardware.fci_sim.connection import Connection, listen
+from robot_rl_hardware.fci_sim.connection import Connection, accept, listen
 from robot_rl_hardware.fci_sim.hand import Grasp, Hand, HandStatus
 from robot_rl_hardware.fci_sim.loop import Loop
 from robot_rl_hardware.fci_sim.wire import CONNECT_REQUEST, to_record
@@ -65,10 +65,10 @@ class HandServer:
         self._udp.close()
 
     def _accept(self) -> None:
-        accepted, _ = self._listener.accept()
-        client = Connection(accepted, HAND_HEADER)
-        self._clients[client] = None
-        self._loop.watch(accepted, partial(self._take_requests, client))
+        client = accept(self._listener, HAND_HEADER)
+        if client is not None:
+            self._clients[client] = None
+            self._loop.watch(client.socket, partial(self._take_requests, client))
 
     def _hang_up(self, client: Connection) -> None:
         self._loop.forget(client.socket)

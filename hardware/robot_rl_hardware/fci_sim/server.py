@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import ExitStack
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -62,25 +63,22 @@ class FciServer:
         self._loop = Loop()
         plant = make_plant(config.scene, config.seed)
         hand = Hand(plant)
-        try:
-            self._arm = ArmServer(
-                self._loop, RobotController(plant), DIALECTS[config.robot], config.host, config.is_lock_step
-            )
-            self._hand = HandServer(self._loop, hand, config.host)
-            self._channel = SideChannel(self._loop, config.side_channel, self._arm) if config.side_channel else None
-        except OSError as error:
-            raise SetupError(
-                f"Cannot listen on {config.host}, ports {ARM_PORT} and {HAND_PORT}, and {config.side_channel}: {error}."
-            ) from error
+        robot, dialect = RobotController(plant), DIALECTS[config.robot]
+        with ExitStack() as opened:
+            try:
+                arm = ArmServer(self._loop, robot, dialect, config.host, config.is_lock_step)
+                opened.callback(arm.close)
+                opened.callback(HandServer(self._loop, hand, config.host).close)
+                if config.side_channel is not None:
+                    opened.callback(SideChannel(self._loop, config.side_channel, arm).close)
+            except OSError as error:
+                places = f"{config.host}, ports {ARM_PORT} and {HAND_PORT}, side channel {config.side_channel}"
+                raise SetupError(f"Cannot listen on {places}: {error}.") from error
+            self._opened = opened.pop_all()
         # a hand that is told to move while the arm is at rest needs time to do so
-        self._arm.is_advancing_at_rest = lambda: hand.is_moving or not config.is_lock_step
+        arm.is_advancing_at_rest = lambda: hand.is_moving or not config.is_lock_step
 
     def run(self, end: threading.Event) -> None:
         """Serve until `end` is set; then motions end, clients are told, and everything is closed."""
-        try:
+        with self._opened:
             self._loop.run_until(end)
-        finally:
-            self._arm.close()
-            self._hand.close()
-            if self._channel is not None:
-                self._channel.close()

@@ -121,7 +121,11 @@ class SideChannel:
         """
         self._loop, self._path, self._arm, self._orders = loop, path, arm, Orders(arm)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._listener.bind(str(path))
+        try:
+            self._listener.bind(str(path))
+        except OSError:
+            self._listener.close()
+            raise
         self._listener.listen(4)
         loop.watch(self._listener, self._accept)
 

@@ -1,9 +1,5 @@
 """pylibfranka drives the simulated robot: reading, models, motions, settings, and how clients come and go."""
 
-import signal
-import subprocess
-import sys
-
 import mujoco
 import numpy as np
 import pytest
@@ -340,19 +336,3 @@ def test_in_real_time_the_robot_does_not_wait_for_a_client():
             "say(ms=last.time.to_sec() - first.time.to_sec())",
         )
     assert says["ms"] >= 0.05
-
-
-def test_signals_end_the_robot_cleanly():
-    for number in (signal.SIGINT, signal.SIGTERM):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "robot_rl.cli", "fci-sim", "--host", make_host()],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert process.stdout.readline().startswith("listening on 127.")
-        process.send_signal(number)
-        out, err = process.communicate(timeout=20)
-        assert process.returncode == 0, err
-        assert out.splitlines()[-1] == "ended"
-        assert err == ""
