@@ -90,12 +90,13 @@ def test_a_motion_ends_when_the_client_says_so_and_the_arm_holds(robot):
 
 def test_the_end_of_a_motion_does_not_pull_the_arm_back(robot):
     start(robot)
-    for tick in range(600):
-        robot.step(command(tau_J_d=[0.0] * 6 + [0.1 * min(tick, max(0, 100 - tick), 10)]))
+    for tick in range(110):
+        robot.step(command(tau_J_d=[0.0] * 6 + [0.1 * min(tick, 100 - tick, 10) * (tick < 100)]))
+    while robot.plant.velocities[6] > 0.1:
+        robot.step(torques(0.0))
     assert robot.plant.positions[6] - franka.HOME_JOINTS[6] > 0.05
-    assert np.abs(robot.plant.velocities).max() < 0.02
     robot.step(command(torque_command_finished=True))
-    assert np.abs(robot.plant.velocities).max() < 0.02
+    assert 0.0 < robot.plant.velocities[6] < 0.1  # braked, but not towards where the motion began
 
 
 def test_between_motions_only_the_clock_runs(robot):
