@@ -24,6 +24,8 @@ REST_SPEED = 1e-3
 _FIRST_CONTACT = int(mujoco.mjtConstraint.mjCNSTR_CONTACT_FRICTIONLESS)
 """The kinds of constraints from this number on are contacts."""
 
+_IDENTITY = np.eye(4)
+
 PLAIN_SCENES = {"table": make_workcell_spec, "probe": make_probe_spec}
 SCENES = (*PLAIN_SCENES, *TASKS)
 
@@ -91,7 +93,7 @@ class Plant:
 
     def flange(self) -> Array:
         """T_base_flange. Shape (4, 4)."""
-        transform = np.eye(4)
+        transform = _IDENTITY.copy()
         transform[:3, :3], transform[:3, 3] = self._flange_rotation, self._flange_position
         return transform
 
