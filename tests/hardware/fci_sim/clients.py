@@ -97,7 +97,7 @@ def make_host() -> str:
 
 
 def start(robot: RunningRobot, code: str, prelude: str = FRANKA) -> subprocess.Popen[str]:
-    """A client that runs `code` after `prelude`; where there is no such client, which is not so in CI, a skipped test."""
+    """A client that runs `code` after `prelude`; skips the test where its library is missing, which it is not in CI."""
     library = "panda_py" if "panda_py" in prelude else "pylibfranka"
     if importlib.util.find_spec(library) is None:
         pytest.skip(f"needs {library}, whose wheels do not exist everywhere")
