@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from robot_rl.errors import RobotRLError, UnknownNameError
-from robot_rl.runtime.commands import calibrate_parser, up_parser
+from robot_rl.runtime.commands import calibrate_parser, fci_sim_parser, up_parser
 
 _EPILOG = """examples:
   robot-rl train task=peg                                             records demonstrations, trains, evaluates
@@ -29,6 +29,7 @@ _EPILOG = """examples:
   robot-rl config eval task=pick_cube                                 every key, with its value in force
   robot-rl bench sim
   robot-rl bench control
+  robot-rl fci-sim --scene peg                                        a simulated Franka for clients of libfranka
 
 Every key of the configuration can be set as KEY=VALUE; a wrong one is answered with the right ones.
 """
@@ -91,6 +92,7 @@ def _make_parser() -> argparse.ArgumentParser:
     _add_seeing(commands)
     _add_processes(commands)
     up_parser.add_parser(commands)
+    fci_sim_parser.add_parser(commands)
     _add_exchange(commands)
     calibrate_parser.add_parser(commands)
 

@@ -57,6 +57,7 @@ def run(capsys, *words):
         (("resume", "--help"), ["RUN", "newest checkpoint"]),
         (("record", "--help"), ["KEY=VALUE", "demonstrations_from=STORE", "continued", "config record"]),
         (("convert-encoder", "--help"), ["SOURCE", "TARGET", "resnet10_params.pkl", "agent.encoder.weights"]),
+        (("fci-sim", "--help"), ["--host", "--real-time", "--side-channel", "lock-step", "pylibfranka.Robot", "1337"]),
         (("--version",), ["robot-rl "]),
     ],
 )

@@ -85,7 +85,7 @@ def test_constraints_name_no_build_of_torch():
 def test_the_extras_stay_out_of_the_core():
     """A robot's drivers and ROS must not come with the product: they need machines, and clash with a sourced ROS."""
     core = {requirement.name for requirement in CORE}
-    for extra in ("ros", "franka", "realsense", "spacemouse", "visual"):
+    for extra in ("ros", "franka", "panda", "realsense", "spacemouse", "visual"):
         assert EXTRAS[extra]
         assert not core & {requirement.name for requirement in EXTRAS[extra]}
 

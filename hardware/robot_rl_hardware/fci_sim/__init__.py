@@ -1,0 +1,1 @@
+"""A simulated Franka behind the real wire: clients of libfranka drive it as they drive the robot."""
