@@ -22,7 +22,10 @@ class BasePolicy(ABC):
     Attributes:
         spec: sizes and names.
         version: of the weights.
+        is_random: whether plans depend on the noise.
     """
+
+    is_random: bool = True
 
     def __init__(self, trained: ChunkNetwork, version: int = 0) -> None:
         """Freeze what was trained; it must not be changed any more."""

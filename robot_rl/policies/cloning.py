@@ -76,6 +76,11 @@ class CloningPolicy(BasePolicy):
 
     _trained: CloningNetwork
 
+    def __init__(self, trained: CloningNetwork, version: int = 0) -> None:
+        """See BasePolicy."""
+        super().__init__(trained, version)
+        self.is_random = trained.is_gaussian
+
     @torch.inference_mode()
     def think(
         self, frames_BTF: Tensor, noise_NHA: Tensor, previous: Plan | None = None, committed: int = 0

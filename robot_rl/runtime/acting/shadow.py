@@ -19,6 +19,7 @@ from robot_rl.runtime.config import TrainConfig
 from robot_rl.specs import EnvironmentSpec
 from robot_rl.types import Source, StepRecord, TimeStep
 
+_OF_NOISE = ("best_of_n", "noise_steer")
 _PEOPLE = (Source.HUMAN, Source.DEMO)
 
 
@@ -95,6 +96,11 @@ def make_shadow(config: TrainConfig, spec: EnvironmentSpec, clock: Clock, *, is_
     if layout is None:
         executed = ExecutorRunner(policy, ChunkExecutor(policy, config.inference.executor, config.seed))
         return Shadow(PlanAnswers(executed, corrector.plan_steps))
+    if corrector.name in _OF_NOISE and not policy.is_random:
+        raise ConfigError(
+            f"corrector={corrector.name} chooses among what a base policy makes of noise, and that of {config.base} plans "
+            "the same of any: pretrain one with policy=diffusion, flow or bc_gaussian."
+        )
     steers = corrector.name == "noise_steer"
     return Shadow(CandidateAnswers(policy, layout, config.seed, is_noise_repeated=steers))
 

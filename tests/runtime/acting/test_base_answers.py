@@ -24,6 +24,7 @@ from robot_rl.runtime.acting.shadow import Shadow, make_shadow
 from robot_rl.runtime.assembly import make_env, make_run_spec
 from robot_rl.runtime.channels.channel import make_local_channels
 from robot_rl.runtime.config import EnvConfig
+from robot_rl.runtime.pretraining.config import BasePolicyConfig, NetworkConfig
 from robot_rl.types import Source
 from tests import base_policies
 from tests.fakes import Notes
@@ -173,6 +174,15 @@ def test_a_chunk_longer_than_the_plans_is_one_clear_line(env, base):
     config = make_train_config(base=str(base), agent=make_config("edit_select"))
     with pytest.raises(ConfigError, match="graph=lock_step"):
         make_shadow(config, env.spec, env.clock, is_lock_step=False)
+
+
+@pytest.mark.parametrize("name", ["best_of_n", "noise_steer"])
+def test_a_base_policy_that_plans_the_same_of_any_noise_is_refused(name, tmp_path, env):
+    cloning = BasePolicyConfig("cloning", NetworkConfig("mlp", widths=(16,)), horizon=8)
+    base = base_policies.write(tmp_path / "cloning.pt", env.spec, cloning)
+    config = make_train_config(base=str(base), agent=make_config(name))
+    with pytest.raises(ConfigError, match="plans the same of any"):
+        make_shadow(config, env.spec, env.clock, is_lock_step=True)
 
 
 def test_the_learner_knows_the_spec_without_the_base_policy():

@@ -1,0 +1,79 @@
+"""Correctors beside each other and beside learning from nothing, on one frozen base policy.
+
+    python benchmarks/corrector_study.py peg --base runs/base-peg-bc --methods additive rlpd --seeds 0 1 2
+
+trains what was not trained yet, goes on with what was cut off, and makes the table and the picture of all that is
+there. With --person the scripted person helps in training, as `robot-rl train` does by default.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from robot_rl import cli
+from robot_rl.runtime.run_folder import RunFolder
+
+PUBLISHED = (
+    *("agent.corrector.scale=0.1", "agent.corrector.noise_std=0.05", "agent.corrector.target_noise_std=0.05"),
+    *("agent.corrector.target_noise_limit=0.3", "agent.corrector.gamma=0.99", "agent.corrector.return_range=null"),
+    *("agent.corrector.critic_learning_rate=1e-4", "agent.corrector.actor_learning_rate=1e-6"),
+    *("agent.corrector.imitation_weight=0", "agent.corrector.gate_steps=0", "agent.warmup_steps=1000"),
+    "replay.shares={online: 0.5, demonstration: 0.5, intervention: 0.0, anchor: 0.0}",
+)
+"""What arXiv 2509.19301 uses where ours is another; its 10 000 steps of warm-up are a tenth, as everything here."""
+METHODS: dict[str, tuple[str, ...]] = {
+    "base": ("corrector=identity", "agent.corrector.critic_updates=0", "agent.utd=1"),
+    "additive": ("corrector=additive",),
+    "additive_published": ("corrector=additive", *PUBLISHED),
+    "chooser": ("corrector=chooser",),
+    "edit_select": ("corrector=edit_select",),
+    "best_of_n": ("corrector=best_of_n",),
+    "noise_steer": ("corrector=noise_steer",),
+    "rlpd": ("agent=rlpd",),
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("task")
+    parser.add_argument("--base", type=Path, required=True, help="folder of the base policy")
+    parser.add_argument("--methods", nargs="+", choices=sorted(METHODS), default=list(METHODS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
+    parser.add_argument("--steps", type=int, default=10_000, help="environment steps of a run (default: 10000)")
+    parser.add_argument("--every", type=int, default=2500, help="steps between two evaluations (default: 2500)")
+    parser.add_argument("--episodes", type=int, default=100, help="of each evaluation (default: 100)")
+    parser.add_argument("--person", action="store_true", help="the scripted person helps in training")
+    parser.add_argument("--folder", type=Path, default=Path("runs/correctors"), help="default: runs/correctors")
+    chosen = parser.parse_args()
+    kind = "person" if chosen.person else "alone"
+    groups = []
+    for method in chosen.methods:
+        stem = chosen.folder / f"{chosen.task}-{kind}-{method}"
+        for seed in chosen.seeds:
+            status = _train(chosen, method, seed, Path(f"{stem}-{seed}"))
+            if status:
+                return status
+        groups.append(f"{method}={stem}-*")
+    picture = str(chosen.folder / f"{chosen.task}-{kind}.png")
+    at = [str(step) for step in range(chosen.every, chosen.steps + 1, chosen.every)]
+    return cli.main(["compare", *groups, "--picture", picture, "--title", f"{chosen.task}, {kind}", "--at", *at])
+
+
+def _train(chosen: argparse.Namespace, method: str, seed: int, run: Path) -> int:
+    """Train one run to its end, from wherever it is."""
+    if run.exists():
+        folder = RunFolder(run)
+        return 0 if folder.finished_steps() >= folder.load_config().steps else cli.main(["resume", str(run)])
+    words = [f"task={chosen.task}", f"seed={seed}", f"run_dir={run}", f"steps={chosen.steps}", *METHODS[method]]
+    words += [f"evaluate_every_steps={chosen.every}", f"evaluation_episodes={chosen.episodes}"]
+    words += [f"final_episodes={chosen.episodes}", f"teleop={'human' if chosen.person else 'none'}"]
+    if method != "rlpd":
+        words.append(f"base={chosen.base}")
+    print("robot-rl train", *words, flush=True)
+    return cli.main(["train", *words])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
