@@ -98,8 +98,8 @@ def make_shadow(config: TrainConfig, spec: EnvironmentSpec, clock: Clock, *, is_
         return Shadow(PlanAnswers(executed, corrector.plan_steps))
     if corrector.name in _OF_NOISE and not policy.is_random:
         raise ConfigError(
-            f"corrector={corrector.name} chooses among what a base policy makes of noise, and that of {config.base} plans "
-            "the same of any: pretrain one with policy=diffusion, flow or bc_gaussian."
+            f"corrector={corrector.name} chooses among what a base policy makes of noise, and that of {config.base} "
+            "plans the same of any: pretrain one with policy=diffusion, flow or bc_gaussian."
         )
     steers = corrector.name == "noise_steer"
     return Shadow(CandidateAnswers(policy, layout, config.seed, is_noise_repeated=steers))
