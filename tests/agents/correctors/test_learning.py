@@ -62,9 +62,9 @@ def rate(policy, corrector, episodes=50):
     [
         ("additive", 3000, {"noise_std": 0.1}),
         ("chooser", 4500, {"noise_std": 0.3}),
-        ("edit_select", 3000, {"noise_std": 0.1, "candidates": 2, "chunk": 2}),
-        ("best_of_n", 3000, {"candidates": 8}),
-        ("noise_steer", 3000, {"candidates": 4, "noise_std": 0.3, "target_noise_std": 0.0}),
+        ("edit_select", 2000, {"noise_std": 0.1, "candidates": 2, "chunk": 2}),
+        ("best_of_n", 1500, {"candidates": 8}),
+        ("noise_steer", 2000, {"candidates": 4, "noise_std": 0.3, "target_noise_std": 0.0}),
     ],
 )
 def test_a_bias_of_the_base_policy_is_removed(name, steps, values):
