@@ -19,9 +19,9 @@ EPISODES = {
     ("peg", "bc"): 20,
     ("plug", "bc"): 30,
     ("pick_cube", "bc"): 6,
-    ("peg", "mlp"): 20,
-    ("plug", "mlp"): 20,
-    ("pick_cube", "mlp"): 10,
+    ("peg", "mlp"): 100,
+    ("plug", "mlp"): 60,
+    ("pick_cube", "mlp"): 5,
 }
 """(task, policy) -> demonstrations."""
 STEPS = {"bc": 3000, "mlp": 4000}
