@@ -132,7 +132,7 @@ class ArmDriver:
             if not is_first and settled_ticks == 0:
                 self._await_grant()
             state, elapsed = read()
-            elapsed_ms = 1 if is_first else elapsed.to_msec()
+            elapsed_ms = 1 if is_first else round(1e3 * elapsed.to_sec())
             is_first = False
             torque = controller.tick(state, model, self._next_ns(), elapsed_ms)
             command.tau_J = torque.tolist()
