@@ -203,7 +203,7 @@ class FrankaArm:
     def _wait_for_start(self, process: subprocess.Popen[bytes]) -> None:
         def is_there() -> bool:
             report = self._read()
-            return bool(report["stamp_ns"]) and (bool(report["is_moving"]) or get_stop(report) is not None)
+            return self._reports.was_written and (bool(report["is_moving"]) or get_stop(report) is not None)
 
         if not self._wait(is_there, _START_S):
             status, problem = process.poll(), to_text(self._read()["refusal"])

@@ -164,7 +164,8 @@ class ArmDriver:
             elif self._robot is None:
                 time.sleep(_POLL_S if self._settings.is_lock_step else _RETRY_S)
                 controller.tick_count += 1
-                continue  # no state, no stamp
+                controller.repeat()  # no state, no new stamp
+                continue
             else:
                 try:
                     controller.sensing.read(self._robot.read_once(), self._model)
@@ -229,7 +230,8 @@ class ArmDriver:
 def main(arguments: Sequence[str]) -> int:
     """Drive an arm until told to end."""
     parent, orders, reports = (int(word) for word in arguments[:3])
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in json.loads(arguments[3]).items()}
+    given = json.loads(arguments[3]).items()
+    values: dict[str, Any] = {key: tuple(each) if isinstance(each, list) else each for key, each in given}
     settings = ArmSettings(**values)
     told = SharedRecord(REPORT_DTYPE, reports)
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any, Final
 
 import numpy as np
@@ -33,7 +34,7 @@ _PRESETS: Final = tuple(
     replace(
         one,
         torque_step_nm=min(one.torque_step_nm, TORQUE_STEP_NM),
-        torque_limit_nm=tuple(min(a, b) for a, b in zip(one.torque_limit_nm, TORQUE_LIMITS_NM, strict=True)),
+        torque_limit_nm=tuple(np.minimum(one.torque_limit_nm, TORQUE_LIMITS_NM).tolist()),
     )
     for one in PRESETS.values()
 )
@@ -72,8 +73,10 @@ class ArmController:
     def warm_up(self) -> None:
         """Have everything compiled before the robot waits for it."""
         sensing = self.sensing
-        sensing.read(_Resting, _Resting)
+        resting = _make_resting()
+        sensing.read(resting, resting)
         self._law.start(sensing.joint_positions, sensing.pose)
+        self._law.set_target(sensing.pose, 0.0)
         self._compute(1e-3)
         self._is_started = False
 
@@ -107,6 +110,11 @@ class ArmController:
         report["joint_torques"] = sensing.torque if torque is None else torque
         report["position_m"], report["quaternion"] = sensing.position, sensing.quaternion
         report["twist"], report["wrench"] = sensing.twist, sensing.wrench
+        self.reports.write()
+
+    def repeat(self) -> None:
+        """Show that time passes without a new state."""
+        self._report["tick_count"], self._report["mode_count"] = self.tick_count, self._mode_count
         self.reports.write()
 
     def stop_softly(self, reason: Reason, detail: str, stamp_ns: int) -> None:
@@ -175,9 +183,7 @@ class ArmController:
         order, period_s = self._order, self._settings.period_s
         left_s = period_s - (now_ns - int(order["stamp_ns"])) / NS_PER_S
         try:
-            self._law.set_target(
-                Pose(order["position_m"], order["quaternion"]), float(np.clip(left_s, 0.0, period_s))
-            )
+            self._law.set_target(Pose(order["position_m"], order["quaternion"]), float(np.clip(left_s, 0.0, period_s)))
         except SpecError as error:
             self.stop_softly(Reason.NOT_FINITE, str(error), now_ns)
             return
@@ -204,25 +210,21 @@ class ArmController:
     def _compute(self, dt_s: float) -> Array:
         s = self.sensing
         return self._law.torque(
-            s.joint_positions, s.joint_velocities, s.position, s.rotation, s.jacobian, s.mass, s.coriolis, s.torque, dt_s
+            s.joint_positions, s.joint_velocities, s.position, s.rotation, s.jacobian, s.mass, s.coriolis, s.torque,
+            dt_s,
         )  # fmt: skip
 
 
-class _Resting:
-    """A state and model of an arm that rests, to compile with."""
-
-    q = dq = tau_J_d = [0.0] * 7
-    K_F_ext_hat_K = (0.0,) * 6
-    O_T_EE = np.eye(4).ravel().tolist()
-
-    @staticmethod
-    def zero_jacobian(state: object) -> Array:
-        return np.eye(6, 7).T.ravel()
-
-    @staticmethod
-    def mass(state: object) -> Array:
-        return np.eye(7).ravel()
-
-    @staticmethod
-    def coriolis(state: object) -> Array:
-        return np.zeros(7)
+def _make_resting() -> SimpleNamespace:
+    """State and model in one, of an arm at rest: something to compile the law with."""
+    still = [0.0] * 7
+    return SimpleNamespace(
+        q=still,
+        dq=still,
+        tau_J_d=still,
+        K_F_ext_hat_K=[0.0] * 6,
+        O_T_EE=np.eye(4).ravel(),
+        zero_jacobian=lambda _: np.eye(6, 7).T.ravel(),
+        mass=lambda _: np.eye(7).ravel(),
+        coriolis=lambda _: still,
+    )

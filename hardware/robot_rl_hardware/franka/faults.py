@@ -18,7 +18,7 @@ _ADVICE: Final[tuple[tuple[str, Reason, str], ...]] = (
     ("tau_j_range", Reason.WRENCH, "a torque was beyond the motors' range: recover()"),
     ("power_limit", Reason.WRENCH, "it needed more power than it has: recover(), and move slower"),
     ("force_control", Reason.WRENCH, "a force was beyond its safe range: clear its way, then recover()"),
-    ("communication_constraints", Reason.STALE_COMMAND, "commands came late: free the computer, check the cable, then recover()"),
+    ("communication_constraints", Reason.STALE_COMMAND, "commands came late: free the computer, then recover()"),
     ("position_limits", Reason.WORKSPACE, "a joint is beyond its limit: move the arm by hand in Desk, then recover()"),
     ("velocity", Reason.SPEED, "it was too fast: recover(), and command smaller steps"),
     ("instability", Reason.UNSTABLE, "the simulated physics left the finite numbers: recover()"),

@@ -56,18 +56,17 @@ REPORT_DTYPE: Final = np.dtype(
 """From the arm's process."""
 
 HAND_ORDER_DTYPE: Final = np.dtype([("count", "i8"), ("width_m", "f8"), ("is_over", "i8")], align=True)
-HAND_REPORT_DTYPE: Final = np.dtype(
-    [
-        ("count", "i8"),  # the newest command that was begun
-        ("is_busy", "i8"),
-        ("width_m", "f8"),
-        ("max_width_m", "f8"),
-        ("is_grasped", "i8"),
-        ("is_ready", "i8"),
-        ("failure", f"S{TEXT_BYTES}"),
-    ],
-    align=True,
+"""To the hand's processes: the newest width, and how many there were."""
+
+HAND_MOVE_DTYPE: Final = np.dtype(
+    [("count", "i8"), ("is_busy", "i8"), ("may_turn_ns", "i8"), ("problem", f"S{TEXT_BYTES}")], align=True
 )
+"""From the one that moves: the newest width that was begun, when it may be given up, and what was wrong with it."""
+
+HAND_REPORT_DTYPE: Final = np.dtype(
+    [("width_m", "f8"), ("max_width_m", "f8"), ("is_grasped", "i8"), ("problem", f"S{TEXT_BYTES}")], align=True
+)
+"""From the one that watches."""
 
 
 def to_bytes(text: str) -> bytes:

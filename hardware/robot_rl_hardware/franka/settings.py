@@ -23,7 +23,7 @@ class ArmSettings:
         torque_thresholds_nm, force_thresholds: external torques of the joints and (force [N], torque [Nm]) of the tool
             beyond which the robot stops by itself.
         force_limit_n: force at the tool at which the driver stops softly; below the thresholds of the robot.
-        target_timeout_s: after so long without a new equilibrium pose it stops softly; until then it holds the last one.
+        target_timeout_s: after so long without a new equilibrium pose it stops softly; before, it holds the last one.
         late_limit_ms: states missing in a row at which it stops softly; the robot stops at 20.
         success_limit: share of the last 100 commands that came in time, below which it stops softly.
         rotor_inertia_kg_m2: of the motors, seen at the joints; the robot's model lacks it.
@@ -90,6 +90,7 @@ class HandSettings:
         host: the arm's address.
         speed_m_s: of opening and closing.
         force_n: that something is held with.
+        grasp_width_m: closing to this width or less is a grasp.
         turn_s: between two changes of direction at least; a command that comes sooner waits.
         is_homed: whether the hand is to find its widest opening at the start, which moves it.
         connect_timeout_s: how long a hand that refuses is asked again.
@@ -101,6 +102,7 @@ class HandSettings:
     host: str = "172.16.0.2"
     speed_m_s: float = 0.1
     force_n: float = 40.0
+    grasp_width_m: float = 0.01
     turn_s: float = 0.6
     is_homed: bool = False
     connect_timeout_s: float = 3.0

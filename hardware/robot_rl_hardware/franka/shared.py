@@ -39,6 +39,11 @@ class SharedRecord:
         """This side's copy, shape (1,): what `write` shows the other side, or `read` got from it."""
         return self._own
 
+    @property
+    def was_written(self) -> bool:
+        """Whether `read` has ever got anything."""
+        return self._read_count > 0
+
     def write(self) -> None:
         """Show `record` to the other side."""
         count = int(self._count[0])
