@@ -141,7 +141,8 @@ class FrankaGripper:
                 raise DeviceError(self._problem())
             self._reports.read()
             self._moves.read()
-            if self._reports.was_written and self._moves.was_written:
+            is_wrong = bool(self._reports.record[0]["problem"]) or bool(self._moves.record[0]["problem"])
+            if self._reports.was_written and self._moves.was_written and not is_wrong:
                 return
             time.sleep(_POLL_S)
         raise DeviceError(f"The hand's processes have not begun within {_START_S:g} s.")

@@ -9,7 +9,7 @@ import numpy as np
 from robot_rl.types import Reason, StopRecord
 
 REASONS: Final = tuple(Reason)
-NO_REASON: Final = -1
+NO_REASON: Final = 0
 TEXT_BYTES: Final = 400
 
 _STOP = [("stop_reason", "i8"), ("stop_detail", f"S{TEXT_BYTES}"), ("stop_stamp_ns", "i8")]
@@ -81,7 +81,7 @@ def to_text(value: bytes) -> str:
 
 def put_stop(record: np.void, stop: StopRecord | None) -> None:
     """Write a stop, or that there is none, into a record with the fields of one."""
-    record["stop_reason"] = NO_REASON if stop is None else REASONS.index(stop.reason)
+    record["stop_reason"] = NO_REASON if stop is None else 1 + REASONS.index(stop.reason)
     record["stop_detail"] = b"" if stop is None else to_bytes(stop.detail)
     record["stop_stamp_ns"] = 0 if stop is None else stop.stamp_ns
 
@@ -91,4 +91,4 @@ def get_stop(record: np.void) -> StopRecord | None:
     number = int(record["stop_reason"])
     if number == NO_REASON:
         return None
-    return StopRecord(REASONS[number], to_text(record["stop_detail"]), int(record["stop_stamp_ns"]))
+    return StopRecord(REASONS[number - 1], to_text(record["stop_detail"]), int(record["stop_stamp_ns"]))

@@ -261,8 +261,14 @@ def test_it_stops_softly_before_the_robots_reflex(robot):
     robot.order("place", joints=joints.tolist())
     with drive(robot, force_limit_n=8.0) as arm:
         advance(arm, 0.5)
-        move(arm, Pose(np.array([0.0, 0.0, 0.04])))
+        goal = arm.state().tcp_pose
+        for _ in range(15):  # an approach as slow as one in contact should be
+            goal = goal @ Pose(np.array([0.0, 0.0, 0.002]))
+            if arm.state().stop is None:
+                arm.set_equilibrium_pose(goal, arm.state().stamp_ns)
+            advance(arm, 0.1)
         stop = arm.state().stop
+        assert stop is not None
         assert stop.reason is Reason.WRENCH
         assert "exceeds 8 N" in stop.detail
         seen = robot.order("look")
