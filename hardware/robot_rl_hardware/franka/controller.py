@@ -122,8 +122,9 @@ class ArmController:
         if self.stop is not None:
             return
         self.set_stop(StopRecord(reason, detail, stamp_ns))
-        if self._is_started:
-            self._law.set_target(self.sensing.pose, 0.0)
+        pose = self.sensing.pose
+        if self._is_started and np.isfinite(pose.to_vector()).all():
+            self._law.set_target(pose, 0.0)
 
     def set_stop(self, stop: StopRecord | None) -> None:
         """Record a stop, or its end."""
@@ -219,7 +220,7 @@ def _make_resting() -> SimpleNamespace:
     """State and model in one, of an arm at rest: something to compile the law with."""
     still = [0.0] * 7
     return SimpleNamespace(
-        q=still,
+        q=[0.0, -0.8, 0.0, -2.4, 0.0, 1.6, 0.8],
         dq=still,
         tau_J_d=still,
         K_F_ext_hat_K=[0.0] * 6,
