@@ -112,3 +112,20 @@ def test_a_command_that_was_under_way_for_long_has_less_time_left(arm, advance):
         arm.set_equilibrium_pose(start, arm.state().stamp_ns)
         advance(0.8)
     assert positions[1] > 1.5 * positions[0]
+
+
+def test_the_same_commands_lead_to_the_same_bits():
+    """In lock-step, with a fresh robot each: in time that waits nothing depends on how fast anybody is."""
+    ends = []
+    for _ in range(2):
+        with run_robot(make_host()) as robot, FrankaArm(ArmSettings(host=robot.host, is_lock_step=True)) as arm:
+            start = arm.state().tcp_pose
+            for step in range(5):
+                goal = start @ Pose(np.array([0.002 * step, -0.001 * step, 0.0]))
+                arm.set_equilibrium_pose(goal, arm.state().stamp_ns)
+                arm.clock.sleep_until_ns(arm.clock.now_ns() + to_ns(0.1))
+            ends.append(robot.order("look"))
+    for name in ("cycle_count", "joint_positions", "joint_velocities"):
+        assert ends[0][name] == ends[1][name], name
+    assert ends[0]["cycle_count"] == 501
+    assert np.abs(ends[0]["joint_velocities"]).max() > 1e-3
