@@ -95,12 +95,6 @@ class FrankaGripper:
             self._reports.read()
             return float(self._reports.record[0]["max_width_m"])
 
-    def is_grasped(self) -> bool:
-        """Whether something is held."""
-        with self._lock:
-            self._reports.read()
-            return bool(self._reports.record[0]["is_grasped"])
-
     def set_width(self, width_m: float) -> None:
         """Start moving to an opening [m]; one that turns the fingers too soon waits, unless a newer one comes.
 

@@ -96,7 +96,7 @@ def watch(
     stopped = 0
     while not is_over():
         state = gripper.read_once()
-        report["width_m"], report["max_width_m"], report["is_grasped"] = state.width, state.max_width, state.is_grasped
+        report["width_m"], report["max_width_m"] = state.width, state.max_width
         reports.write()
         orders.read()
         moves.read()

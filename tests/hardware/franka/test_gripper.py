@@ -4,12 +4,17 @@ import os
 import signal
 import time
 
+import numpy as np
 import pytest
+from robot_rl_hardware.fci_sim.plant import make_plant
 from robot_rl_hardware.fci_sim.process import run_robot
 from robot_rl_hardware.franka.gripper import FrankaGripper
 from robot_rl_hardware.franka.settings import HandSettings
 
 from robot_rl.errors import DeviceError
+from robot_rl.geometry import Pose
+from robot_rl.sim.kinematics import solve_joints
+from robot_rl.sim.tasks.task import TOOL_DOWN
 from tests.contracts import GripperContract
 from tests.hardware.fci_sim.clients import make_host
 
@@ -42,6 +47,8 @@ def wait_for(is_true, limit_s=10.0):
 
 
 class TestFrankaGripper(GripperContract):
+    move_s = 3.0  # the fingers may have to wait before they turn
+
     @pytest.fixture
     def gripper(self, gripper):
         return gripper
@@ -61,14 +68,20 @@ def test_a_command_does_not_wait_for_the_fingers(gripper):
 
 def test_a_width_that_is_repeated_is_one_command(gripper):
     """As a policy repeats it, ten times a second."""
-    for _ in range(20):
+    before = gripper._orders.record["count"][0]
+    for _ in range(5):
         gripper.set_width(0.03)
         time.sleep(0.05)
-    assert abs(gripper.width() - 0.03) < 0.002
+    assert gripper._orders.record["count"][0] == before + 1
+    wait_for(lambda: abs(gripper.width() - 0.03) < 0.002)
 
 
 def test_the_fingers_turn_only_so_often(gripper):
     """Both commands come at once; the second one waits, and the last of those that wait counts."""
+    for width_m in (0.05, 0.06):  # they open: to close is a turn
+        gripper.set_width(width_m)
+        wait_for(lambda width_m=width_m: abs(gripper.width() - width_m) < 0.002)
+        time.sleep(0.6)
     widths = []
     gripper.set_width(0.0)
     time.sleep(0.05)
@@ -81,6 +94,24 @@ def test_the_fingers_turn_only_so_often(gripper):
         time.sleep(0.01)
     assert min(widths) < 0.05, "it has turned before it may"
     assert max(widths[widths.index(min(widths)) :]) < 0.075, "a command that was replaced was obeyed"
+
+
+def test_what_lies_between_the_fingers_is_held_and_let_go():
+    plant = make_plant("pick_cube", 0)
+    address = plant.model.joint("cube_free").qposadr[0]
+    rotation = plant.data.body("cube").xmat.reshape(3, 3)
+    yaw = float(np.arctan2(rotation[1, 0], rotation[0, 0]))
+    around = Pose(plant.data.qpos[address : address + 3], TOOL_DOWN) @ Pose.from_rotation_vector([0.0, 0.0, -yaw])
+    host = make_host()
+    with run_robot(host, scene="pick_cube") as robot:
+        robot.order("place", joints=solve_joints(plant.model, around).tolist())
+        with FrankaGripper(HandSettings(host=host)) as gripper:
+            gripper.set_width(0.0)
+            wait_for(lambda: abs(gripper.width() - 0.04) < 0.003)
+            time.sleep(0.5)
+            assert gripper.width() == pytest.approx(0.04, abs=0.003)
+            gripper.set_width(0.08)
+            wait_for(lambda: gripper.width() > 0.078)
 
 
 def test_a_killed_process_is_told(robot):
