@@ -3,7 +3,11 @@
 import importlib.util
 import os
 
-_NEEDED = {"pyrealsense2": "test_realsense*.py", "pyspacemouse": "test_spacemouse.py"}
+_NEEDED = {
+    "pyrealsense2": "test_realsense*.py",
+    "pyspacemouse": "test_spacemouse.py",
+    "pylibfranka": "franka/test_[ag]*.py",
+}
 
 if not os.environ.get("CI"):
     collect_ignore_glob = [tests for name, tests in _NEEDED.items() if importlib.util.find_spec(name) is None]

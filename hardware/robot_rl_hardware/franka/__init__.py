@@ -1,0 +1,1 @@
+"""A Franka Research 3 and its hand, driven through pylibfranka by processes of their own."""

@@ -1,0 +1,301 @@
+"""A Franka Research 3, as an arm of the project."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from types import TracebackType
+from typing import Any, Final
+
+import numpy as np
+
+from robot_rl.clock import Clock, MonotonicClock
+from robot_rl.control.presets import PRESETS, preset
+from robot_rl.errors import DeviceError, SetupError, SpecError, StoppedError
+from robot_rl.geometry import Array, Pose
+from robot_rl.types import ArmState, Reason, StopRecord
+from robot_rl_hardware.franka import arm_process
+from robot_rl_hardware.franka.lock_step import LockStepClock
+from robot_rl_hardware.franka.records import ORDER_DTYPE, REPORT_DTYPE, get_stop, put_stop, to_text
+from robot_rl_hardware.franka.settings import ArmSettings
+from robot_rl_hardware.franka.shared import SharedRecord
+
+_log = logging.getLogger(__name__)
+
+_START_S: Final = 180.0  # on a machine that has never run the law, it is compiled first
+_END_S: Final = 5.0
+_RECOVER_S: Final = 10.0
+_POLL_S: Final = 1e-3
+_NUMBERS: Final = {name: number for number, name in enumerate(PRESETS)}
+
+
+class FrankaArm:
+    """An arm; a context manager during which `arm_process` drives it with the project's law.
+
+    It may be used from several threads. Where the process is killed, the robot ends the motion and holds; `recover`
+    starts another process.
+    """
+
+    def __init__(self, settings: ArmSettings, clock: Clock | None = None) -> None:
+        """Store what is driven.
+
+        Args:
+            settings: the arm's.
+            clock: of the stamps; the machine's by default. In lock-step it is the arm's own, `clock`.
+        """
+        self._settings = settings
+        self._time = clock or MonotonicClock()
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._died: StopRecord | None = None
+
+    def __enter__(self) -> FrankaArm:
+        """Connect, and hold the arm where it is; a robot that cannot move yet is a stop, and no error.
+
+        Raises:
+            SetupError: pylibfranka is missing.
+            DeviceError: no robot answers.
+        """
+        self._start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Bring the arm to rest and end the motion."""
+        self._end()
+
+    @property
+    def clock(self) -> LockStepClock:
+        """In lock-step: the robot's time, which passes when it is slept on."""
+        return LockStepClock(self._read_ticks, self._grant_ticks)
+
+    @property
+    def process_number(self) -> int:
+        """Of the process that drives it, for those who watch it."""
+        assert self._process is not None, "inside the context"
+        return self._process.pid
+
+    def state(self) -> ArmState:
+        """Newest state."""
+        with self._lock:
+            report = self._read()
+            stop = self._stop()
+            own_stamp_ns = int(report["stamp_ns"])
+            return ArmState(
+                stamp_ns=own_stamp_ns + self._offset_ns(),
+                joint_positions=report["joint_positions"].copy(),
+                joint_velocities=report["joint_velocities"].copy(),
+                joint_torques=report["joint_torques"].copy(),
+                tcp_pose=Pose(report["position_m"], report["quaternion"]),
+                tcp_twist_base=report["twist"].copy(),
+                tcp_wrench=report["wrench"].copy(),
+                stop=stop,
+            )
+
+    def set_equilibrium_pose(self, pose: Pose, stamp_ns: int) -> None:
+        """Reach `pose` one policy period after `stamp_ns`."""
+        if not np.isfinite(pose.to_vector()).all():
+            raise SpecError(f"equilibrium pose must be finite, got {pose}.")
+        with self._lock:
+            self._read()
+            stop = self._stop()
+            if stop is not None:
+                raise StoppedError(f"The arm is stopped ({stop.reason.value}: {stop.detail}); call recover() first.")
+            order = self._order
+            order["position_m"], order["quaternion"] = pose.position, pose.quaternion
+            order["stamp_ns"] = stamp_ns - self._offset_ns()
+            order["target_mode_count"] = order["mode_count"]
+            order["target_count"] += 1
+            self._orders.write()
+
+    def set_impedance(self, preset_name: str) -> None:
+        """Change to a named preset, smoothly."""
+        preset(preset_name)
+        with self._lock:
+            self._order["preset"] = _NUMBERS[preset_name]
+            self._order["preset_count"] += 1
+            self._orders.write()
+
+    def set_posture(self, joint_positions: Array) -> None:
+        """Have the null space return to these joint positions [rad], shape (7,)."""
+        posture = np.asarray(joint_positions, np.float64)
+        limits = PRESETS[self._settings.preset]
+        lower, upper = np.asarray(limits.joint_lower_rad), np.asarray(limits.joint_upper_rad)
+        if posture.shape != (7,) or not (np.isfinite(posture) & (posture >= lower) & (posture <= upper)).all():
+            raise SpecError(f"A posture must be 7 angles from {lower} to {upper} rad, got {posture}.")
+        with self._lock:
+            self._order["posture_rad"] = posture
+            self._order["posture_count"] += 1
+            self._orders.write()
+
+    def stop(self, reason: Reason = Reason.REQUESTED, detail: str = "") -> StopRecord:
+        """Hold softly here."""
+        with self._lock:
+            report = self._read()
+            present = self._stop()
+            if present is not None:
+                return present
+            stop = StopRecord(reason, detail, int(report["stamp_ns"]))
+            put_stop(self._order, stop)
+            self._order["mode_count"] += 1
+            self._orders.write()
+            return self._to_own_time(stop)
+
+    def recover(self) -> None:
+        """Allow motion again. After an error of the robot this waits for the robot's own recovery.
+
+        Raises:
+            StoppedError: it cannot be recovered: the user stop is pressed, or it was recovered too often.
+            DeviceError: the process that drives it had died, and no new one reaches the robot.
+        """
+        if self._process is None or self._process.poll() is not None:
+            self._end()
+            self._start()
+            with self._lock:
+                self._read()
+                stop = self._stop()
+            if stop is not None:
+                raise StoppedError(f"The arm cannot move: {stop.detail}.")
+            return
+        with self._lock:
+            put_stop(self._order, None)
+            self._order["mode_count"] += 1
+            self._orders.write()
+            if self._read()["is_moving"]:
+                return
+        self._wait_for_recovery()
+
+    # --- the other process ---------------------------------------------------------------------------------------
+
+    @property
+    def _order(self) -> Any:
+        return self._orders.record[0]
+
+    def _start(self) -> None:
+        settings, self._died = self._settings, None
+        self._orders, self._reports = SharedRecord(ORDER_DTYPE), SharedRecord(REPORT_DTYPE)
+        put_stop(self._order, None)
+        self._orders.write()
+        files = (self._orders.file, self._reports.file)
+        words = [str(os.getpid()), *map(str, files), json.dumps(asdict(settings))]
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", arm_process.__name__, *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            pass_fds=files,
+            start_new_session=True,  # Ctrl-C is for us, who end it
+            env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
+        )
+        try:
+            self._wait_for_start(self._process)
+        except (SetupError, DeviceError):
+            self._end()
+            raise
+
+    def _wait_for_start(self, process: subprocess.Popen[bytes]) -> None:
+        def is_there() -> bool:
+            report = self._read()
+            return self._reports.was_written and (bool(report["is_moving"]) or get_stop(report) is not None)
+
+        if not self._wait(is_there, _START_S):
+            status, problem = process.poll(), to_text(self._read()["refusal"])
+            if status == arm_process.SETUP_STATUS:
+                raise SetupError(problem)
+            if status == arm_process.DEVICE_STATUS:
+                raise DeviceError(problem)
+            what = f"has not begun within {_START_S:g} s" if status is None else f"has ended with status {status}"
+            raise DeviceError(f"The process that drives the arm {what}; see its output.")
+        if not self._settings.is_lock_step and not self._read()["is_real_time"]:
+            _log.warning("the arm's loop has no real-time scheduling: allow rtprio in /etc/security/limits.conf")
+
+    def _end(self) -> None:
+        process = self._process
+        if process is None:
+            return
+        with self._lock:
+            self._order["is_over"] = 1
+            self._orders.write()
+        try:
+            process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        self._orders.close()
+        self._reports.close()
+        self._process = None
+
+    def _wait_for_recovery(self) -> None:
+        def is_answered() -> bool:
+            report = self._read()
+            is_seen = int(report["mode_count"]) == int(self._order["mode_count"])
+            return is_seen and bool(report["is_moving"] or get_stop(report) is not None)
+
+        if not self._wait(is_answered, _RECOVER_S):
+            raise StoppedError(f"The arm is not recovered: no answer within {_RECOVER_S:g} s.")
+        with self._lock:
+            report = self._read()
+            stop = self._stop()
+        if stop is not None:
+            raise StoppedError(f"The arm is not recovered: {to_text(report['refusal']) or stop.detail}.")
+
+    def _wait(self, is_true: Callable[[], bool], limit_s: float) -> bool:
+        """Wait for something that the process says; whether it did before the time, or the process, was over."""
+        assert self._process is not None
+        deadline_s = time.monotonic() + limit_s
+        while time.monotonic() < deadline_s:
+            is_over = self._process.poll() is not None  # first: what it says last is heard
+            with self._lock:
+                if is_true():
+                    return True
+            if is_over:
+                return False
+            time.sleep(_POLL_S)
+        return False
+
+    def _read(self) -> Any:
+        self._reports.read()
+        return self._reports.record[0]
+
+    def _stop(self) -> StopRecord | None:
+        """The stop in force: of a dead process, of the arm, or one that is on its way to it."""
+        report = self._reports.record[0]
+        status = self._process.poll() if self._process is not None else 0
+        stop = get_stop(report)
+        is_unseen = int(report["mode_count"]) != int(self._order["mode_count"])
+        if status is not None and self._died is None:
+            detail = f"the process that drives the arm has ended with status {status}; recover() starts another one"
+            self._died = stop or StopRecord(Reason.STALE_STATE, detail, int(report["stamp_ns"]))
+        if self._died is not None:
+            return self._to_own_time(self._died)
+        if is_unseen and not (stop is not None and not report["is_moving"]):
+            stop = get_stop(self._order) if stop is None or get_stop(self._order) is None else stop
+        return None if stop is None else self._to_own_time(stop)
+
+    def _to_own_time(self, stop: StopRecord) -> StopRecord:
+        return StopRecord(stop.reason, stop.detail, stop.stamp_ns + self._offset_ns())
+
+    def _offset_ns(self) -> int:
+        """From the time of the process to that of the stamps."""
+        if self._settings.is_lock_step or isinstance(self._time, MonotonicClock):
+            return 0
+        return self._time.now_ns() - time.monotonic_ns()
+
+    def _read_ticks(self) -> int:
+        with self._lock:
+            return int(self._read()["tick_count"])
+
+    def _grant_ticks(self, ticks: int) -> None:
+        """Let time pass until so many milliseconds, and wait for it."""
+        with self._lock:
+            self._order["granted_ticks"] = ticks
+            self._orders.write()
+        if not self._wait(lambda: int(self._read()["tick_count"]) >= ticks, _START_S):
+            _log.warning("the arm's time has ended at %d ms", self._read()["tick_count"])

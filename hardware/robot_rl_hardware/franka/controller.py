@@ -1,0 +1,231 @@
+"""A millisecond of the arm: orders, watchdogs, the project's law; without sockets, so that it can be tested alone."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, Final
+
+import numpy as np
+
+from robot_rl.clock import NS_PER_S
+from robot_rl.control.law import ImpedanceLaw
+from robot_rl.control.presets import PRESETS
+from robot_rl.control.records import Status
+from robot_rl.errors import SpecError
+from robot_rl.geometry import Array, Pose
+from robot_rl.types import Reason, StopRecord
+from robot_rl_hardware.franka.records import get_stop, put_stop, to_bytes
+from robot_rl_hardware.franka.sensing import Sensing
+from robot_rl_hardware.franka.settings import ArmSettings
+from robot_rl_hardware.franka.shared import SharedRecord
+
+TORQUE_STEP_NM: Final = 0.9
+"""Largest change in a millisecond: the robot stops at 1 Nm, and its states are numbers of 32 bits."""
+TORQUE_LIMITS_NM: Final = (78.3, 78.3, 78.3, 78.3, 10.8, 10.8, 10.8)
+"""Nine tenths of what the motors can."""
+_LONGEST_STEP_MS: Final = 20  # the robot has stopped by then
+_FIRST_RATED_TICK: Final = 200  # the robot's rate of success counts up from zero
+
+# Also the presets that imitate another controller keep to what the robot bears.
+PRESET_NAMES: Final = tuple(PRESETS)
+_PRESETS: Final = tuple(
+    replace(
+        one,
+        torque_step_nm=min(one.torque_step_nm, TORQUE_STEP_NM),
+        torque_limit_nm=tuple(np.minimum(one.torque_limit_nm, TORQUE_LIMITS_NM).tolist()),
+    )
+    for one in PRESETS.values()
+)
+
+
+class ArmController:
+    """Obeys the orders, and tells the state.
+
+    Attributes:
+        stop: why it is stopped, or None.
+        tick_count: milliseconds so far.
+    """
+
+    def __init__(self, settings: ArmSettings, orders: SharedRecord, reports: SharedRecord) -> None:
+        self._settings, self.orders, self.reports = settings, orders, reports
+        self.stop: StopRecord | None = None
+        self.tick_count = 0
+        self.sensing = Sensing(settings.rotor_inertia_kg_m2)
+        self._law = ImpedanceLaw(_PRESETS[PRESET_NAMES.index(settings.preset)])
+        self._is_started = False
+        self._commanded_ns: int | None = None
+        self._late_ms = 0
+        self._moving_ticks = 0
+        self._mode_count = self._target_count = self._preset_count = self._posture_count = 0
+        put_stop(self._report, None)
+        self.warm_up()
+
+    @property
+    def _order(self) -> Any:
+        return self.orders.record[0]
+
+    @property
+    def _report(self) -> Any:
+        return self.reports.record[0]
+
+    def warm_up(self) -> None:
+        """Have everything compiled before the robot waits for it."""
+        sensing = self.sensing
+        resting = _make_resting()
+        sensing.read(resting, resting)
+        self._law.start(sensing.joint_positions, sensing.pose)
+        self._law.set_target(sensing.pose, 0.0)
+        self._compute(1e-3)
+        self._is_started = False
+
+    def begin(self) -> None:
+        """A motion begins: the law starts anew at its first state, with no force."""
+        self._is_started, self._late_ms, self._moving_ticks, self._commanded_ns = False, 0, 0, None
+
+    def tick(self, state: Any, model: Any, now_ns: int, elapsed_ms: int) -> Array:
+        """Torques without gravity [Nm] (7,) for a state that came `elapsed_ms` after the one before it."""
+        sensing = self.sensing
+        sensing.read(state, model)
+        self.tick_count += 1
+        self._moving_ticks += 1
+        if not self._is_started:
+            self._law.start(sensing.joint_positions, sensing.pose)
+            self._is_started = True
+        self._obey(now_ns)
+        self._watch(now_ns, elapsed_ms, state.control_command_success_rate)
+        torque = self._compute(min(max(elapsed_ms, 1), _LONGEST_STEP_MS) * 1e-3)
+        if self._law.status & Status.NOT_FINITE:
+            self.stop_softly(Reason.NOT_FINITE, "the robot reports what no arm can be: torques fade to zero", now_ns)
+        self.tell(now_ns, is_moving=True, torque=torque)
+        return torque
+
+    def tell(self, now_ns: int, *, is_moving: bool, torque: Array | None = None) -> None:
+        """Show the present state."""
+        report, sensing = self._report, self.sensing
+        report["stamp_ns"], report["tick_count"] = now_ns, self.tick_count
+        report["is_moving"], report["mode_count"] = is_moving, self._mode_count
+        report["joint_positions"], report["joint_velocities"] = sensing.joint_positions, sensing.joint_velocities
+        report["joint_torques"] = sensing.torque if torque is None else torque
+        report["position_m"], report["quaternion"] = sensing.position, sensing.quaternion
+        report["twist"], report["wrench"] = sensing.twist, sensing.wrench
+        self.reports.write()
+
+    def repeat(self) -> None:
+        """Show that time passes without a new state."""
+        self._report["tick_count"], self._report["mode_count"] = self.tick_count, self._mode_count
+        self.reports.write()
+
+    def stop_softly(self, reason: Reason, detail: str, stamp_ns: int) -> None:
+        """Rest here; the first stop's record is kept."""
+        if self.stop is not None:
+            return
+        self.set_stop(StopRecord(reason, detail, stamp_ns))
+        pose = self.sensing.pose
+        if self._is_started and np.isfinite(pose.to_vector()).all():
+            self._law.set_target(pose, 0.0)
+
+    def set_stop(self, stop: StopRecord | None) -> None:
+        """Record a stop, or its end."""
+        self.stop = stop
+        put_stop(self._report, stop)
+
+    def is_told_to_end(self) -> bool:
+        """Whether nobody wants the arm any more. Reads no orders: they are read where they are obeyed."""
+        return bool(self.orders.peek("is_over"))
+
+    def granted_ticks(self) -> int:
+        """In lock-step: how far time may pass."""
+        return self.orders.peek("granted_ticks")
+
+    def is_asked_to_recover(self) -> bool:
+        """While nothing moves: look at the orders; whether a recovery is asked for that was not answered yet."""
+        self.orders.read()
+        order = self._order
+        if int(order["mode_count"]) == self._mode_count:
+            return False
+        if get_stop(order) is not None:  # it is stopped already
+            self._mode_count = int(order["mode_count"])
+            return False
+        return True
+
+    def answer_recovery(self, refusal: str = "") -> None:
+        """Say that the newest recovery is carried out, or why not."""
+        self._mode_count = int(self._order["mode_count"])
+        self._report["refusal"] = to_bytes(refusal)
+        if not refusal:
+            self.set_stop(None)
+
+    def _obey(self, now_ns: int) -> None:
+        self.orders.read()
+        order = self._order
+        if int(order["mode_count"]) != self._mode_count:
+            self._mode_count = int(order["mode_count"])
+            asked = get_stop(order)
+            if asked is not None:
+                self.stop_softly(asked.reason, asked.detail, asked.stamp_ns)
+            else:
+                self.set_stop(None)
+                self._law.set_target(self.sensing.pose, 0.0)
+                self._commanded_ns = None
+        if int(order["preset_count"]) != self._preset_count:
+            self._preset_count = int(order["preset_count"])
+            self._law.set_preset(_PRESETS[int(order["preset"])])
+        if int(order["posture_count"]) != self._posture_count:
+            self._posture_count = int(order["posture_count"])
+            self._law.set_posture(order["posture_rad"])
+        if int(order["target_count"]) != self._target_count:
+            self._target_count = int(order["target_count"])
+            if self.stop is None and int(order["target_mode_count"]) == self._mode_count:
+                self._take_target(now_ns)
+
+    def _take_target(self, now_ns: int) -> None:
+        order, period_s = self._order, self._settings.period_s
+        left_s = period_s - (now_ns - int(order["stamp_ns"])) / NS_PER_S
+        try:
+            self._law.set_target(Pose(order["position_m"], order["quaternion"]), float(np.clip(left_s, 0.0, period_s)))
+        except SpecError as error:
+            self.stop_softly(Reason.NOT_FINITE, str(error), now_ns)
+            return
+        self._commanded_ns = now_ns
+
+    def _watch(self, now_ns: int, elapsed_ms: int, success: float) -> None:
+        """Stop softly before the robot has to stop hard."""
+        settings, force = self._settings, self.sensing.wrench
+        norm_n = math.sqrt(force[0] ** 2 + force[1] ** 2 + force[2] ** 2)
+        if norm_n > settings.force_limit_n:
+            detail = f"force {norm_n:.4g} N exceeds {settings.force_limit_n:g} N"
+            self.stop_softly(Reason.WRENCH, detail, now_ns)
+        self._late_ms = self._late_ms + elapsed_ms - 1 if elapsed_ms > 1 else 0
+        if self._late_ms >= settings.late_limit_ms:
+            detail = f"{self._late_ms} states missing in a row, at most {settings.late_limit_ms - 1}: free the computer"
+            self.stop_softly(Reason.STALE_STATE, detail, now_ns)
+        if self._moving_ticks > _FIRST_RATED_TICK and success < settings.success_limit:
+            detail = f"{success:.0%} of the commands come in time, at least {settings.success_limit:.0%} must"
+            self.stop_softly(Reason.STALE_COMMAND, detail, now_ns)
+        if self._commanded_ns is not None and now_ns - self._commanded_ns > settings.target_timeout_s * NS_PER_S:
+            detail = f"no equilibrium pose for {settings.target_timeout_s:g} s"
+            self.stop_softly(Reason.WATCHDOG, detail, now_ns)
+
+    def _compute(self, dt_s: float) -> Array:
+        s = self.sensing
+        return self._law.torque(
+            s.joint_positions, s.joint_velocities, s.position, s.rotation, s.jacobian, s.mass, s.coriolis, s.torque,
+            dt_s,
+        )  # fmt: skip
+
+
+def _make_resting() -> SimpleNamespace:
+    """State and model in one, of an arm at rest: something to compile the law with."""
+    still = [0.0] * 7
+    return SimpleNamespace(
+        q=[0.0, -0.8, 0.0, -2.4, 0.0, 1.6, 0.8],
+        dq=still,
+        tau_J_d=still,
+        K_F_ext_hat_K=[0.0] * 6,
+        O_T_EE=np.eye(4).ravel(),
+        zero_jacobian=lambda _: np.eye(6, 7).T.ravel(),
+        mass=lambda _: np.eye(7).ravel(),
+        coriolis=lambda _: still,
+    )

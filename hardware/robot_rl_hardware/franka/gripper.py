@@ -1,0 +1,156 @@
+"""A Franka Hand, as a gripper of the project."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import asdict
+from types import TracebackType
+from typing import Final
+
+import numpy as np
+
+from robot_rl.errors import DeviceError, SetupError, SpecError
+from robot_rl_hardware.franka import hand_process
+from robot_rl_hardware.franka.arm_process import SETUP_STATUS
+from robot_rl_hardware.franka.records import HAND_MOVE_DTYPE, HAND_ORDER_DTYPE, HAND_REPORT_DTYPE, to_text
+from robot_rl_hardware.franka.settings import HandSettings
+from robot_rl_hardware.franka.shared import SharedRecord
+
+_START_S: Final = 60.0
+_END_S: Final = 5.0
+_POLL_S: Final = 2e-3
+
+
+class FrankaGripper:
+    """A hand; a context manager during which `hand_process` drives it. No verb waits for the fingers.
+
+    Closing to `grasp_width_m` or less holds with force what is between the fingers.
+    """
+
+    def __init__(self, settings: HandSettings) -> None:
+        """Store what is driven."""
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._orders = SharedRecord(HAND_ORDER_DTYPE)
+        self._moves, self._reports = SharedRecord(HAND_MOVE_DTYPE), SharedRecord(HAND_REPORT_DTYPE)
+
+    def __enter__(self) -> FrankaGripper:
+        """Connect.
+
+        Raises:
+            SetupError: pylibfranka is missing.
+            DeviceError: no hand answers.
+        """
+        files = (self._orders.file, self._moves.file, self._reports.file)
+        for role in ("watch", "move"):
+            words = [role, str(os.getpid()), *map(str, files), json.dumps(asdict(self._settings))]
+            self._processes.append(
+                subprocess.Popen(
+                    [sys.executable, "-P", "-m", hand_process.__name__, *words],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    pass_fds=files,
+                    start_new_session=True,  # Ctrl-C is for us, who end them
+                )
+            )
+        try:
+            self._wait_for_start()
+        except (SetupError, DeviceError):
+            self._end()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave the fingers as they are."""
+        self._end()
+
+    @property
+    def process_numbers(self) -> tuple[int, ...]:
+        """Of the processes that watch and move it, for those who watch these."""
+        return tuple(process.pid for process in self._processes)
+
+    def width(self) -> float:
+        """Present opening [m].
+
+        Raises:
+            DeviceError: the hand is lost.
+        """
+        with self._lock:
+            self._check()
+            self._reports.read()
+            report = self._reports.record[0]
+            return float(np.clip(report["width_m"], 0.0, report["max_width_m"]))
+
+    def max_width(self) -> float:
+        """Largest opening [m], as the hand found it when it was homed."""
+        with self._lock:
+            self._reports.read()
+            return float(self._reports.record[0]["max_width_m"])
+
+    def set_width(self, width_m: float) -> None:
+        """Start moving to an opening [m]; one that turns the fingers too soon waits, unless a newer one comes.
+
+        Raises:
+            DeviceError: the hand is lost.
+        """
+        if not np.isfinite(width_m):
+            raise SpecError(f"gripper width must be finite, got {width_m}.")
+        widest_m = self.max_width()
+        with self._lock:
+            self._check()
+            goal_m, order = float(np.clip(width_m, 0.0, widest_m)), self._orders.record[0]
+            if order["count"] and goal_m == order["width_m"]:
+                return  # a policy repeats itself ten times a second
+            order["width_m"] = goal_m
+            order["count"] += 1
+            self._orders.write()
+
+    def _check(self) -> None:
+        if any(process.poll() is not None for process in self._processes):
+            raise DeviceError(f"The hand is lost: {self._problem()}")
+
+    def _problem(self) -> str:
+        """What the processes say, or how they ended."""
+        self._moves.read()
+        self._reports.read()
+        said = [to_text(record.record[0]["problem"]) for record in (self._reports, self._moves)]
+        statuses = [process.poll() for process in self._processes]
+        return next((text for text in said if text), f"its processes have ended with {statuses}; open it again.")
+
+    def _wait_for_start(self) -> None:
+        deadline_s = time.monotonic() + _START_S
+        while time.monotonic() < deadline_s:
+            statuses = [process.poll() for process in self._processes]
+            if SETUP_STATUS in statuses:
+                raise SetupError(self._problem())
+            if any(status is not None for status in statuses):
+                raise DeviceError(self._problem())
+            self._reports.read()
+            self._moves.read()
+            is_wrong = bool(self._reports.record[0]["problem"]) or bool(self._moves.record[0]["problem"])
+            if self._reports.was_written and self._moves.was_written and not is_wrong:
+                return
+            time.sleep(_POLL_S)
+        raise DeviceError(f"The hand's processes have not begun within {_START_S:g} s.")
+
+    def _end(self) -> None:
+        with self._lock:
+            self._orders.record[0]["is_over"] = 1
+            self._orders.write()
+        for process in self._processes:
+            try:
+                process.wait(_END_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self._processes.clear()
+        for record in (self._orders, self._moves, self._reports):
+            record.close()

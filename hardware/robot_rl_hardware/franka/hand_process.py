@@ -1,0 +1,150 @@
+"""Drives a hand, for `gripper.FrankaGripper`.
+
+    python -m robot_rl_hardware.franka.hand_process (move | watch) PARENT ORDERS MOVES REPORTS SETTINGS
+
+A command of libfranka returns when the fingers have arrived, and keeps Python's lock until then: so one process
+moves, and another one, with a connection of its own, reads the width and stops a motion that is no longer wanted. Both
+end with their parent.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from robot_rl.clock import to_ns
+from robot_rl.errors import DeviceError, SetupError
+from robot_rl_hardware.franka import faults
+from robot_rl_hardware.franka.arm_process import DEVICE_STATUS, SETUP_STATUS
+from robot_rl_hardware.franka.records import HAND_MOVE_DTYPE, HAND_ORDER_DTYPE, HAND_REPORT_DTYPE, to_bytes
+from robot_rl_hardware.franka.settings import HandSettings
+from robot_rl_hardware.franka.shared import SharedRecord
+
+_RETRY_S: Final = 0.1
+_POLL_S: Final = 2e-3
+_HELD_M: Final = 0.2  # wider than a hand opens: whatever is between the fingers is what was meant
+
+
+class HandMover:
+    """Obeys the newest width."""
+
+    def __init__(
+        self, settings: HandSettings, orders: SharedRecord, moves: SharedRecord, reports: SharedRecord
+    ) -> None:
+        """Store who says what is wanted, who is told what is done with it, and who knows the width."""
+        self._settings, self._orders, self._moves, self._reports = settings, orders, moves, reports
+        self._direction = 0
+        self._may_turn_ns = 0
+
+    def serve(self, gripper: Any, is_over: Callable[[], bool]) -> None:
+        """Move until told to end."""
+        if self._settings.is_homed:
+            gripper.homing()
+        self._tell(count=0, is_busy=False)
+        begun = 0
+        while not is_over():
+            self._orders.read()
+            order = self._orders.record[0]
+            count, width_m = int(order["count"]), float(order["width_m"])
+            self._reports.read()
+            direction = 1 if width_m > self._reports.record[0]["width_m"] else -1
+            if count == begun or self._has_to_wait(direction):
+                time.sleep(_POLL_S)
+                continue
+            if direction != self._direction:
+                self._direction = direction
+                self._may_turn_ns = time.monotonic_ns() + to_ns(self._settings.turn_s)
+            begun = count
+            self._tell(count, is_busy=True)
+            self._tell(count, is_busy=False, problem=self._move(gripper, width_m, direction))
+
+    def _has_to_wait(self, direction: int) -> bool:
+        """Whether the fingers turned a moment ago and would turn again."""
+        is_turn = self._direction not in (0, direction)
+        return is_turn and time.monotonic_ns() < self._may_turn_ns
+
+    def _move(self, gripper: Any, width_m: float, direction: int) -> str:
+        """Open to a width, or close to one with force, so that what lies between is held; what was wrong, or ""."""
+        settings = self._settings
+        try:
+            if direction < 0 and width_m <= settings.grasp_width_m:
+                gripper.grasp(width_m, settings.speed_m_s, settings.force_n, _HELD_M, _HELD_M)
+            else:
+                gripper.move(width_m, settings.speed_m_s)
+        except Exception as error:
+            if type(error).__name__ != "CommandException":  # the connection
+                raise
+            return str(error)
+        return ""
+
+    def _tell(self, count: int, *, is_busy: bool, problem: str = "") -> None:
+        record = self._moves.record[0]
+        record["may_turn_ns"] = self._may_turn_ns
+        record["count"], record["is_busy"], record["problem"] = count, is_busy, to_bytes(problem)
+        self._moves.write()
+
+
+def watch(
+    gripper: Any, orders: SharedRecord, moves: SharedRecord, reports: SharedRecord, is_over: Callable[[], bool]
+) -> None:
+    """Tell the width, and stop a motion when a newer one is wanted."""
+    report = reports.record[0]
+    stopped = 0
+    while not is_over():
+        state = gripper.read_once()
+        report["width_m"], report["max_width_m"] = state.width, state.max_width
+        reports.write()
+        orders.read()
+        moves.read()
+        wanted, move = int(orders.record[0]["count"]), moves.record[0]
+        is_old = move["is_busy"] and int(move["count"]) < wanted and time.monotonic_ns() >= int(move["may_turn_ns"])
+        if is_old and stopped < wanted:
+            stopped = wanted
+            gripper.stop()
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Move or watch a hand until told to end."""
+    parent, orders_file, moves_file, reports_file = (int(word) for word in arguments[1:5])
+    settings = HandSettings(**json.loads(arguments[5]))
+    orders = SharedRecord(HAND_ORDER_DTYPE, orders_file)
+    moves, reports = SharedRecord(HAND_MOVE_DTYPE, moves_file), SharedRecord(HAND_REPORT_DTYPE, reports_file)
+    is_mover = arguments[0] == "move"
+    own = moves if is_mover else reports
+
+    def is_over() -> bool:
+        return os.getppid() != parent or bool(orders.peek("is_over"))
+
+    try:
+        gripper = _connect(settings, is_over)
+        if is_mover:
+            HandMover(settings, orders, moves, reports).serve(gripper, is_over)
+        else:
+            watch(gripper, orders, moves, reports, is_over)
+    except Exception as error:  # noqa: BLE001  whatever the library raises ends the process, with its words
+        is_setup = isinstance(error, SetupError)
+        own.record[0]["problem"] = to_bytes(" ".join(str(error).split()))
+        own.write()
+        return SETUP_STATUS if is_setup else DEVICE_STATUS
+    return 0
+
+
+def _connect(settings: HandSettings, is_over: Callable[[], bool]) -> Any:
+    library, deadline_s = faults.load_library(), time.monotonic() + settings.connect_timeout_s
+    while True:
+        try:
+            gripper = library.Gripper(settings.host)
+            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+            return gripper
+        except Exception as error:
+            if time.monotonic() > deadline_s or is_over():
+                raise DeviceError(f"No connection to the hand at {settings.host} ({error}).") from error
+        time.sleep(_RETRY_S)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

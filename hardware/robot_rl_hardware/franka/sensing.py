@@ -1,0 +1,79 @@
+"""What libfranka reports in a millisecond, in the arrays and axes of the law. Nothing is allocated but its lists."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from robot_rl.control.kernels import compiled, matrix_quaternion
+from robot_rl.geometry import Array, Pose
+
+
+class Sensing:
+    """The present state of the arm.
+
+    Attributes:
+        joint_positions, joint_velocities: [rad], [rad/s], (7,).
+        torque: commanded last, without gravity, as the robot has it [Nm], (7,).
+        position, rotation, quaternion: T_base_tcp.
+        jacobian: of the TCP, (v, omega) in base axes, (6, 7).
+        mass: with the rotors' inertia [kg m^2], (7, 7). coriolis: [Nm], (7,).
+        twist: of the TCP in base axes, (6,). wrench: on the world at the TCP, in its axes, (6,).
+    """
+
+    def __init__(self, rotor_inertia_kg_m2: tuple[float, ...]) -> None:
+        self.joint_positions, self.joint_velocities, self.torque = np.zeros(7), np.zeros(7), np.zeros(7)
+        self.position, self.rotation, self.quaternion = np.zeros(3), np.eye(3), np.array([0.0, 0.0, 0.0, 1.0])
+        self.coriolis, self.twist, self.wrench = np.zeros(7), np.zeros(6), np.zeros(6)
+        self._transform, self._columns, self._masses = np.zeros(16), np.zeros(42), np.zeros(49)
+        self.jacobian = self._columns.reshape(7, 6).T
+        self.mass = self._masses.reshape(7, 7)
+        self._rotors = np.diag(np.asarray(rotor_inertia_kg_m2, np.float64)).ravel()
+
+    def read(self, state: Any, model: Any) -> None:
+        """Take over a `RobotState`, and what the `Model` says of it."""
+        self.joint_positions[:] = state.q
+        self.joint_velocities[:] = state.dq
+        self.torque[:] = state.tau_J_d
+        self.wrench[:] = state.K_F_ext_hat_K
+        self._transform[:] = state.O_T_EE
+        split(self._transform, self.position, self.rotation, self.quaternion)
+        self._columns[:] = model.zero_jacobian(state)
+        self._masses[:] = model.mass(state)
+        self._masses += self._rotors
+        self.coriolis[:] = model.coriolis(state)
+        np.dot(self.jacobian, self.joint_velocities, out=self.twist)
+
+    @property
+    def pose(self) -> Pose:
+        """T_base_tcp."""
+        return Pose(self.position, self.quaternion)
+
+
+@compiled
+def split(transform: Array, position: Array, rotation: Array, quaternion: Array) -> None:
+    """A homogeneous transform by columns (16,) as position, rotation and quaternion.
+
+    The robot sends 32 bits; the columns of the rotation are made orthonormal again, the third one first.
+    """
+    for i in range(3):
+        position[i] = transform[12 + i]
+        rotation[i, 2] = transform[8 + i]
+        rotation[i, 0] = transform[i]
+    along = norm = 0.0
+    for i in range(3):
+        norm += rotation[i, 2] ** 2
+    for i in range(3):
+        rotation[i, 2] /= np.sqrt(norm)
+        along += rotation[i, 2] * rotation[i, 0]
+    norm = 0.0
+    for i in range(3):
+        rotation[i, 0] -= along * rotation[i, 2]
+        norm += rotation[i, 0] ** 2
+    for i in range(3):
+        rotation[i, 0] /= np.sqrt(norm)
+    for i in range(3):
+        j, k = (i + 1) % 3, (i + 2) % 3
+        rotation[i, 1] = rotation[j, 2] * rotation[k, 0] - rotation[k, 2] * rotation[j, 0]
+    matrix_quaternion(rotation, quaternion)

@@ -1,0 +1,263 @@
+"""The parts of the arm's driver that need no robot."""
+
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from robot_rl_hardware.franka import controller as controller_module
+from robot_rl_hardware.franka.controller import ArmController
+from robot_rl_hardware.franka.faults import to_connect_error, to_fault
+from robot_rl_hardware.franka.records import ORDER_DTYPE, REPORT_DTYPE, TEXT_BYTES, get_stop, put_stop, to_bytes
+from robot_rl_hardware.franka.sensing import split
+from robot_rl_hardware.franka.settings import ArmSettings, HandSettings
+from robot_rl_hardware.franka.shared import SharedRecord
+
+from robot_rl.control.presets import PRESETS
+from robot_rl.errors import ConfigError, UnknownNameError
+from robot_rl.geometry import Pose
+from robot_rl.types import Reason, StopRecord
+
+PAIR = np.dtype([("count", "i8"), ("values", "f8", (50,))], align=True)
+
+# ------------------------------------------------------------------------------------ records that are shared
+
+
+def test_a_record_arrives_once_and_whole():
+    writer = SharedRecord(PAIR)
+    reader = SharedRecord(PAIR, writer.file)
+    assert not reader.read()
+    assert not reader.was_written
+    writer.record["count"], writer.record["values"] = 7, np.arange(50.0)
+    assert not reader.read(), "it was not shown yet"
+    writer.write()
+    assert reader.read()
+    assert reader.was_written
+    assert reader.record["count"][0] == 7
+    np.testing.assert_array_equal(reader.record["values"][0], np.arange(50.0))
+    assert not reader.read(), "nothing is new"
+    assert reader.peek("count") == 7
+
+
+def test_a_record_whose_writer_died_over_it_is_not_taken_but_the_next_one_is():
+    writer = SharedRecord(PAIR)
+    reader = SharedRecord(PAIR, writer.file)
+    writer.record["count"] = 1
+    writer.write()
+    reader.read()
+    writer._count[0] += 1  # as if killed in the middle
+    writer._shared[:] = 255
+    assert not reader.read()
+    assert reader.record["count"][0] == 1
+    writer.record["count"] = 2
+    writer.write()
+    assert reader.read()
+    assert reader.record["count"][0] == 2
+
+
+WRITER = """
+import sys
+import numpy as np
+from robot_rl_hardware.franka.shared import SharedRecord
+
+record = SharedRecord(np.dtype([("count", "i8"), ("values", "f8", (50,))], align=True), int(sys.argv[1]))
+for number in range(1, 10**9):
+    record.record["count"], record.record["values"] = number, number
+    record.write()
+"""
+
+
+def test_a_reader_never_sees_half_a_record_of_another_process():
+    reader = SharedRecord(PAIR)
+    words = [sys.executable, "-c", WRITER, str(reader.file)]
+    seen = 0
+    with subprocess.Popen(words, pass_fds=(reader.file,)) as writer:
+        try:
+            deadline_s = time.monotonic() + 20.0
+            while seen < 2000 and time.monotonic() < deadline_s:
+                if reader.read():
+                    seen += 1
+                    assert (reader.record["values"][0] == reader.record["count"][0]).all()
+        finally:
+            writer.kill()
+    assert seen >= 2000
+
+
+@pytest.mark.parametrize("stop", [None, *(StopRecord(reason, "so and so", 12) for reason in Reason)])
+def test_a_stop_survives_its_record(stop):
+    record = np.zeros(1, REPORT_DTYPE)
+    assert get_stop(record[0]) is None
+    put_stop(record[0], StopRecord(Reason.STEP, "before", 1))
+    put_stop(record[0], stop)
+    assert get_stop(record[0]) == stop
+
+
+def test_a_detail_that_is_too_long_is_cut_where_letters_end():
+    record = np.zeros(1, REPORT_DTYPE)
+    put_stop(record[0], StopRecord(Reason.STEP, "é" * TEXT_BYTES, 1))
+    assert get_stop(record[0]).detail == "é" * (TEXT_BYTES // 2)
+    assert len(to_bytes("x" * 1000)) == TEXT_BYTES
+
+
+# ------------------------------------------------------------------------------------ words for what went wrong
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        ("cartesian_reflex", Reason.WRENCH),
+        ("self_collision_avoidance_violation", Reason.WORKSPACE),
+        ("controller_torque_discontinuity", Reason.STEP),
+        ("joint_position_limits_violation", Reason.WORKSPACE),
+        ("joint_velocity_violation", Reason.SPEED),
+        ("communication_constraints_violation", Reason.STALE_COMMAND),
+        ("base_acceleration_invalid_reading", Reason.STOPPED),
+    ],
+)
+def test_an_error_of_the_robot_keeps_its_name(names, reason):
+    text = f'libfranka: Move command aborted: motion aborted by reflex! ["{names}"]\ncontrol_command_success_rate: 0.9'
+    fault = to_fault(RuntimeError(text))
+    assert fault.reason is reason
+    assert fault.detail.startswith(f"{names}: ")
+    assert "recover()" in fault.detail
+    assert "\n" not in fault.detail
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("libfranka: Move command aborted: User Stop pressed!", Reason.REQUESTED),
+        ("libfranka: UDP receive: Timeout, network", Reason.STALE_STATE),
+        ("libfranka: Move command preempted!", Reason.REQUESTED),
+        ("something new", Reason.STOPPED),
+    ],
+)
+def test_every_exception_is_a_reason_and_an_advice(text, reason):
+    fault = to_fault(RuntimeError(text))
+    assert fault.reason is reason
+    assert "recover()" in fault.detail
+
+
+def test_a_version_that_does_not_fit_is_told_apart_from_a_robot_that_is_not_there():
+    assert "5.9" in str(to_connect_error(RuntimeError("libfranka: Incompatible library version"), "1.2.3.4"))
+    assert "FCI active" in str(to_connect_error(RuntimeError("libfranka: Connection refused"), "1.2.3.4"))
+
+
+# ------------------------------------------------------------------------------------ settings
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"load_com_m": (0.0, 0.0)},
+        {"torque_thresholds_nm": (0.0,) * 7},
+        {"target_timeout_s": 0.0},
+        {"load_kg": -0.1},
+        {"force_limit_n": 60.0},
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(wrong):
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        ArmSettings(**wrong)
+
+
+def test_a_preset_that_does_not_exist_is_answered_with_those_that_do():
+    with pytest.raises(UnknownNameError, match="insertion"):
+        ArmSettings(preset="feather")
+
+
+def test_a_hand_needs_force():
+    with pytest.raises(ConfigError, match="force_n"):
+        HandSettings(force_n=0.0)
+
+
+def test_all_presets_keep_to_what_the_robot_bears():
+    for name, one in zip(PRESETS, controller_module._PRESETS, strict=True):
+        assert one.torque_step_nm <= 0.9, name
+        assert (np.array(one.torque_limit_nm) < [87.0] * 4 + [12.0] * 3).all(), name
+
+
+# ------------------------------------------------------------------------------------ a millisecond
+
+
+def test_a_transform_of_32_bits_becomes_a_rotation():
+    pose = Pose.from_rotation_vector([2.0, -1.0, 0.5], [0.5, 0.1, 0.3])
+    matrix = np.eye(4)
+    matrix[:3, :3], matrix[:3, 3] = pose.rotation, pose.position
+    position, rotation, quaternion = np.zeros(3), np.zeros((3, 3)), np.zeros(4)
+    split(matrix.T.ravel().astype(np.float32).astype(np.float64), position, rotation, quaternion)
+    np.testing.assert_allclose(rotation.T @ rotation, np.eye(3), atol=1e-15)
+    assert np.linalg.det(rotation) == pytest.approx(1.0)
+    np.testing.assert_allclose(rotation, pose.rotation, atol=2e-7)
+    np.testing.assert_allclose(position, pose.position, atol=1e-7)
+    np.testing.assert_allclose(Pose(position, quaternion).rotation, rotation, atol=1e-14)
+
+
+@pytest.fixture
+def controller():
+    controller = ArmController(ArmSettings(), SharedRecord(ORDER_DTYPE), SharedRecord(REPORT_DTYPE))
+    controller.begin()
+    return controller
+
+
+@pytest.fixture
+def state():
+    """State and model of an arm that rests."""
+    state = controller_module._make_resting()
+    state.control_command_success_rate = 1.0
+    return state
+
+
+def run(controller, state: SimpleNamespace, ticks, elapsed_ms=1):
+    for _ in range(ticks):
+        torque = controller.tick(state, state, controller.tick_count * 1_000_000, elapsed_ms)
+    return torque
+
+
+def test_an_arm_at_rest_is_asked_for_nothing(controller, state):
+    np.testing.assert_allclose(run(controller, state, 100), np.zeros(7), atol=1e-9)
+    assert controller.stop is None
+
+
+@pytest.mark.parametrize(("elapsed_ms", "ticks", "is_stopped"), [(2, 9, False), (2, 10, True), (11, 1, True)])
+def test_it_stops_when_too_many_states_are_missing_in_a_row(controller, state, elapsed_ms, ticks, is_stopped):
+    run(controller, state, 5)
+    run(controller, state, ticks, elapsed_ms)
+    assert (controller.stop is not None) is is_stopped
+    if controller.stop is not None:
+        assert controller.stop.reason is Reason.STALE_STATE
+
+
+def test_states_that_are_missing_now_and_then_are_borne(controller, state):
+    for _ in range(20):
+        run(controller, state, 1, elapsed_ms=9)
+        run(controller, state, 1)
+    assert controller.stop is None
+
+
+def test_too_few_commands_in_time_stop_it_once_there_is_a_rate(controller, state):
+    state.control_command_success_rate = 0.5
+    run(controller, state, 150)
+    assert controller.stop is None, "the robot counts up from zero"
+    run(controller, state, 100)
+    assert controller.stop.reason is Reason.STALE_COMMAND
+    assert "50%" in controller.stop.detail
+
+
+def test_a_force_beyond_the_limit_stops_it_and_the_first_reason_is_kept(controller, state):
+    state.K_F_ext_hat_K = [0.0, 30.0, 30.0, 0.0, 0.0, 0.0]
+    run(controller, state, 1)
+    assert (controller.stop.reason, controller.stop.detail) == (Reason.WRENCH, "force 42.43 N exceeds 40 N")
+    run(controller, state, 1, elapsed_ms=50)
+    assert controller.stop.reason is Reason.WRENCH
+
+
+def test_numbers_that_are_none_let_the_torques_fade(controller, state):
+    run(controller, state, 5)
+    state.q = [float("nan")] * 7
+    state.tau_J_d = [3.0, -3.0, 0.5, 0.0, 0.0, 0.0, 0.0]
+    torque = run(controller, state, 1)
+    np.testing.assert_allclose(torque, [2.1, -2.1, 0.0, 0.0, 0.0, 0.0, 0.0], atol=1e-12)
+    assert controller.stop.reason is Reason.NOT_FINITE
