@@ -7,7 +7,7 @@ from robot_rl_msgs.srv import SetWidth
 from sensor_msgs.msg import JointState
 
 from robot_rl.clock import Clock
-from robot_rl.errors import SpecError, StoppedError
+from robot_rl.errors import DeviceError, SpecError, StoppedError
 from robot_rl.robot.protocols import Gripper
 from robot_rl_ros import convert, qos
 from robot_rl_ros.broadcast import Broadcast
@@ -36,6 +36,6 @@ class GripperNode(Node):
         try:
             self._gripper.set_width(request.width_m)
             response.success = True
-        except (SpecError, StoppedError) as error:
+        except (SpecError, StoppedError, DeviceError) as error:
             response.message = str(error)
         return response

@@ -133,7 +133,10 @@ class ImpedanceController(Node):
         violation = self._safety.check_state(self._arm.state())
         response.success, response.message = violation is None, violation.detail if violation else ""
         if response.success:
-            self._arm.recover()
+            try:
+                self._arm.recover()
+            except RobotRLError as error:  # a real arm may refuse, and the node goes on
+                response.success, response.message = False, str(error)
         self.publish()
         return response
 
