@@ -24,7 +24,7 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 "teleop",
                 default_value="none",
-                choices=["blind", "expert", "human", "joy", "keyboard", "none", "spacemouse", "twist"],
+                choices=["blind", "expert", "gamepad", "human", "joy", "keyboard", "none", "spacemouse", "twist"],
                 description="who may correct the robot",
             ),
             DeclareLaunchArgument("episodes", default_value="50", description="how many"),

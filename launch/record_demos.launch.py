@@ -21,7 +21,7 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 "teleop",
                 default_value="expert",
-                choices=["blind", "expert", "human", "joy", "keyboard", "none", "spacemouse", "twist"],
+                choices=["blind", "expert", "gamepad", "human", "joy", "keyboard", "none", "spacemouse", "twist"],
                 description="who demonstrates; expert is the task's script",
             ),
             DeclareLaunchArgument(

@@ -27,7 +27,7 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 "teleop",
                 default_value="human",
-                choices=["blind", "expert", "human", "joy", "keyboard", "none", "spacemouse", "twist"],
+                choices=["blind", "expert", "gamepad", "human", "joy", "keyboard", "none", "spacemouse", "twist"],
                 description="who may correct the robot; human is a scripted person who helps now and then",
             ),
             DeclareLaunchArgument(
