@@ -55,7 +55,7 @@ def load(schema: type[T], name: str, overrides: list[str] | tuple[str, ...] = ()
             composed = compose(config_name=name, overrides=list(overrides))
         plain = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
     except (HydraException, OmegaConfBaseException, ValueError) as error:  # Hydra's own checks raise ValueErrors, too
-        _explain(overrides, defaults, directory)
+        _explain(overrides, defaults, _chosen_groups(directory / f"{name}.yaml"))
         raise ConfigError(_first_lines(error)) from error
     _check_keys(plain, defaults)
     try:
@@ -132,7 +132,13 @@ def _check_keys(plain: Any, defaults: Any, where: str = "") -> None:
         _check_keys(value, defaults[key], f"{where}.{key}" if where else str(key))
 
 
-def _explain(overrides: list[str] | tuple[str, ...], defaults: dict[str, Any], directory: Path) -> None:
+def _chosen_groups(file: Path) -> set[str]:
+    """Names of the groups that a command's YAML file chooses from; some are no key of its dataclass."""
+    chosen = yaml.safe_load(file.read_text()).get("defaults", [])
+    return {name for entry in chosen if isinstance(entry, dict) for name in entry}
+
+
+def _explain(overrides: list[str] | tuple[str, ...], defaults: dict[str, Any], chosen_groups: set[str]) -> None:
     """Raise the clearest error that fits one of the overrides; return if all of them look right."""
     for word in overrides:
         if "=" not in word:
@@ -142,7 +148,7 @@ def _explain(overrides: list[str] | tuple[str, ...], defaults: dict[str, Any], d
         except HydraException as error:
             raise ConfigError(f"Cannot read {word!r}: {_first_lines(error)}") from error
         key = override.key_or_group
-        if key in groups() and key in defaults:
+        if key in chosen_groups:
             value = override.value()
             for name in value if isinstance(value, list) else [value]:
                 if name not in choices(key):
@@ -155,7 +161,6 @@ def _explain(overrides: list[str] | tuple[str, ...], defaults: dict[str, Any], d
                 where = ".".join(key.split(".")[:depth])
                 raise UnknownNameError(f"key of {where!r}" if where else "key", part, valid)
             node = node[part]
-    del directory
 
 
 def _first_lines(error: BaseException) -> str:

@@ -93,6 +93,7 @@ def test_the_config_cannot_be_changed():
         ("task=", "peg, peg_hard"),
         ("task=[peg,pegg]", "peg, peg_hard"),
         ("robot=null", "sim, sim_pixels"),
+        ("agent=rlpd", "task"),
     ],
 )
 def test_an_unknown_name_is_answered_with_the_known_ones(word, valid):
@@ -100,6 +101,11 @@ def test_an_unknown_name_is_answered_with_the_known_ones(word, valid):
         load(word)
     assert valid in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_a_group_that_is_no_key_of_the_configuration_lists_its_choices_too():
+    with pytest.raises(UnknownNameError, match="Unknown corrector 'additiv'"):
+        configuration.load(TrainConfig, "train", ["corrector=additiv"])
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -115,6 +115,8 @@ def beginning(folder: RunFolder) -> Iterator[None]:
         if not checkpoint.find(folder.checkpoints):
             folder.config_file.unlink(missing_ok=True)
             shutil.rmtree(folder.demonstrations, ignore_errors=True)
+            with suppress(OSError):  # it holds something
+                folder.path.rmdir()
         raise
 
 

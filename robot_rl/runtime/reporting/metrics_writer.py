@@ -56,7 +56,8 @@ class MetricsWriter(Observer):
             ConfigError: the files cannot be written, or what is to be continued is broken.
         """
         path = folder / (LEARNER_FILE_NAME if is_learner else FILE_NAME)
-        board = folder / "tensorboard" / ("learner" if is_learner else "")
+        self._path, self._board_path = path, folder / "tensorboard" / ("learner" if is_learner else "")
+        self._board: SummaryWriter | None = None
         self._clock = clock or MonotonicClock()
         self._step = first_step
         past_s = 0.0
@@ -66,7 +67,6 @@ class MetricsWriter(Observer):
                 past_s = max((record["time_s"] for record in read_metrics(path)), default=0.0)
                 _drop_torn_line(path)
             self._file = path.open("a", encoding="utf-8")
-            self._board = SummaryWriter(str(board), flush_secs=_TENSORBOARD_FLUSH_S)
         except OSError as error:
             raise ConfigError(f"Cannot write the metrics {path}: {error}.") from error
         self._started_ns = self._clock.now_ns() - round(past_s * NS_PER_S)
@@ -107,9 +107,12 @@ class MetricsWriter(Observer):
         self._show(step, values)
 
     def close(self) -> None:
-        """Finish the files."""
+        """Finish the files; where nothing was measured, there are none."""
         self._file.close()
-        self._board.close()
+        if self._board is not None:
+            self._board.close()
+        elif self._path.stat().st_size == 0:
+            self._path.unlink()
 
     def _write(self, kind: str, step: int, content: Mapping[str, object]) -> None:
         time_s = round((self._clock.now_ns() - self._started_ns) / NS_PER_S, 3)
@@ -117,6 +120,8 @@ class MetricsWriter(Observer):
         self._file.flush()
 
     def _show(self, step: int, values: Mapping[str, float]) -> None:
+        if self._board is None:
+            self._board = SummaryWriter(str(self._board_path), flush_secs=_TENSORBOARD_FLUSH_S)
         for name, value in values.items():
             self._board.add_scalar(name, value, step)
 

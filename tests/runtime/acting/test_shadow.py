@@ -182,5 +182,7 @@ def test_the_words_of_a_user(tmp_path, capfd):
     assert json.loads(capfd.readouterr().out.splitlines()[-1])["updates"] == 2 + 6
     assert cli.main(["eval", f"policy={run}", "episodes=2"]) == 0
     assert json.loads(capfd.readouterr().out.splitlines()[-1])["episodes"] == 2
-    assert cli.main(["train", "corrector=additive", "task=reach"]) == 2
+    refused = tmp_path / "refused"
+    assert cli.main(["train", "corrector=additive", "task=reach", f"run_dir={refused}"]) == 2
     assert "base=RUN" in capfd.readouterr().err
+    assert not refused.exists(), "nothing has happened in it"
