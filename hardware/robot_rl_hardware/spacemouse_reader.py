@@ -92,6 +92,8 @@ def _load_library() -> Any:
 
 def _serve(reader: Reader, out: TextIO, retry_s: float) -> None:
     """Read the devices whenever they are there."""
+    from easyhid import HIDException  # pyspacemouse's own library, which lets its errors through
+
     while True:
         try:
             with ExitStack() as stack:
@@ -103,7 +105,7 @@ def _serve(reader: Reader, out: TextIO, retry_s: float) -> None:
                 return
         except BrokenPipeError:
             raise
-        except Exception as error:  # noqa: BLE001  whatever the libraries raise: it may be there again in a moment
+        except (HIDException, OSError, RuntimeError, ValueError) as error:  # it may be there again in a moment
             _say(out, absent=str(error))
         if _is_over(retry_s):
             return

@@ -1,5 +1,7 @@
 """The parts of the RealSense driver that need no stream: stamps, continuity, fitting, options, settings."""
 
+from dataclasses import fields
+
 import numpy as np
 import pyrealsense2 as rs
 import pytest
@@ -12,6 +14,7 @@ from robot_rl_hardware.realsense.settings import Settings
 from robot_rl_hardware.realsense.stamps import StampMap
 
 from robot_rl.errors import ConfigError, DeviceError
+from robot_rl.runtime.camera_config import RealSenseConfig
 from tests.hardware import recordings
 
 MS = 1_000_000
@@ -201,3 +204,9 @@ def test_a_sensor_without_an_option_says_so():
 def test_settings_that_make_no_sense_are_refused(more, message):
     with pytest.raises(ConfigError, match=message):
         Settings(**more)
+
+
+def test_the_driver_and_the_configuration_have_the_same_settings_and_defaults():
+    """The configuration may not import the driver, nor the driver the configuration."""
+    here, there = ({each.name: each.default for each in fields(kind)} for kind in (Settings, RealSenseConfig))
+    assert here == there

@@ -41,7 +41,7 @@ class ArmDriver:
 
     def __init__(self, settings: ArmSettings, controller: ArmController, parent: int) -> None:
         self._settings, self._controller, self._parent = settings, controller, parent
-        self._franka = faults.load_library()
+        self._franka, self._errors = faults.load_library(), faults.find_errors()
         self._robot: Any = None
         self._model: Any = None
         self._recovered_s: list[float] = []
@@ -70,7 +70,7 @@ class ArmDriver:
                 self._robot = self._franka.Robot(host, self._franka.RealtimeConfig.kIgnore)
                 self._model = self._robot.load_model()
                 break
-            except Exception as error:
+            except self._errors as error:
                 is_final = type(error).__name__ != "NetworkException"
                 if is_final or time.monotonic() > deadline_s or self._is_over():
                     raise faults.to_connect_error(error, host) from error
@@ -100,7 +100,7 @@ class ArmDriver:
             control = self._robot.start_torque_control()
             controller.begin()
             self._loop(control)
-        except Exception as error:  # noqa: BLE001  whatever the library raises is a stop with a reason
+        except self._errors as error:
             fault = faults.to_fault(error)
             if fault.reason is Reason.STALE_STATE:
                 self._robot = self._model = None
@@ -169,7 +169,7 @@ class ArmDriver:
             else:
                 try:
                     controller.sensing.read(self._robot.read_once(), self._model)
-                except Exception as error:  # noqa: BLE001  as in a motion
+                except self._errors as error:
                     self._robot = self._model = None
                     self._stop(*faults.to_fault(error))
                 controller.tick_count += 1
@@ -201,7 +201,7 @@ class ArmDriver:
                 self._robot.automatic_error_recovery()
         except DeviceError as error:
             return str(error)
-        except Exception as error:  # noqa: BLE001  whatever the library raises is the reason
+        except self._errors as error:
             return faults.to_fault(error).detail
         return ""
 

@@ -81,5 +81,11 @@ def load_library() -> Any:
     return pylibfranka
 
 
+def find_errors() -> tuple[type[Exception], ...]:
+    """What pylibfranka raises, and we of a robot: nothing else is a fault of the robot, but one of the program."""
+    library = load_library()
+    return library.FrankaException, RuntimeError, DeviceError  # the rest of its errors are RuntimeErrors
+
+
 def _one_line(error: BaseException) -> str:
     return " ".join(str(error).removeprefix("libfranka: ").split())

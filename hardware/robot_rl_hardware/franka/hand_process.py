@@ -125,12 +125,19 @@ def main(arguments: Sequence[str]) -> int:
             HandMover(settings, orders, moves, reports).serve(gripper, is_over)
         else:
             watch(gripper, orders, moves, reports, is_over)
-    except Exception as error:  # noqa: BLE001  whatever the library raises ends the process, with its words
-        is_setup = isinstance(error, SetupError)
-        own.record[0]["problem"] = to_bytes(" ".join(str(error).split()))
-        own.write()
-        return SETUP_STATUS if is_setup else DEVICE_STATUS
+    except SetupError as error:
+        _tell(own, error)
+        return SETUP_STATUS
+    except faults.find_errors() as error:
+        _tell(own, error)
+        return DEVICE_STATUS
     return 0
+
+
+def _tell(own: SharedRecord, error: Exception) -> None:
+    """Why the process ends, in one line."""
+    own.record[0]["problem"] = to_bytes(" ".join(str(error).split()))
+    own.write()
 
 
 def _connect(settings: HandSettings, is_over: Callable[[], bool]) -> Any:
@@ -140,7 +147,7 @@ def _connect(settings: HandSettings, is_over: Callable[[], bool]) -> Any:
             gripper = library.Gripper(settings.host)
             os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
             return gripper
-        except Exception as error:
+        except faults.find_errors() as error:
             if time.monotonic() > deadline_s or is_over():
                 raise DeviceError(f"No connection to the hand at {settings.host} ({error}).") from error
         time.sleep(_RETRY_S)

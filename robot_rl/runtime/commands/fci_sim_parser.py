@@ -24,7 +24,7 @@ _EPILOG = """examples:
   robot-rl fci-sim --scene peg --real-time
   robot-rl fci-sim --host 127.0.0.2                       a second robot, in another terminal
   robot-rl fci-sim --robot panda                          the older Panda (FER), for panda-python
-  robot-rl fci-sim --side-channel /tmp/robot.sock         takes orders: user stop, reflexes, lost packets
+  robot-rl fci-sim --side-channel robot.sock              takes orders: user stop, reflexes, lost packets
 
 then, in another process (a client blocks the whole interpreter while it waits):
   import pylibfranka

@@ -6,10 +6,11 @@ import time
 from types import SimpleNamespace
 
 import numpy as np
+import pylibfranka
 import pytest
 from robot_rl_hardware.franka import controller as controller_module
 from robot_rl_hardware.franka.controller import ArmController
-from robot_rl_hardware.franka.faults import to_connect_error, to_fault
+from robot_rl_hardware.franka.faults import find_errors, to_connect_error, to_fault
 from robot_rl_hardware.franka.records import ORDER_DTYPE, REPORT_DTYPE, TEXT_BYTES, get_stop, put_stop, to_bytes
 from robot_rl_hardware.franka.sensing import split
 from robot_rl_hardware.franka.settings import ArmSettings, HandSettings
@@ -261,3 +262,11 @@ def test_numbers_that_are_none_let_the_torques_fade(controller, state):
     torque = run(controller, state, 1)
     np.testing.assert_allclose(torque, [2.1, -2.1, 0.0, 0.0, 0.0, 0.0, 0.0], atol=1e-12)
     assert controller.stop.reason is Reason.NOT_FINITE
+
+
+def test_an_error_of_the_program_is_no_fault_of_the_robot():
+    """It ends the driver's process with its traceback; the robot holds when commands fail to come."""
+    assert issubclass(pylibfranka.NetworkException, find_errors())
+    assert issubclass(pylibfranka.FrankaException, find_errors())
+    assert not issubclass(TypeError, find_errors())
+    assert not issubclass(IndexError, find_errors())
