@@ -49,6 +49,18 @@ def load_base_policy(path: Path, config: InferenceConfig) -> BasePolicy:
     return CloningPolicy(stored.network)
 
 
+def open_base_policy(path: Path, spec: EnvironmentSpec, config: InferenceConfig) -> BasePolicy:
+    """The frozen policy in a file, for an environment, and for this process to ask.
+
+    Raises:
+        CheckpointError: the file is damaged, or the policy was trained for another environment.
+    """
+    torch.set_num_threads(1)  # a second thread on a busy machine brings tails of hundreds of milliseconds
+    policy = load_base_policy(path, config)
+    policy.spec.check_environment(spec)
+    return policy
+
+
 def make_runner(
     path: Path, spec: EnvironmentSpec, config: InferenceConfig, clock: Clock, seed: int, *, is_lock_step: bool
 ) -> ExecutorRunner | EngineRunner:
@@ -65,9 +77,7 @@ def make_runner(
     Raises:
         CheckpointError: the file is damaged, or the policy was trained for another environment.
     """
-    torch.set_num_threads(1)  # a second thread on a busy machine brings tails of hundreds of milliseconds
-    policy = load_base_policy(path, config)
-    policy.spec.check_environment(spec)
+    policy = open_base_policy(path, spec, config)
     if is_lock_step or not isinstance(policy, DiffusionPolicy):
         return ExecutorRunner(policy, ChunkExecutor(policy, config.executor, seed))
     settings = replace(config.engine, period_s=1.0 / spec.rate_hz)

@@ -7,14 +7,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from robot_rl.clock import Clock
 from robot_rl.errors import ConfigError, SpecError
-from robot_rl.policies.chunk_executor import ChunkExecutor
 from robot_rl.runtime.acting.base_answers import ActionAnswers, BaseAnswers, CandidateAnswers, PlanAnswers
-from robot_rl.runtime.acting.base_policies import ExecutorRunner, find_base_policy, load_base_policy, make_runner
+from robot_rl.runtime.acting.base_policies import ExecutorRunner, find_base_policy, make_runner, open_base_policy
 from robot_rl.runtime.config import TrainConfig
 from robot_rl.specs import EnvironmentSpec
 from robot_rl.types import Source, StepRecord, TimeStep
@@ -85,17 +83,14 @@ def make_shadow(config: TrainConfig, spec: EnvironmentSpec, clock: Clock, *, is_
         raise ConfigError(f"base={config.base}: there is no base policy; they are folders of `robot-rl pretrain`.")
     corrector = config.agent.corrector
     layout = corrector.make_layout(spec.action_size)
-    if layout is None and not corrector.plan_steps:
-        runner = make_runner(file, spec, config.inference, clock, config.seed, is_lock_step=is_lock_step)
-        return Shadow(ActionAnswers(runner))
-    if not is_lock_step:
+    if (layout is not None or corrector.plan_steps) and not is_lock_step:
         raise ConfigError(f"corrector={corrector.name} looks at the base policy's plans: it needs graph=lock_step.")
-    torch.set_num_threads(1)
-    policy = load_base_policy(file, config.inference)
-    policy.spec.check_environment(spec)
     if layout is None:
-        executed = ExecutorRunner(policy, ChunkExecutor(policy, config.inference.executor, config.seed))
-        return Shadow(PlanAnswers(executed, corrector.plan_steps))
+        runner = make_runner(file, spec, config.inference, clock, config.seed, is_lock_step=is_lock_step)
+        if corrector.plan_steps and isinstance(runner, ExecutorRunner):
+            return Shadow(PlanAnswers(runner, corrector.plan_steps))
+        return Shadow(ActionAnswers(runner))
+    policy = open_base_policy(file, spec, config.inference)
     if corrector.name in _OF_NOISE and not policy.is_random:
         raise ConfigError(
             f"corrector={corrector.name} chooses among what a base policy makes of noise, and that of {config.base} "

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import json
+import sys
 from dataclasses import replace
 from pathlib import Path
-
-from rich.console import Console
-from rich.progress import Progress
 
 from robot_rl.errors import ConfigError
 from robot_rl.runtime.acting.hybrid import Hybrid
 from robot_rl.runtime.acting.shadow import make_shadow
 from robot_rl.runtime.acting.trained_policy import load_policy
 from robot_rl.runtime.assembly import make_env
+from robot_rl.runtime.commands.record import keep
 from robot_rl.runtime.config import TeleopConfig
-from robot_rl.runtime.interruption import interruptible
-from robot_rl.runtime.recorder import record_demonstrations
 from robot_rl.runtime.run_folder import RunFolder, describe
 
 
@@ -48,26 +44,15 @@ def run(path: Path, store: Path, episodes: int, seed: int, alone: float) -> int:
     env = make_env(config)
     env.base = make_shadow(config, env.spec, env.clock, is_lock_step=True)
     policy = Hybrid(load_policy(folder, env.spec, env.base), int(alone * env.config.step_limit), seed)
-    failures = 0
-    with Progress(console=Console()) as progress, interruptible() as interrupted:
-        task = progress.add_task(f"{path} on {config.task.name}", total=episodes)
-
-        def on_episode(kept: int, is_success: bool) -> bool:
-            nonlocal failures
-            failures += not is_success
-            progress.update(task, completed=kept, description=f"kept {kept}, failed {failures}")
-            return not interrupted
-
-        kept = record_demonstrations(
-            env,
-            store,
-            {**describe(config), "distilled_from": str(path), "alone": alone},
-            episodes,
-            seed,
-            is_success_only=True,
-            on_episode=on_episode,
-            policy=policy,
-        )
-    print(f"imitate it with: robot-rl pretrain data={store},DEMONSTRATIONS run_dir=NEW_BASE")
-    print(json.dumps({"store": str(store), "kept": kept, "failed": failures, "task": config.task.name}))
-    return 130 if interrupted else 0
+    status = keep(
+        f"{path} on {config.task.name}",
+        env,
+        store,
+        {**describe(config), "distilled_from": str(path), "alone": alone},
+        episodes,
+        seed,
+        is_success_only=True,
+        policy=policy,
+    )
+    print(f"imitate it with: robot-rl pretrain data={store},DEMONSTRATIONS run_dir=NEW_BASE", file=sys.stderr)
+    return status

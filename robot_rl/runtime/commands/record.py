@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -12,6 +12,7 @@ from rich.progress import Progress
 from robot_rl import config as configuration
 from robot_rl.env.robot_env import RobotEnv
 from robot_rl.errors import ConfigError
+from robot_rl.runtime.acting.policies import Policy
 from robot_rl.runtime.assembly import make_env
 from robot_rl.runtime.config import RecordConfig
 from robot_rl.runtime.interruption import interruptible
@@ -46,10 +47,43 @@ def run_on(env: RobotEnv, config: RecordConfig, observers: Sequence[Observer] = 
     Returns:
         0, or 130 where interrupted.
     """
+    return keep(
+        f"{config.teleop.kind} on {config.task.name}",
+        env,
+        Path(config.store),
+        describe(config),
+        config.episodes,
+        config.seed,
+        is_success_only=config.is_success_only,
+        observers=observers,
+    )
+
+
+def keep(
+    who: str,
+    env: RobotEnv,
+    store: Path,
+    attributes: Mapping[str, object],
+    episodes: int,
+    seed: int,
+    *,
+    is_success_only: bool,
+    observers: Sequence[Observer] = (),
+    policy: Policy | None = None,
+) -> int:
+    """Record with a progress bar; the last line printed is a JSON object.
+
+    Args:
+        who: acts, and in which task; for people.
+        env, store, attributes, episodes, seed, is_success_only, observers, policy: see `record_demonstrations`.
+
+    Returns:
+        0, or 130 where interrupted.
+    """
     console = Console()
     failures = 0
     with Progress(console=console) as progress, interruptible() as interrupted:
-        task = progress.add_task(f"{config.teleop.kind} on {config.task.name}", total=config.episodes)
+        task = progress.add_task(who, total=episodes)
 
         def on_episode(kept: int, is_success: bool) -> bool:
             nonlocal failures
@@ -59,15 +93,16 @@ def run_on(env: RobotEnv, config: RecordConfig, observers: Sequence[Observer] = 
 
         kept = record_demonstrations(
             env,
-            Path(config.store),
-            describe(config),
-            config.episodes,
-            config.seed,
-            is_success_only=config.is_success_only,
+            store,
+            attributes,
+            episodes,
+            seed,
+            is_success_only=is_success_only,
             on_episode=on_episode,
             observers=observers,
+            policy=policy,
         )
     if interrupted:
         console.print("Interrupted; what was kept is in the store.")
-    print(json.dumps({"store": config.store, "kept": kept, "failed": failures, "task": config.task.name}))
+    print(json.dumps({"store": str(store), "kept": kept, "failed": failures, "task": attributes["task"]}))
     return 130 if interrupted else 0

@@ -60,7 +60,7 @@ def test_what_a_user_types(corrector, tmp_path, capfd, monkeypatch):
     def record_all(*words, **values):  # a policy that learned nothing has no successes to keep
         return record_demonstrations(*words, **{**values, "is_success_only": False})
 
-    monkeypatch.setattr("robot_rl.runtime.commands.distill.record_demonstrations", record_all)
+    monkeypatch.setattr("robot_rl.runtime.commands.record.record_demonstrations", record_all)
     assert cli.main(["distill", str(run), str(store), "--episodes", "2"]) == 0
     assert json.loads(capfd.readouterr().out.splitlines()[-1])["kept"] == 2
     reader = StoreReader(store)
