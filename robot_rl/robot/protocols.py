@@ -48,6 +48,15 @@ class Arm(Protocol):
 
 
 @runtime_checkable
+class SustainedArm(Arm, Protocol):
+    """An arm whose driver stops it when nobody says for a while that its newest equilibrium pose is still wanted."""
+
+    def sustain(self) -> None:
+        """It is still wanted."""
+        ...
+
+
+@runtime_checkable
 class PosturedArm(Arm, Protocol):
     """An arm with more joints than the pose of its tool needs, whose null space pulls to a posture."""
 

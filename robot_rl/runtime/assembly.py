@@ -69,8 +69,13 @@ def make_sim_workcell(
 
     Raises:
         UnknownNameError: no such task or camera.
-        ConfigError: a real person's device, or a real camera.
+        ConfigError: a real person's device, a real camera, or a robot that is moved by nodes of the graph.
     """
+    if config.robot.kind != "sim" and make_devices is make_own_devices:
+        raise ConfigError(
+            f"robot={config.robot.kind} is moved by nodes of the graph, and there is none within one process: "
+            "use robot-rl up."
+        )
     if config.camera.is_device and config.robot.cameras:
         raise ConfigError(
             f"camera={config.camera.kind} is a node of the graph, and there is none within one process: "

@@ -120,6 +120,12 @@ class FrankaArm:
             order["target_count"] += 1
             self._orders.write()
 
+    def sustain(self) -> None:
+        """The newest equilibrium pose is still wanted, for another `target_timeout_s`."""
+        with self._lock:
+            self._order["life_count"] += 1
+            self._orders.write()
+
     def set_impedance(self, preset_name: str) -> None:
         """Change to a named preset, smoothly."""
         preset(preset_name)

@@ -59,7 +59,7 @@ class ArmController:
         self._late_ms = self._forced_ms = 0
         self._moving_ticks = 0
         self._success = 1.0
-        self._mode_count = self._target_count = self._preset_count = self._posture_count = 0
+        self._mode_count = self._target_count = self._life_count = self._preset_count = self._posture_count = 0
         put_stop(self._report, None)
         self.warm_up()
 
@@ -176,6 +176,10 @@ class ArmController:
                 self.set_stop(None)
                 self._law.set_target(self.sensing.pose, 0.0)
                 self._commanded_ns = None
+        if int(order["life_count"]) != self._life_count:
+            self._life_count = int(order["life_count"])
+            if self._commanded_ns is not None:
+                self._commanded_ns = now_ns
         if int(order["preset_count"]) != self._preset_count:
             self._preset_count = int(order["preset_count"])
             self._law.set_preset(_PRESETS[int(order["preset"])])

@@ -23,6 +23,7 @@ ORDER_DTYPE: Final = np.dtype(
         ("position_m", "f8", (3,)),
         ("quaternion", "f8", (4,)),
         ("stamp_ns", "i8"),
+        ("life_count", "i8"),  # the newest pose is still wanted
         ("preset_count", "i8"),
         ("preset", "i8"),
         ("posture_count", "i8"),
