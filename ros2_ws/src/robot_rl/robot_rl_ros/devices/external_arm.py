@@ -17,6 +17,7 @@ from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
+from rclpy.task import Future
 from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import Trigger
 
@@ -32,6 +33,7 @@ from robot_rl_ros.devices.foreign_states import ForeignStates, Problem
 _COMMAND_QOS = QoSProfile(depth=1)
 _LOOK_EVERY_S = 0.05
 _POLL_S = 2e-3
+_LEAVE_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,9 @@ class ExternalArm:
     ) -> None:
         """Hold where the arm is, and leave the controller alone."""
         self.stop(Reason.REQUESTED, "the driver ends")
+        asked, deadline_s = self._asked, time.monotonic() + _LEAVE_S
+        while asked is not None and not asked.done() and time.monotonic() < deadline_s:
+            time.sleep(_POLL_S)  # who leaves at once may not be heard
         self._leave()
 
     def state(self) -> ArmState:
@@ -168,6 +173,7 @@ class ExternalArm:
         if config.stiffness_topic:
             self._stiffness = node.create_publisher(Float64MultiArray, config.stiffness_topic, _COMMAND_QOS)
         self._stop_client: Client[Any, Any] | None = None
+        self._asked: Future[Any] | None = None
         if config.stop_service:
             self._stop_client = node.create_client(Trigger, config.stop_service)
         self._has_arrived = False
@@ -237,7 +243,7 @@ class ExternalArm:
         if self._states.find_problem(self._clock.now_ns()) is None:
             self._send(self._states.pose.newest[1])
         if self._stop_client is not None:
-            self._stop_client.call_async(Trigger.Request())
+            self._asked = self._stop_client.call_async(Trigger.Request())
         return stop
 
     def _ask_for_recovery(self) -> str:
