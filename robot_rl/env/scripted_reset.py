@@ -12,7 +12,7 @@ from robot_rl.control.safety import SafetyFilter
 from robot_rl.env.resets import Progress, Scene, distance
 from robot_rl.errors import ConfigError
 from robot_rl.geometry import Array, Pose
-from robot_rl.robot.protocols import Arm, PosturedArm
+from robot_rl.robot.protocols import Arm, PosturedArm, TaredArm
 from robot_rl.robot.robot import Robot
 from robot_rl.types import RobotCommand
 
@@ -42,7 +42,7 @@ class Posture:
 
 @dataclass(frozen=True)
 class ScriptedReset:
-    """Let go, lift, have the scene arranged, go above the start, lower, wait until the arm is there.
+    """Let go, lift, have the scene arranged, go above the start, lower, wait until the arm is there; tare, where it can.
 
     Attributes:
         scene: arranged in between.
@@ -95,10 +95,12 @@ class ScriptedReset:
         while True:
             metres, radians = distance(robot.arm.state().tcp_pose, start_pose)
             if metres <= _ARRIVED_M and radians <= _ARRIVED_RAD:
-                return
+                break
             self._command(robot.arm, clock, safety, start_pose)
             phase = f"{100 * metres:.1f} cm and {radians:.2f} rad off the start"
             yield Progress(phase, 1.0, clock.now_ns() + to_ns(self.period_s))
+        if isinstance(robot.arm, TaredArm):  # what it feels here, it feels without touching anything
+            robot.arm.tare()
 
     def _take_posture(self, arm: Arm, clock: Clock, posture: Posture) -> Iterator[Progress]:
         """Turn the elbow while the tool stays."""

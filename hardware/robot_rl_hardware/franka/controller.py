@@ -58,7 +58,7 @@ class ArmController:
         self._commanded_ns: int | None = None
         self._late_ms = 0
         self._moving_ticks = 0
-        self._mode_count = self._target_count = self._preset_count = self._posture_count = 0
+        self._mode_count = self._target_count = self._preset_count = self._posture_count = self._tare_count = 0
         put_stop(self._report, None)
         self.warm_up()
 
@@ -110,6 +110,7 @@ class ArmController:
         report["joint_torques"] = sensing.torque if torque is None else torque
         report["position_m"], report["quaternion"] = sensing.position, sensing.quaternion
         report["twist"], report["wrench"] = sensing.twist, sensing.wrench
+        report["mean_wrench"], report["rest_ticks"] = sensing.mean_wrench, sensing.rest_ticks
         self.reports.write()
 
     def repeat(self) -> None:
@@ -175,6 +176,9 @@ class ArmController:
         if int(order["posture_count"]) != self._posture_count:
             self._posture_count = int(order["posture_count"])
             self._law.set_posture(order["posture_rad"])
+        if int(order["tare_count"]) != self._tare_count:
+            self._tare_count = int(order["tare_count"])
+            self.sensing.tare[:] = order["tare"]
         if int(order["target_count"]) != self._target_count:
             self._target_count = int(order["target_count"])
             if self.stop is None and int(order["target_mode_count"]) == self._mode_count:
