@@ -65,10 +65,10 @@ def feel(wrench: Array, tare: Array, mean: Array, velocities: Array) -> bool:
     for i in range(6):
         mean[i] += _NEW_SHARE * (wrench[i] - mean[i])
         wrench[i] -= tare[i]
+    fastest = 0.0
     for velocity in velocities:
-        if abs(velocity) > _AT_REST_RAD_S:
-            return False
-    return True
+        fastest = max(fastest, abs(velocity))
+    return fastest <= _AT_REST_RAD_S
 
 
 @compiled
