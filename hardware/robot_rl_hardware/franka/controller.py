@@ -83,6 +83,7 @@ class ArmController:
     def begin(self) -> None:
         """A motion begins: the law starts anew at its first state, with no force."""
         self._is_started, self._late_ms, self._moving_ticks, self._commanded_ns = False, 0, 0, None
+        self.sensing.rest_ticks = 0
 
     def tick(self, state: Any, model: Any, now_ns: int, elapsed_ms: int) -> Array:
         """Torques without gravity [Nm] (7,) for a state that came `elapsed_ms` after the one before it."""
