@@ -71,8 +71,8 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 "robot",
                 default_value="sim",
-                choices=["sim", "sim_pixels"],
-                description="which robot: sim knows the poses, sim_pixels sees with cameras",
+                choices=["fci_sim", "sim", "sim_pixels"],
+                description="which robot: sim knows the poses, sim_pixels sees with cameras, fci_sim is moved by libfranka",
             ),
             DeclareLaunchArgument(
                 "reward",

@@ -14,6 +14,7 @@ from robot_rl.rewards.config import RewardConfig
 from robot_rl.runtime.acting.inference_config import InferenceConfig
 from robot_rl.runtime.camera_config import CameraConfig
 from robot_rl.runtime.channels.channel import DEFAULT_ADDRESS
+from robot_rl.runtime.franka_config import FrankaConfig
 from robot_rl.runtime.device_config import GamepadConfig, JoyConfig, KeyboardConfig, SpaceMouseConfig, TwistConfig
 from robot_rl.sim.human import HumanConfig
 from robot_rl.sim.tasks.scene import SceneConfig
@@ -24,16 +25,19 @@ class RobotConfig:
     """Which robot.
 
     Attributes:
-        kind: "sim", the Franka in MuJoCo.
+        kind: "sim", the Franka in MuJoCo; or "fci_sim", the same behind the network interface of the real one, driven
+            by the real driver, in the graph and in lock-step.
         cameras: names of the cameras that the policy sees; the simulated ones are wrist and side.
         image_size: height and width of their pictures [pixels].
         has_visual_meshes: draw the manufacturer's meshes where the mujoco-menagerie package has them cached.
+        franka: what is told to the real driver.
     """
 
-    kind: Literal["sim"] = "sim"
+    kind: Literal["sim", "fci_sim"] = "sim"
     cameras: tuple[str, ...] = ()
     image_size: int = 128
     has_visual_meshes: bool = False
+    franka: FrankaConfig = field(default_factory=FrankaConfig)
 
     def __post_init__(self) -> None:
         if self.image_size < 1:
@@ -133,7 +137,12 @@ class EnvConfig:
     graph: GraphConfig = field(default_factory=GraphConfig)
 
     def check_device(self) -> None:
-        """Raise ConfigError where a robot whose time waits for the actor has a real person, or real cameras."""
+        """Raise ConfigError for devices that do not go together, or not with the passing of time."""
+        if self.robot.kind == "fci_sim":
+            if not self.graph.is_lock_step:
+                raise ConfigError("robot=fci_sim has a time that waits for the actor: it needs graph=lock_step.")
+            if self.reset.kind == "teleport":
+                raise ConfigError("robot=fci_sim moves as the real robot does: it needs reset=scripted.")
         if self.teleop.is_device and self.graph.is_lock_step:
             raise ConfigError(f"teleop={self.teleop.kind} is a real person's device: it needs graph=real_time.")
         if self.camera.is_device:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -68,6 +69,8 @@ class Simulation:
         self._tick_count = 0
         self.start_ns = 0
         """Moment of the first tick: 0, or where on another clock the simulated time began."""
+        self.controller: Callable[[int], None] | None = None
+        """Whoever drives the physics for some milliseconds instead of this simulation's own law; None for that."""
         self._bind()
         self.place_robot(franka.HOME_JOINTS, franka.MAX_GRIPPER_WIDTH_M)
 
@@ -111,6 +114,11 @@ class Simulation:
 
     def advance(self, ticks: int) -> None:
         """Let some milliseconds pass. Physics that left the finite numbers are undone, and the arm stops."""
+        if self.controller is not None:
+            self.controller(ticks)
+            self._tick_count += ticks
+            self.refresh()
+            return
         before = self._physics_state()
         status = stepping.advance(ticks, self._plant, self.law.parameters_record, self.law.state_record, self._readings)
         self._tick_count += ticks

@@ -44,14 +44,18 @@ class FrankaArm:
     starts another process.
     """
 
-    def __init__(self, settings: ArmSettings, clock: Clock | None = None) -> None:
+    def __init__(
+        self, settings: ArmSettings, clock: Clock | None = None, pause: Callable[[float], None] = time.sleep
+    ) -> None:
         """Store what is driven.
 
         Args:
             settings: the arm's.
             clock: of the stamps; the machine's by default. In lock-step it is the arm's own, `clock`.
+            pause: lets some seconds pass while something is waited for; who serves the simulated robot in the same
+                thread does it here.
         """
-        self._settings = settings
+        self._settings, self._pause = settings, pause
         self._time = clock or MonotonicClock()
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -242,9 +246,7 @@ class FrankaArm:
         with self._lock:
             self._order["is_over"] = 1
             self._orders.write()
-        try:
-            process.wait(_END_S)
-        except subprocess.TimeoutExpired:
+        if not self._wait(lambda: process.poll() is not None, _END_S):
             process.kill()
             process.wait()
         self._orders.close()
@@ -276,7 +278,7 @@ class FrankaArm:
                     return True
             if is_over:
                 return False
-            time.sleep(_POLL_S)
+            self._pause(_POLL_S)
         return False
 
     def _read(self) -> Any:

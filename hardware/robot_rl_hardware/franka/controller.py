@@ -58,6 +58,7 @@ class ArmController:
         self._commanded_ns: int | None = None
         self._late_ms = 0
         self._moving_ticks = 0
+        self._success = 1.0
         self._mode_count = self._target_count = self._preset_count = self._posture_count = self._tare_count = 0
         put_stop(self._report, None)
         self.warm_up()
@@ -85,8 +86,8 @@ class ArmController:
         self._is_started, self._late_ms, self._moving_ticks, self._commanded_ns = False, 0, 0, None
         self.sensing.rest_ticks = 0
 
-    def tick(self, state: Any, model: Any, now_ns: int, elapsed_ms: int) -> Array:
-        """Torques without gravity [Nm] (7,) for a state that came `elapsed_ms` after the one before it."""
+    def sense(self, state: Any, model: Any, now_ns: int) -> None:
+        """Take in, and tell, the state of another millisecond of a motion."""
         sensing = self.sensing
         sensing.read(state, model)
         self.tick_count += 1
@@ -94,21 +95,26 @@ class ArmController:
         if not self._is_started:
             self._law.start(sensing.joint_positions, sensing.pose)
             self._is_started = True
+        self._success = state.control_command_success_rate
+        # a motion is under way when its first command was taken; in lock-step time stands still only from there on
+        self.tell(now_ns, is_moving=self._moving_ticks > 1)
+
+    def command(self, now_ns: int, elapsed_ms: int) -> Array:
+        """Torques without gravity [Nm] (7,) for the state taken in last, `elapsed_ms` after the one before it."""
         self._obey(now_ns)
-        self._watch(now_ns, elapsed_ms, state.control_command_success_rate)
+        self._watch(now_ns, elapsed_ms, self._success)
         torque = self._compute(min(max(elapsed_ms, 1), _LONGEST_STEP_MS) * 1e-3)
         if self._law.status & Status.NOT_FINITE:
             self.stop_softly(Reason.NOT_FINITE, "the robot reports what no arm can be: torques fade to zero", now_ns)
-        self.tell(now_ns, is_moving=True, torque=torque)
         return torque
 
-    def tell(self, now_ns: int, *, is_moving: bool, torque: Array | None = None) -> None:
+    def tell(self, now_ns: int, *, is_moving: bool) -> None:
         """Show the present state."""
         report, sensing = self._report, self.sensing
         report["stamp_ns"], report["tick_count"] = now_ns, self.tick_count
         report["is_moving"], report["mode_count"] = is_moving, self._mode_count
         report["joint_positions"], report["joint_velocities"] = sensing.joint_positions, sensing.joint_velocities
-        report["joint_torques"] = sensing.torque if torque is None else torque
+        report["joint_torques"] = sensing.torque
         report["position_m"], report["quaternion"] = sensing.position, sensing.quaternion
         report["twist"], report["wrench"] = sensing.twist, sensing.wrench
         report["mean_wrench"], report["rest_ticks"] = sensing.mean_wrench, sensing.rest_ticks

@@ -141,5 +141,5 @@ def test_the_same_commands_lead_to_the_same_bits():
             ends.append(robot.order("look"))
     for name in ("cycle_count", "joint_positions", "joint_velocities"):
         assert ends[0][name] == ends[1][name], name
-    assert ends[0]["cycle_count"] == 501
+    assert ends[0]["cycle_count"] == 501  # the first one is the motion's beginning
     assert np.abs(ends[0]["joint_velocities"]).max() > 1e-3

@@ -213,7 +213,9 @@ def state():
 
 def run(controller, state: SimpleNamespace, ticks, elapsed_ms=1):
     for _ in range(ticks):
-        torque = controller.tick(state, state, controller.tick_count * 1_000_000, elapsed_ms)
+        now_ns = controller.tick_count * 1_000_000
+        controller.sense(state, state, now_ns)
+        torque = controller.command(now_ns, elapsed_ms)
     return torque
 
 
