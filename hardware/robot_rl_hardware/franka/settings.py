@@ -23,6 +23,7 @@ class ArmSettings:
         torque_thresholds_nm, force_thresholds: external torques of the joints and (force [N], torque [Nm]) of the tool
             beyond which the robot stops by itself.
         force_limit_n: force at the tool at which the driver stops softly; below the thresholds of the robot.
+        force_limit_ms: how long it must be exceeded: a part that touches down exceeds it for some milliseconds.
         tare_limit_n, tare_limit_nm: force and torque that may be tared, at most: with more, something touches the tool,
             or the load is wrong.
         target_timeout_s: after so long without a new equilibrium pose it stops softly; before, it holds the last one.
@@ -48,6 +49,7 @@ class ArmSettings:
     torque_thresholds_nm: tuple[float, ...] = (60.0, 60.0, 55.0, 50.0, 40.0, 35.0, 30.0)
     force_thresholds: tuple[float, ...] = (60.0, 60.0, 60.0, 30.0, 30.0, 30.0)
     force_limit_n: float = 40.0
+    force_limit_ms: int = 30
     tare_limit_n: float = 5.0
     tare_limit_nm: float = 1.0
     target_timeout_s: float = 2.0
@@ -75,6 +77,7 @@ class ArmSettings:
         for name in (
             "period_s",
             "force_limit_n",
+            "force_limit_ms",
             "tare_limit_n",
             "tare_limit_nm",
             "target_timeout_s",

@@ -119,7 +119,7 @@ def test_a_preset_with_a_larger_budget_is_stopped_softly_at_the_limit(robot):
         assert robot.order("look")["force_n"] < 15.0, "it has let go"
     peak_n = robot.order("look")["peak_force_n"]
     print(f"measured: precision: {peak_n:.1f} N")
-    assert peak_n <= PEAK_LIMIT_N + 2.0, "the robot's estimate lags by 10 ms"
+    assert peak_n <= PEAK_LIMIT_N + 4.0, "the limit is for what lasts, and the robot's estimate lags by 10 ms"
 
 
 def test_a_stale_target_lets_it_rest_on_the_rim(arm, robot):
