@@ -70,6 +70,20 @@ class PosturedArm(Arm, Protocol):
 
 
 @runtime_checkable
+class TaredArm(Arm, Protocol):
+    """An arm that estimates its external wrench, and can be told what it feels when nothing touches it."""
+
+    def tare(self) -> None:
+        """Take what is felt now, at rest and in free space, off the wrench from now on; it replaces the last one.
+
+        Raises:
+            StoppedError: the arm is stopped.
+            DeviceError: it was not at rest for a moment, or feels too much: it is touched, or its load is wrong.
+        """
+        ...
+
+
+@runtime_checkable
 class Gripper(Protocol):
     """A parallel gripper."""
 

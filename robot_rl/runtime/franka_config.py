@@ -15,6 +15,7 @@ class FrankaArmConfig:
         torque_thresholds_nm, force_thresholds: external torques of the joints and (force [N], torque [Nm]) of the tool
             beyond which the robot stops by itself. Above task.episode.max_force_n, at which the driver stops softly.
         force_limit_ms: how long that force must be exceeded: a part that touches down exceeds it for some milliseconds.
+        tare_limit_n, tare_limit_nm: force and torque that may be tared at the end of a reset, at most.
         target_timeout_s: after so long without a sign of life from the controller's node it stops softly.
         late_limit_ms: states missing in a row at which it stops softly; the robot stops at 20.
         success_limit: share of the last 100 commands that came in time, below which it stops softly.
@@ -29,6 +30,8 @@ class FrankaArmConfig:
     torque_thresholds_nm: tuple[float, ...] = (60.0, 60.0, 55.0, 50.0, 40.0, 35.0, 30.0)
     force_thresholds: tuple[float, ...] = (100.0, 100.0, 100.0, 30.0, 30.0, 30.0)
     force_limit_ms: int = 30
+    tare_limit_n: float = 5.0
+    tare_limit_nm: float = 1.0
     target_timeout_s: float = 2.0
     late_limit_ms: int = 10
     success_limit: float = 0.7

@@ -26,7 +26,8 @@ WRENCH_FILTER_S = 0.01
 _LARGEST_SPEED = 1e3
 """What no joint or body of a sound simulation reaches [m/s, rad/s]."""
 
-_CONTACT_SENSOR = "hand_contact"
+CONTACT_SENSOR = "hand_contact"
+"""Name of the sensor of the hand's contacts: net force [N], torque [Nm] and point [m], world axes."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class Simulation:
         if franka.joint_dof_addresses(model).tolist() != list(range(stepping.ARM_DOFS)):
             raise ValueError("The arm's joints must come first in the scene: add objects after the robot.")
         tcp = model.site(franka.TCP_SITE_NAME).id
-        sensor = model.sensor(_CONTACT_SENSOR).adr[0]
+        sensor = model.sensor(CONTACT_SENSOR).adr[0]
         self._gripper = model.actuator(franka.GRIPPER_ACTUATOR_NAME).id
         self._width_tendon = model.tendon(franka.GRIPPER_TENDON_NAME).id
         dt_s = float(model.opt.timestep)
@@ -282,7 +283,7 @@ def seconds_to_ticks(seconds: float) -> int:
 def _add_contact_sensor(spec: mujoco.MjSpec) -> None:
     """Measure the net contact wrench of the hand and what it holds, about the centre of the contacts, in world axes."""
     sensor = spec.add_sensor(
-        name=_CONTACT_SENSOR,
+        name=CONTACT_SENSOR,
         type=mujoco.mjtSensor.mjSENS_CONTACT,
         objtype=mujoco.mjtObj.mjOBJ_XBODY,
         objname=franka.HAND_BODY_NAME,

@@ -33,6 +33,7 @@ _START_S: Final = 180.0  # on a machine that has never run the law, it is compil
 _END_S: Final = 5.0
 _RECOVER_S: Final = 10.0
 _POLL_S: Final = 1e-3
+_TARE_MS: Final = 250  # five time constants of the mean
 _NUMBERS: Final = {name: number for number, name in enumerate(PRESETS)}
 
 
@@ -110,9 +111,7 @@ class FrankaArm:
             raise SpecError(f"equilibrium pose must be finite, got {pose}.")
         with self._lock:
             self._read()
-            stop = self._stop()
-            if stop is not None:
-                raise StoppedError(f"The arm is stopped ({stop.reason.value}: {stop.detail}); call recover() first.")
+            self._check_not_stopped()
             order = self._order
             order["position_m"], order["quaternion"] = pose.position, pose.quaternion
             order["stamp_ns"] = stamp_ns - self._offset_ns()
@@ -144,6 +143,26 @@ class FrankaArm:
         with self._lock:
             self._order["posture_rad"] = posture
             self._order["posture_count"] += 1
+            self._orders.write()
+
+    def tare(self) -> None:
+        """Take what is felt now off the wrench; the robot's own thresholds know nothing of it."""
+        with self._lock:
+            report = self._read()
+            self._check_not_stopped()
+            if int(report["rest_ticks"]) < _TARE_MS:
+                raise DeviceError(
+                    f"A tare needs {_TARE_MS} ms at rest, got {int(report['rest_ticks'])} ms since the arm has moved."
+                )
+            felt, settings = report["mean_wrench"], self._settings
+            force_n, torque_nm = float(np.linalg.norm(felt[:3])), float(np.linalg.norm(felt[3:]))
+            if not (force_n <= settings.tare_limit_n and torque_nm <= settings.tare_limit_nm):
+                raise DeviceError(
+                    f"A tare may be {settings.tare_limit_n:g} N and {settings.tare_limit_nm:g} Nm at most, felt are "
+                    f"{force_n:.3g} N and {torque_nm:.3g} Nm: something touches the tool, or its load is wrong."
+                )
+            self._order["tare"] = felt
+            self._order["tare_count"] += 1
             self._orders.write()
 
     def stop(self, reason: Reason = Reason.REQUESTED, detail: str = "") -> StopRecord:
@@ -286,6 +305,11 @@ class FrankaArm:
         if is_unseen and not (stop is not None and not report["is_moving"]):
             stop = get_stop(self._order) if stop is None or get_stop(self._order) is None else stop
         return None if stop is None else self._to_own_time(stop)
+
+    def _check_not_stopped(self) -> None:
+        stop = self._stop()
+        if stop is not None:
+            raise StoppedError(f"The arm is stopped ({stop.reason.value}: {stop.detail}); call recover() first.")
 
     def _to_own_time(self, stop: StopRecord) -> StopRecord:
         return StopRecord(stop.reason, stop.detail, stop.stamp_ns + self._offset_ns())

@@ -59,7 +59,8 @@ class ArmController:
         self._late_ms = self._forced_ms = 0
         self._moving_ticks = 0
         self._success = 1.0
-        self._mode_count = self._target_count = self._life_count = self._preset_count = self._posture_count = 0
+        self._mode_count = self._target_count = self._life_count = 0
+        self._preset_count = self._posture_count = self._tare_count = 0
         put_stop(self._report, None)
         self.warm_up()
 
@@ -85,6 +86,7 @@ class ArmController:
         """A motion begins: the law starts anew at its first state, with no force."""
         self._is_started, self._commanded_ns = False, None
         self._late_ms = self._forced_ms = self._moving_ticks = 0
+        self.sensing.rest_ticks = 0
 
     def sense(self, state: Any, model: Any, now_ns: int) -> None:
         """Take in, and tell, the state of another millisecond of a motion."""
@@ -117,6 +119,7 @@ class ArmController:
         report["joint_torques"] = sensing.torque
         report["position_m"], report["quaternion"] = sensing.position, sensing.quaternion
         report["twist"], report["wrench"] = sensing.twist, sensing.wrench
+        report["mean_wrench"], report["rest_ticks"] = sensing.mean_wrench, sensing.rest_ticks
         self.reports.write()
 
     def repeat(self) -> None:
@@ -186,6 +189,9 @@ class ArmController:
         if int(order["posture_count"]) != self._posture_count:
             self._posture_count = int(order["posture_count"])
             self._law.set_posture(order["posture_rad"])
+        if int(order["tare_count"]) != self._tare_count:
+            self._tare_count = int(order["tare_count"])
+            self.sensing.tare[:] = order["tare"]
         if int(order["target_count"]) != self._target_count:
             self._target_count = int(order["target_count"])
             if self.stop is None and int(order["target_mode_count"]) == self._mode_count:

@@ -28,6 +28,8 @@ ORDER_DTYPE: Final = np.dtype(
         ("preset", "i8"),
         ("posture_count", "i8"),
         ("posture_rad", "f8", (7,)),
+        ("tare_count", "i8"),
+        ("tare", "f8", (6,)),
         ("granted_ticks", "i8"),  # in lock-step: how far time may pass
         ("is_over", "i8"),
     ],
@@ -51,6 +53,8 @@ REPORT_DTYPE: Final = np.dtype(
         ("quaternion", "f8", (4,)),
         ("twist", "f8", (6,)),
         ("wrench", "f8", (6,)),
+        ("mean_wrench", "f8", (6,)),  # lately, with the tare
+        ("rest_ticks", "i8"),  # since the arm has moved
     ],
     align=True,
 )

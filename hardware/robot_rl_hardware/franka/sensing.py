@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from robot_rl.control.kernels import compiled, matrix_quaternion
 from robot_rl.geometry import Array, Pose
+
+_NEW_SHARE: Final = 0.02  # of the mean, in a millisecond: a time constant of 50 ms
+_AT_REST_RAD_S: Final = 0.02
 
 
 class Sensing:
@@ -19,13 +22,16 @@ class Sensing:
         position, rotation, quaternion: T_base_tcp.
         jacobian: of the TCP, (v, omega) in base axes, (6, 7).
         mass: with the rotors' inertia [kg m^2], (7, 7). coriolis: [Nm], (7,).
-        twist: of the TCP in base axes, (6,). wrench: on the world at the TCP, in its axes, (6,).
+        twist: of the TCP in base axes, (6,). wrench: on the world at the TCP, in its axes, without the tare, (6,).
+        tare: what is felt although nothing touches the tool, (6,).
+        mean_wrench: what was felt lately, with the tare, (6,). rest_ticks: milliseconds since the arm has moved.
     """
 
     def __init__(self, rotor_inertia_kg_m2: tuple[float, ...]) -> None:
         self.joint_positions, self.joint_velocities, self.torque = np.zeros(7), np.zeros(7), np.zeros(7)
         self.position, self.rotation, self.quaternion = np.zeros(3), np.eye(3), np.array([0.0, 0.0, 0.0, 1.0])
         self.coriolis, self.twist, self.wrench = np.zeros(7), np.zeros(6), np.zeros(6)
+        self.tare, self.mean_wrench, self.rest_ticks = np.zeros(6), np.zeros(6), 0
         self._transform, self._columns, self._masses = np.zeros(16), np.zeros(42), np.zeros(49)
         self.jacobian = self._columns.reshape(7, 6).T
         self.mass = self._masses.reshape(7, 7)
@@ -37,6 +43,8 @@ class Sensing:
         self.joint_velocities[:] = state.dq
         self.torque[:] = state.tau_J_d
         self.wrench[:] = state.K_F_ext_hat_K
+        is_at_rest = feel(self.wrench, self.tare, self.mean_wrench, self.joint_velocities)
+        self.rest_ticks = self.rest_ticks + 1 if is_at_rest else 0
         self._transform[:] = state.O_T_EE
         split(self._transform, self.position, self.rotation, self.quaternion)
         self._columns[:] = model.zero_jacobian(state)
@@ -49,6 +57,18 @@ class Sensing:
     def pose(self) -> Pose:
         """T_base_tcp."""
         return Pose(self.position, self.quaternion)
+
+
+@compiled
+def feel(wrench: Array, tare: Array, mean: Array, velocities: Array) -> bool:
+    """Average the wrench felt, then take the tare off it; whether the joints are at rest."""
+    for i in range(6):
+        mean[i] += _NEW_SHARE * (wrench[i] - mean[i])
+        wrench[i] -= tare[i]
+    fastest = 0.0
+    for velocity in velocities:
+        fastest = max(fastest, abs(velocity))
+    return fastest <= _AT_REST_RAD_S
 
 
 @compiled

@@ -24,6 +24,8 @@ class ArmSettings:
             beyond which the robot stops by itself.
         force_limit_n: force at the tool at which the driver stops softly; below the thresholds of the robot.
         force_limit_ms: how long it must be exceeded: a part that touches down exceeds it for some milliseconds.
+        tare_limit_n, tare_limit_nm: force and torque that may be tared, at most: with more, something touches the tool,
+            or the load is wrong.
         target_timeout_s: after so long without a new equilibrium pose, or word that the last one is still wanted, it
             stops softly; before, it holds the last one.
         late_limit_ms: states missing in a row at which it stops softly; the robot stops at 20.
@@ -49,6 +51,8 @@ class ArmSettings:
     force_thresholds: tuple[float, ...] = (60.0, 60.0, 60.0, 30.0, 30.0, 30.0)
     force_limit_n: float = 40.0
     force_limit_ms: int = 30
+    tare_limit_n: float = 5.0
+    tare_limit_nm: float = 1.0
     target_timeout_s: float = 2.0
     late_limit_ms: int = 10
     success_limit: float = 0.7
@@ -75,6 +79,8 @@ class ArmSettings:
             "period_s",
             "force_limit_n",
             "force_limit_ms",
+            "tare_limit_n",
+            "tare_limit_nm",
             "target_timeout_s",
             "late_limit_ms",
             "connect_timeout_s",

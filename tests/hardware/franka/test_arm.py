@@ -7,8 +7,9 @@ from robot_rl_hardware.franka.arm import FrankaArm
 from robot_rl_hardware.franka.settings import ArmSettings
 
 from robot_rl.clock import to_ns
-from robot_rl.errors import SpecError
+from robot_rl.errors import DeviceError, SpecError, StoppedError
 from robot_rl.geometry import Pose
+from robot_rl.robot.protocols import TaredArm
 from robot_rl.sim import franka
 from tests.contracts import ArmContract, assert_near
 from tests.hardware.fci_sim.clients import make_host
@@ -92,6 +93,19 @@ def test_the_null_space_goes_to_a_posture_while_the_tool_stays(arm, advance):
     after = arm.state()
     assert after.joint_positions[0] > before.joint_positions[0] + 0.01
     assert_near(after.tcp_pose, before.tcp_pose, 0.003, 0.03)
+
+
+def test_a_tare_needs_rest(arm, advance):
+    assert isinstance(arm, TaredArm)
+    arm.set_equilibrium_pose(arm.state().tcp_pose @ Pose(np.array([0.02, 0.0, 0.0])), arm.state().stamp_ns)
+    advance(0.08)
+    with pytest.raises(DeviceError, match="250 ms at rest, got"):
+        arm.tare()
+    advance(1.0)
+    arm.tare()
+    arm.stop()
+    with pytest.raises(StoppedError, match="stop requested"):
+        arm.tare()
 
 
 @pytest.mark.parametrize("posture", [np.zeros(6), np.full(7, np.nan), np.full(7, 4.0)])

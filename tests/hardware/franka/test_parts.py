@@ -224,6 +224,40 @@ def test_an_arm_at_rest_is_asked_for_nothing(controller, state):
     assert controller.stop is None
 
 
+def test_a_tare_is_taken_off_what_is_told_and_off_what_the_soft_limit_sees(controller, state):
+    tare = np.array([3.0, -2.0, 1.0, 0.1, 0.2, 0.3])
+    state.K_F_ext_hat_K = tare.tolist()
+    run(controller, state, 400)
+    report = controller.reports.record[0]
+    np.testing.assert_allclose(report["wrench"], tare)
+    np.testing.assert_allclose(report["mean_wrench"], tare, rtol=1e-3)
+    order = controller.orders.record[0]
+    order["tare"], order["tare_count"] = tare, 1
+    controller.orders.write()
+    run(controller, state, 2)
+    np.testing.assert_allclose(report["wrench"], np.zeros(6), atol=1e-12)
+    np.testing.assert_allclose(report["mean_wrench"], tare, rtol=1e-3, err_msg="the next tare replaces it")
+    state.K_F_ext_hat_K = [42.0, -2.0, 1.0, 0.1, 0.2, 0.3]
+    run(controller, state, 40)
+    assert controller.stop is None, "39 N of 40"
+    state.K_F_ext_hat_K = [44.0, -2.0, 1.0, 0.1, 0.2, 0.3]
+    run(controller, state, 30)
+    assert controller.stop.reason is Reason.WRENCH
+    assert "41 N" in controller.stop.detail
+
+
+def test_rest_is_counted_from_the_last_motion_on(controller, state):
+    run(controller, state, 30)
+    report = controller.reports.record[0]
+    assert report["rest_ticks"] == 30
+    state.dq = [0.0, 0.0, -0.03, 0.0, 0.0, 0.0, 0.0]
+    run(controller, state, 1)
+    assert report["rest_ticks"] == 0
+    state.dq = [0.0, 0.0, -0.01, 0.0, 0.0, 0.0, 0.0]
+    run(controller, state, 3)
+    assert report["rest_ticks"] == 3
+
+
 @pytest.mark.parametrize(("elapsed_ms", "ticks", "is_stopped"), [(2, 9, False), (2, 10, True), (11, 1, True)])
 def test_it_stops_when_too_many_states_are_missing_in_a_row(controller, state, elapsed_ms, ticks, is_stopped):
     run(controller, state, 5)
