@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from robot_rl_hardware.fci_sim.process import run_robot
 from robot_rl_hardware.franka.arm import FrankaArm
-from robot_rl_hardware.franka.settings import ArmSettings
+from robot_rl_hardware.franka.settings import ROBOTS, ArmSettings
 
 from robot_rl.clock import to_ns
 from robot_rl.errors import SpecError
@@ -14,15 +14,20 @@ from tests.contracts import ArmContract, assert_near
 from tests.hardware.fci_sim.clients import make_host
 
 
+@pytest.fixture(scope="module", params=ROBOTS)
+def make(request):
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def robot():
-    with run_robot(make_host()) as robot:
+def robot(make):
+    with run_robot(make_host(), make) as robot:
         yield robot
 
 
 @pytest.fixture(scope="module")
-def driven(robot):
-    with FrankaArm(ArmSettings(host=robot.host, is_lock_step=True)) as arm:
+def driven(robot, make):
+    with FrankaArm(ArmSettings(robot.host, make, is_lock_step=True)) as arm:
         yield arm, arm.state().tcp_pose
 
 
