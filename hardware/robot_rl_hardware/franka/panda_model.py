@@ -55,10 +55,10 @@ def make_bodies() -> Array:
 class PandaModel:
     """The links, and what the state says of the hand and of what it carries; see `library.Model`."""
 
-    def __init__(self, bodies: Array | None = None) -> None:
-        """Take the Panda's links, or others with the same lengths, (7, 13); compile."""
+    def __init__(self) -> None:
+        """Compile, on a machine that has never done so."""
         self._bodies = np.zeros((8, dynamics.BODY_SIZE))
-        self._bodies[:7] = make_bodies() if bodies is None else bodies
+        self._bodies[:7] = make_bodies()
         self._joints, self._speeds, self._tool = np.zeros(7), np.zeros(7), np.zeros(3)
         self._compute(np.zeros(42), np.zeros(49), np.zeros(7))
 

@@ -1,10 +1,11 @@
-"""The Panda's own kinematics and dynamics, against MuJoCo's of an arm with the same lengths."""
+"""The Panda's own kinematics and dynamics, against MuJoCo's of the simulated Panda."""
 
 from types import SimpleNamespace
 
 import mujoco
 import numpy as np
 import pytest
+from robot_rl_hardware.fci_sim.panda_body import make_panda
 from robot_rl_hardware.fci_sim.settings import hand_inertial, to_transform
 from robot_rl_hardware.franka.panda_model import PandaModel, make_bodies
 from robot_rl_hardware.franka.presets import presets_of
@@ -13,10 +14,6 @@ from robot_rl.sim import franka, urdf
 
 LOAD_KG, LOAD_COM_M = 0.8, np.array([0.02, -0.01, 0.09])
 LOAD_INERTIA = np.array([[0.002, 0.0003, -0.0001], [0.0003, 0.0015, 0.0002], [-0.0001, 0.0002, 0.001]])
-
-
-def to_body(inertial):
-    return [inertial.mass, *inertial.com, *inertial.inertia.ravel()]
 
 
 def draw(seed):
@@ -44,20 +41,18 @@ def compute(model, joints, speeds, carried=None, flange_to_tool=None):
 
 @pytest.fixture(scope="module")
 def simulated():
-    """The simulated arm, its links' bodies, and hand with a load as one body."""
+    """The simulated Panda that holds a load, and its hand with the load as one body."""
     spec = franka.make_franka_spec()
-    hand = spec.body(franka.HAND_BODY_NAME)
+    make_panda(spec)
     flange = spec.site(franka.FLANGE_SITE_NAME)
     load = spec.body(franka.LINK_NAMES[7]).add_body(name="load", pos=flange.pos, quat=flange.quat, gravcomp=1.0)
     load.mass, load.ipos, load.explicitinertial = LOAD_KG, LOAD_COM_M, True
     tensor = LOAD_INERTIA
     load.fullinertia = [*np.diag(tensor), tensor[0, 1], tensor[0, 2], tensor[1, 2]]
-    assert hand is not None
     model = spec.compile()
-    bodies = np.array([to_body(urdf.body_inertial(model, name)) for name in franka.LINK_NAMES[1:]])
     parts = [(hand_inertial(model), np.eye(3), np.zeros(3))]
     parts.append((urdf.Inertial(LOAD_KG, LOAD_COM_M, LOAD_INERTIA), np.eye(3), np.zeros(3)))
-    return model, PandaModel(bodies), urdf.lump(parts)
+    return model, urdf.lump(parts)
 
 
 def flange_to_tool(model):
@@ -69,7 +64,7 @@ def flange_to_tool(model):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_they_are_those_of_the_physics(simulated, seed):
-    model, panda, carried = simulated
+    model, carried = simulated
     joints, speeds = draw(seed)
     data = mujoco.MjData(model)
     franka.set_joints(model, data, joints)
@@ -78,7 +73,7 @@ def test_they_are_those_of_the_physics(simulated, seed):
     rows, full = np.zeros((6, model.nv)), np.zeros((model.nv, model.nv))
     mujoco.mj_jacSite(model, data, rows[:3], rows[3:], model.site(franka.TCP_SITE_NAME).id)
     mujoco.mj_fullM(model, data, full)
-    jacobian, mass, coriolis = compute(panda, joints, speeds, carried, flange_to_tool(model))
+    jacobian, mass, coriolis = compute(PandaModel(), joints, speeds, carried, flange_to_tool(model))
     np.testing.assert_allclose(jacobian, rows[:, :7], atol=1e-14)
     np.testing.assert_allclose(mass, full[:7, :7] - np.diag(model.dof_armature[:7]), atol=1e-13)
     np.testing.assert_allclose(coriolis, (data.qfrc_bias - data.qfrc_gravcomp)[:7], atol=1e-12)
@@ -115,7 +110,7 @@ def test_every_link_is_a_body_that_can_exist():
     assert make_bodies()[:, 0].sum() == pytest.approx(16.06, abs=0.01)
 
 
-def test_its_presets_have_its_joints_and_never_more_friction_than_an_fr3s():
+def test_its_presets_have_its_own_joints():
     panda, fr3 = presets_of("panda")["insertion"], presets_of("fr3")["insertion"]
     assert (panda.joint_lower_rad[5], panda.joint_upper_rad[5]) == (-0.0175, 3.7525)
     assert (fr3.joint_lower_rad[5], fr3.joint_upper_rad[5]) == (0.4398, 4.6216)

@@ -150,8 +150,8 @@ def test_every_exception_is_a_reason_and_an_advice(text, reason):
         (
             "fr3",
             "libfranka: Incompatible library version (server version: 5, library version: 10). Please check …",
-            "speaks version 5 of its interface; version 10 is that of pylibfranka 0.21, which is for the FR3 with system "
-            "5.9 and later: set robot='panda' for the older Panda",
+            "speaks version 5 of its interface; version 10 is that of pylibfranka 0.21, which is for the FR3 with "
+            "system 5.9 and later: set robot='panda' for the older Panda",
         ),
         (
             "panda",
