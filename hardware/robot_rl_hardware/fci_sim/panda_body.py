@@ -18,7 +18,7 @@ _DAMPING_NM_S_RAD: Final = (0.0665, 0.1987, 0.0399, 0.2257, 0.1023, 0.0, 0.0638)
 def make_panda(spec: mujoco.MjSpec) -> None:
     """Make the FR3 in a scene a Panda: the same joints and hand, other links and friction.
 
-    The friction is what the driver takes for the Panda's, as it is for the FR3. The ranges of the joints stay the FR3's.
+    As for the FR3, the friction is what the driver takes for the robot's. The ranges of the joints stay the FR3's.
     """
     friction = presets_of("panda")["insertion"].friction_coulomb_nm
     rows = zip(franka.LINK_NAMES[1:], franka.JOINT_NAMES, make_bodies(), friction, _DAMPING_NM_S_RAD, strict=True)

@@ -9,7 +9,7 @@ import pytest
 from robot_rl_hardware.fci_sim.plant import make_plant
 from robot_rl_hardware.fci_sim.process import run_robot
 from robot_rl_hardware.franka.gripper import FrankaGripper
-from robot_rl_hardware.franka.settings import HandSettings
+from robot_rl_hardware.franka.settings import ROBOTS, HandSettings
 
 from robot_rl.errors import DeviceError
 from robot_rl.geometry import Pose
@@ -19,15 +19,19 @@ from tests.contracts import GripperContract
 from tests.hardware.fci_sim.clients import make_host
 
 
-@pytest.fixture(scope="module")
-def robot():
-    with run_robot(make_host()) as robot:
+@pytest.fixture(scope="module", params=ROBOTS)
+def robot(request):
+    with run_robot(make_host(), request.param) as robot:
         yield robot
+
+
+fr3_only = pytest.mark.parametrize("robot", ["fr3"], indirect=True)
+"""Where the library makes no difference, one robot is enough."""
 
 
 @pytest.fixture(scope="module")
 def opened(robot):
-    with FrankaGripper(HandSettings(host=robot.host)) as gripper:
+    with FrankaGripper(HandSettings(robot.host, robot.robot)) as gripper:
         yield gripper
 
 
@@ -66,6 +70,7 @@ def test_a_command_does_not_wait_for_the_fingers(gripper):
     wait_for(lambda: gripper.width() < 0.002)
 
 
+@fr3_only
 def test_a_width_that_is_repeated_is_one_command(gripper):
     """As a policy repeats it, ten times a second."""
     before = gripper._orders.record["count"][0]
@@ -76,6 +81,7 @@ def test_a_width_that_is_repeated_is_one_command(gripper):
     wait_for(lambda: abs(gripper.width() - 0.03) < 0.002)
 
 
+@fr3_only
 def test_the_fingers_turn_only_so_often(gripper):
     """Both commands come at once; the second one waits, and the last of those that wait counts."""
     for width_m in (0.05, 0.06):  # they open: to close is a turn
@@ -105,7 +111,7 @@ def test_what_lies_between_the_fingers_is_held_and_let_go():
     host = make_host()
     with run_robot(host, scene="pick_cube") as robot:
         robot.order("place", joints=solve_joints(plant.model, around).tolist())
-        with FrankaGripper(HandSettings(host=host)) as gripper:
+        with FrankaGripper(HandSettings(host)) as gripper:
             gripper.set_width(0.0)
             wait_for(lambda: abs(gripper.width() - 0.04) < 0.003)
             time.sleep(0.5)
@@ -114,8 +120,9 @@ def test_what_lies_between_the_fingers_is_held_and_let_go():
             wait_for(lambda: gripper.width() > 0.078)
 
 
+@fr3_only
 def test_a_killed_process_is_told(robot):
-    with FrankaGripper(HandSettings(host=robot.host)) as gripper:
+    with FrankaGripper(HandSettings(robot.host, robot.robot)) as gripper:
         os.kill(gripper.process_numbers[1], signal.SIGKILL)
         wait_for(lambda: is_lost(gripper))
         with pytest.raises(DeviceError, match="hand is lost"):
@@ -126,7 +133,7 @@ def test_an_address_where_nobody_is_says_so():
     host = make_host()
     with (
         pytest.raises(DeviceError, match=f"hand at {host}"),
-        FrankaGripper(HandSettings(host=host, connect_timeout_s=0.1)),
+        FrankaGripper(HandSettings(host, "panda", connect_timeout_s=0.1)),
     ):
         pass
 
