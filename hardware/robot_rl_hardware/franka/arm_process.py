@@ -80,6 +80,8 @@ class ArmDriver:
                     raise faults.to_connect_error(error, host, self._library) from error
             time.sleep(_RETRY_S)
         self._schedule()
+        if not self._settings.is_lock_step:
+            self._claim_memory_and_processor()
         return connection
 
     def _schedule(self) -> None:
@@ -89,9 +91,10 @@ class ArmDriver:
         """
         if self._settings.is_lock_step:
             os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
-            return
-        ctypes.CDLL(None).mlockall(_LOCK_ALL)  # without the right to it, pages may be swapped
         self._controller.reports.record["is_real_time"] = os.sched_getscheduler(0) == os.SCHED_FIFO
+
+    def _claim_memory_and_processor(self) -> None:
+        ctypes.CDLL(None).mlockall(_LOCK_ALL)  # without the right to it, pages may be swapped
         if self._settings.cpu >= 0:
             try:
                 os.sched_setaffinity(0, {self._settings.cpu})

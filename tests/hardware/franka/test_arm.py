@@ -10,7 +10,7 @@ from robot_rl.clock import to_ns
 from robot_rl.errors import SpecError
 from robot_rl.geometry import Pose
 from robot_rl.sim import franka
-from tests.contracts import ArmContract, assert_near
+from tests.contracts import ArmContract, assert_near, distance
 from tests.hardware.fci_sim.clients import make_host
 
 
@@ -44,7 +44,12 @@ def arm(driven, advance):
     arm.set_impedance("insertion")
     arm.set_posture(franka.HOME_JOINTS)
     arm.set_equilibrium_pose(start, arm.state().stamp_ns)
-    advance(1.0)
+    for _ in range(10):
+        advance(0.15)
+        state = arm.state()
+        metres, radians = distance(state.tcp_pose, start)
+        if metres < 1e-3 and radians < 0.01 and np.abs(state.tcp_twist_base).max() < 1e-3:
+            break
     arm.recover()
     return arm
 

@@ -50,6 +50,16 @@ def wait_for(is_true, limit_s=10.0):
         time.sleep(0.01)
 
 
+def rest(gripper, limit_s, still_s=1.0):
+    """Let time pass, but no more when the fingers have been still for longer than a turn has to wait."""
+    end_s = time.monotonic() + limit_s
+    width_m, since_s = gripper.width(), time.monotonic()
+    while time.monotonic() < min(end_s, since_s + still_s):
+        time.sleep(0.01)
+        if abs(gripper.width() - width_m) > 1e-4:
+            width_m, since_s = gripper.width(), time.monotonic()
+
+
 class TestFrankaGripper(GripperContract):
     move_s = 3.0  # the fingers may have to wait before they turn
 
@@ -58,8 +68,8 @@ class TestFrankaGripper(GripperContract):
         return gripper
 
     @pytest.fixture
-    def advance(self):
-        return time.sleep
+    def advance(self, gripper):
+        return lambda seconds: rest(gripper, seconds)
 
 
 def test_a_command_does_not_wait_for_the_fingers(gripper):
