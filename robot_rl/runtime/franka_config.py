@@ -13,8 +13,8 @@ class FrankaArmConfig:
         load_kg, load_com_m, load_inertia_kg_m2: what the hand holds all the time: mass, centre in the flange's frame,
             and inertia about it (3 x 3, by columns).
         torque_thresholds_nm, force_thresholds: external torques of the joints and (force [N], torque [Nm]) of the tool
-            beyond which the robot stops by itself.
-        force_limit_n: force at the tool at which the driver stops softly; below the thresholds of the robot.
+            beyond which the robot stops by itself. Above task.episode.max_force_n, at which the driver stops softly.
+        force_limit_ms: how long that force must be exceeded: a part that touches down exceeds it for some milliseconds.
         target_timeout_s: after so long without a sign of life from the controller's node it stops softly.
         late_limit_ms: states missing in a row at which it stops softly; the robot stops at 20.
         success_limit: share of the last 100 commands that came in time, below which it stops softly.
@@ -27,8 +27,8 @@ class FrankaArmConfig:
     load_com_m: tuple[float, ...] = (0.0, 0.0, 0.0)
     load_inertia_kg_m2: tuple[float, ...] = (0.0,) * 9
     torque_thresholds_nm: tuple[float, ...] = (60.0, 60.0, 55.0, 50.0, 40.0, 35.0, 30.0)
-    force_thresholds: tuple[float, ...] = (60.0, 60.0, 60.0, 30.0, 30.0, 30.0)
-    force_limit_n: float = 40.0
+    force_thresholds: tuple[float, ...] = (100.0, 100.0, 100.0, 30.0, 30.0, 30.0)
+    force_limit_ms: int = 30
     target_timeout_s: float = 2.0
     late_limit_ms: int = 10
     success_limit: float = 0.7

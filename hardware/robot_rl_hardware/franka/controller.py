@@ -43,7 +43,7 @@ class ArmController:
         self._law = ImpedanceLaw(presets[settings.preset])
         self._is_started = False
         self._commanded_ns: int | None = None
-        self._late_ms = 0
+        self._late_ms = self._forced_ms = 0
         self._moving_ticks = 0
         self._success = 1.0
         self._mode_count = self._target_count = self._preset_count = self._posture_count = 0
@@ -69,7 +69,8 @@ class ArmController:
 
     def begin(self) -> None:
         """A motion begins: the law starts anew at its first state, with no force."""
-        self._is_started, self._late_ms, self._moving_ticks, self._commanded_ns = False, 0, 0, None
+        self._is_started, self._commanded_ns = False, None
+        self._late_ms = self._forced_ms = self._moving_ticks = 0
 
     def sense(self, state: Any, model: Model, now_ns: int) -> None:
         """Take in, and tell, the state of another millisecond of a motion."""
@@ -186,8 +187,9 @@ class ArmController:
         """Stop softly before the robot has to stop hard."""
         settings, force = self._settings, self.sensing.wrench
         norm_n = math.sqrt(force[0] ** 2 + force[1] ** 2 + force[2] ** 2)
-        if norm_n > settings.force_limit_n:
-            detail = f"force {norm_n:.4g} N exceeds {settings.force_limit_n:g} N"
+        self._forced_ms = self._forced_ms + elapsed_ms if norm_n > settings.force_limit_n else 0
+        if self._forced_ms >= settings.force_limit_ms:
+            detail = f"force {norm_n:.4g} N exceeds {settings.force_limit_n:g} N for {self._forced_ms} ms"
             self.stop_softly(Reason.WRENCH, detail, now_ns)
         self._late_ms = self._late_ms + elapsed_ms - 1 if elapsed_ms > 1 else 0
         if self._late_ms >= settings.late_limit_ms:

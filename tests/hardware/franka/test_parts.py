@@ -289,8 +289,10 @@ def test_too_few_commands_in_time_stop_it_once_there_is_a_rate(controller, state
 
 def test_a_force_beyond_the_limit_stops_it_and_the_first_reason_is_kept(controller, state):
     state.K_F_ext_hat_K = [0.0, 30.0, 30.0, 0.0, 0.0, 0.0]
+    run(controller, state, 29)
+    assert controller.stop is None, "it may be a touch"
     run(controller, state, 1)
-    assert (controller.stop.reason, controller.stop.detail) == (Reason.WRENCH, "force 42.43 N exceeds 40 N")
+    assert (controller.stop.reason, controller.stop.detail) == (Reason.WRENCH, "force 42.43 N exceeds 40 N for 30 ms")
     run(controller, state, 1, elapsed_ms=50)
     assert controller.stop.reason is Reason.WRENCH
 

@@ -41,6 +41,7 @@ def opened(
         host=franka.host,
         preset=episode.impedance,
         period_s=1.0 / episode.rate_hz,
+        force_limit_n=episode.max_force_n,
         is_lock_step=config.graph.is_lock_step,
         **asdict(franka.arm),
     )
