@@ -71,9 +71,9 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 "robot",
                 default_value="sim",
-                choices=["fci_sim", "fr3", "sim", "sim_pixels"],
+                choices=["external", "fci_sim", "fr3", "panda", "sim", "sim_pixels"],
                 description="which robot: sim knows the poses, sim_pixels sees with cameras, fci_sim is moved by "
-                "libfranka; fr3 is real, and needs overrides:=task.place.target_m=[X,Y,Z]",
+                "libfranka; fr3, panda and external are real, and need overrides:=task.place.target_m=[X,Y,Z]",
             ),
             DeclareLaunchArgument(
                 "reward",

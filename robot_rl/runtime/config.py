@@ -16,6 +16,7 @@ from robot_rl.runtime.acting.inference_config import InferenceConfig
 from robot_rl.runtime.camera_config import CameraConfig
 from robot_rl.runtime.channels.channel import DEFAULT_ADDRESS
 from robot_rl.runtime.device_config import GamepadConfig, JoyConfig, KeyboardConfig, SpaceMouseConfig, TwistConfig
+from robot_rl.runtime.external_config import ExternalConfig
 from robot_rl.runtime.franka_config import FrankaConfig
 from robot_rl.runtime.place_config import PlaceConfig
 from robot_rl.sim.human import HumanConfig
@@ -28,18 +29,21 @@ class RobotConfig:
 
     Attributes:
         kind: "sim", the Franka in MuJoCo; or "fci_sim", the same behind the network interface of the real one, driven
-            by the real driver, in the graph and in lock-step; or "fr3", a real one, in the graph and in real time.
+            by the real driver, in the graph and in lock-step. In the graph and in real time: "franka", a real one, or
+            "external", an arm that somebody else's ROS 2 controller drives.
         cameras: names of the cameras that the policy sees; the simulated ones are wrist and side.
         image_size: height and width of their pictures [pixels].
         has_visual_meshes: draw the manufacturer's meshes where the mujoco-menagerie package has them cached.
         franka: what is told to the real driver.
+        external: where the other controller is to be found.
     """
 
-    kind: Literal["sim", "fci_sim", "fr3"] = "sim"
+    kind: Literal["sim", "fci_sim", "franka", "external"] = "sim"
     cameras: tuple[str, ...] = ()
     image_size: int = 128
     has_visual_meshes: bool = False
     franka: FrankaConfig = field(default_factory=FrankaConfig)
+    external: ExternalConfig = field(default_factory=ExternalConfig)
 
     def __post_init__(self) -> None:
         if self.image_size < 1:
@@ -48,7 +52,7 @@ class RobotConfig:
     @property
     def is_real(self) -> bool:
         """Whether it is made of metal."""
-        return self.kind == "fr3"
+        return self.kind in ("franka", "external")
 
 
 @dataclass(frozen=True)
@@ -150,6 +154,8 @@ class EnvConfig:
         if self.robot.kind == "fci_sim":
             if not self.graph.is_lock_step:
                 raise ConfigError("robot=fci_sim has a time that waits for the actor: it needs graph=lock_step.")
+            if self.robot.franka.robot != "fr3":
+                raise ConfigError(f"robot=fci_sim is an FR3, not robot.franka.robot={self.robot.franka.robot}.")
             if self.reset.kind == "teleport":
                 raise ConfigError("robot=fci_sim moves as the real robot does: it needs reset=scripted.")
         if self.robot.is_real:
@@ -163,15 +169,19 @@ class EnvConfig:
 
     def _check_real(self) -> None:
         """Raise ConfigError where a real robot would need something that only a simulator has."""
-        kind, place = self.robot.kind, self.task.place.make_place()
+        place = self.task.place.make_place()
         if self.graph.is_lock_step:
-            raise ConfigError(f"robot={kind} is a real robot: it needs graph=real_time.")
+            raise ConfigError("a real robot needs graph=real_time: its time does not wait.")
         if self.reset.kind != "scripted":
-            raise ConfigError(f"robot={kind} is a real robot: it needs reset=scripted.")
+            raise ConfigError("a real robot needs reset=scripted: it is not simply there.")
+        if self.robot.kind == "external" and self.task.episode.has_gripper:
+            raise ConfigError(
+                f"task={self.task.name} needs a gripper, and robot=external has none that is driven here."
+            )
         if self.teleop.kind in ("expert", "blind", "human"):
             raise ConfigError(f"teleop={self.teleop.kind} is a simulated person, who sees no real robot.")
         if self.robot.cameras and not self.camera.is_device:
-            raise ConfigError(f"robot={kind} is a real robot: its cameras need camera=realsense.")
+            raise ConfigError("a real robot has real cameras: robot.cameras needs camera=realsense.")
         if self.reward.kind == "task" and not math.isfinite(place.success_depth_m):
             raise ConfigError(
                 "reward=task needs task.place.success_depth_m on a real robot, whose pose alone is known; otherwise "
@@ -304,8 +314,8 @@ class TrainConfig(EnvConfig):
         super()._check_real()
         if self.demonstrations and self.demonstrations_from is None:
             raise ConfigError(
-                f"nobody demonstrates on robot={self.robot.kind} by themselves: record some with `robot-rl up "
-                "record_demos`, and say demonstrations_from=FOLDER; or demonstrations=0."
+                "nobody demonstrates on a real robot by themselves: record some with `robot-rl up record_demos`, and "
+                "say demonstrations_from=FOLDER; or demonstrations=0."
             )
 
     @property

@@ -63,20 +63,20 @@ class ExternalConfig:
     def __post_init__(self) -> None:
         for name in ("target_topic", "pose_topic", "wrench_topic", "joints_topic", "base_frame"):
             if not getattr(self, name):
-                raise ConfigError(f"external.{name} must not be empty.")
+                raise ConfigError(f"robot.external.{name} must not be empty.")
         if self.joints_topic == "joint_states":
             raise ConfigError(
-                "external.joints_topic must not be joint_states, which our own controller's node publishes; give one "
-                "of the robot's own, or an absolute name in another namespace."
+                "robot.external.joints_topic must not be joint_states, which our own controller's node publishes; give "
+                "one of the robot's own, or an absolute name in another namespace."
             )
         if len(set(self.joints)) != 7 or len(self.joints) != 7:
-            raise ConfigError(f"external.joints must be 7 different names, got {list(self.joints)}.")
+            raise ConfigError(f"robot.external.joints must be 7 different names, got {list(self.joints)}.")
         for name, unit in (("rate_hz", "1/s"), ("max_age_s", "s"), ("patience_s", "s")):
             value = getattr(self, name)
             if not 0.0 < value < math.inf:
-                raise ConfigError(f"external.{name} must be positive, got {value} {unit}.")
+                raise ConfigError(f"robot.external.{name} must be positive, got {value} {unit}.")
         if not math.isfinite(self.clock_offset_s):
-            raise ConfigError(f"external.clock_offset_s must be finite, got {self.clock_offset_s} s.")
+            raise ConfigError(f"robot.external.clock_offset_s must be finite, got {self.clock_offset_s} s.")
         self._check_recovery()
         self._check_presets()
 
@@ -85,12 +85,12 @@ class ExternalConfig:
         is_action = len(parts) == 3 and parts[1] == "action" and all(parts)
         if self.recovery and not is_action and self.recovery_type != TRIGGER:
             raise ConfigError(
-                f"external.recovery_type must be {TRIGGER} or PACKAGE/action/NAME, got {self.recovery_type!r}."
+                f"robot.external.recovery_type must be {TRIGGER} or PACKAGE/action/NAME, got {self.recovery_type!r}."
             )
 
     def _check_presets(self) -> None:
         for name, values in self.presets.items():
             if not all(0.0 <= value < math.inf for value in values):
-                raise ConfigError(f"external.presets.{name} must be numbers from 0, got {list(values)}.")
+                raise ConfigError(f"robot.external.presets.{name} must be numbers from 0, got {list(values)}.")
             if values and not self.stiffness_topic:
-                raise ConfigError(f"external.presets.{name} has numbers, but external.stiffness_topic is empty.")
+                raise ConfigError(f"robot.external.presets.{name} has numbers, but external.stiffness_topic is empty.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -66,11 +67,13 @@ class FrankaConfig:
     """Arm and hand at one address.
 
     Attributes:
+        robot: "fr3" (Franka Research 3) or "panda" (the older one, FER).
         host: the robot's address; of a simulated one, in 127.0.0.0/8.
         arm: the arm.
         hand: the hand.
     """
 
+    robot: Literal["fr3", "panda"] = "fr3"
     host: str = "172.16.0.2"
     arm: FrankaArmConfig = field(default_factory=FrankaArmConfig)
     hand: FrankaHandConfig = field(default_factory=FrankaHandConfig)

@@ -6,7 +6,8 @@ import os
 _NEEDED = {
     "pyrealsense2": "test_realsense*.py",
     "pyspacemouse": "test_spacemouse.py",
-    "pylibfranka": "franka/test_[ag]*.py",
+    "pylibfranka": "franka/*.py",
+    "panda_py": "franka/*.py",
 }
 
 if not os.environ.get("CI"):

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from robot_rl.sim.workcell import make_workcell_spec
 from robot_rl.types import Reason
 from tests.hardware.fci_sim.clients import make_host
 from tests.ros import simulated
+from tests.ros.foreign_controller import ForeignController
 from tests.ros.test_up import find_processes
 
 TOOL_M, DEPTH_M = 0.04, 0.02
@@ -76,7 +78,7 @@ def test_episodes_on_a_robot_whose_task_is_at_a_measured_place(served, words, tm
         while not step.is_last:
             estimate = step.observation.proprio["task"]
             action = np.zeros(env.action_map.action_size)
-            action[:3] = np.clip(200.0 * np.array([-estimate[0], -estimate[1], 0.0]), -1.0, 1.0)  # tool and target agree
+            action[:2] = np.clip(-200.0 * estimate[:2], -1.0, 1.0)  # the axes of tool and target agree
             action[2] = 0.5
             step = env.step(action)
         assert env.outcome.is_success, (step.observation.proprio["task"], env.corrections, process.output())
@@ -119,6 +121,54 @@ def test_a_killed_process_leaves_an_arm_that_holds(served, words, tmp_path):
         assert np.abs(after["joint_velocities"]).max() < 0.01
 
 
+class WallClock:
+    """The time of ROS."""
+
+    def now_ns(self):
+        return time.time_ns()
+
+    def sleep_until_ns(self, stamp_ns):
+        time.sleep(max(0, stamp_ns - self.now_ns()) * 1e-9)
+
+
+def test_a_robot_behind_somebody_elses_controller(tmp_path):
+    words = (
+        "task=reach",
+        "robot=external",
+        "robot.external.recovery=''",
+        "robot.external.max_age_s=2.0",  # the tests' processes share two cores
+        "robot.external.patience_s=60",
+        *PLACE,
+        "task.place.start_height_m=0.1",
+        "reward=task",
+        "teleop=none",
+        "demonstrations=0",
+        "graph.lease_s=5.0",
+        "graph.patience_s=20.0",
+    )
+    foreign, is_over = ForeignController(WallClock()), threading.Event()
+
+    def live():
+        while not is_over.is_set():
+            foreign.advance(0.01)
+
+    thread = threading.Thread(target=live)
+    thread.start()
+    try:
+        with simulated.started("robot", tmp_path, *words) as process, simulated.joined(simulated.load(*words)) as here:
+            env = here.cell.env
+            start = env.reset(0).observation.proprio["task"]
+            np.testing.assert_allclose(start[:3], [0.0, 0.0, -0.1], atol=0.01)
+            for _ in range(5):
+                step = env.step(np.array([0.0, 0.0, 0.5, 0.0, 0.0, 0.0]))
+            assert step.observation.proprio["task"][2] > start[2] + 0.01
+            assert process.end() == 0, process.output()
+    finally:
+        is_over.set()
+        thread.join()
+        foreign.close()
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -130,6 +180,7 @@ def test_a_killed_process_leaves_an_arm_that_holds(served, words, tmp_path):
         (("robot.cameras=[wrist]",), "camera=realsense"),
         (("demonstrations=20",), "demonstrations_from=FOLDER"),
         (("task.place.start_height_m=0",), "start_height_m must be positive"),
+        (("robot=external", "task=pick_cube"), "needs a gripper"),
     ],
 )
 def test_what_only_a_simulator_has_is_refused(given, message):
@@ -138,5 +189,7 @@ def test_what_only_a_simulator_has_is_refused(given, message):
 
 
 def test_its_graph_has_a_person_and_a_robot():
-    names = [process.name for process in list_processes("train_peg", ["robot=fr3", *PLACE, "demonstrations=0"])]
-    assert names == ["robot", "teleop", "learner", "actor"]
+    for robot in ("fr3", "panda", "external"):
+        words = [f"robot={robot}", *PLACE, "demonstrations=0"]
+        names = [process.name for process in list_processes("train_peg", words)]
+        assert names == ["robot", "teleop", "learner", "actor"]

@@ -18,7 +18,7 @@ def run(host: str, robot: str, scene: str, seed: int, is_real_time: bool, side_c
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     config = ServerConfig(host, robot, not is_real_time, side_channel)
     end = threading.Event()
-    server = FciServer(make_plant(scene, seed), config)
+    server = FciServer(make_plant(scene, seed, robot), config)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: end.set())
     client = {"fr3": "pylibfranka.Robot", "panda": "panda_py.libfranka.Robot"}[robot]

@@ -16,6 +16,7 @@ from robot_rl.sim.simulation import CONTACT_SENSOR, Simulation
 from robot_rl.sim.tasks import TASKS, make_task
 from robot_rl.sim.tasks.scene import SceneConfig
 from robot_rl.sim.workcell import make_workcell_spec
+from robot_rl_hardware.fci_sim.panda_body import make_panda
 
 PERIOD_S = 0.001
 REST_SPEED = 1e-3
@@ -155,17 +156,20 @@ class Plant:
         self.model.actuator_forcerange[self._gripper] = (-0.5 * force_n, 0.5 * force_n)
 
 
-def make_plant(scene: str, seed: int) -> Plant:
-    """The robot in a scene of `SCENES`: at its ready pose, the task's parts where `seed` puts them.
+def make_plant(scene: str, seed: int, robot: str = "fr3") -> Plant:
+    """A robot, "fr3" or "panda", in a scene of `SCENES`: at its ready pose, the task's parts where `seed` puts them.
 
     Raises:
         ConfigError: no such scene.
     """
-    if scene in PLAIN_SCENES:
-        return Plant(Simulation(PLAIN_SCENES[scene]()))
-    if scene not in TASKS:
+    if scene not in SCENES:
         raise ConfigError(f"scene must be one of {', '.join(SCENES)}, got {scene!r}.")
-    task, spec = make_task(scene, SceneConfig()), make_workcell_spec()
+    spec = PLAIN_SCENES.get(scene, make_workcell_spec)()
+    if robot == "panda":
+        make_panda(spec)
+    if scene in PLAIN_SCENES:
+        return Plant(Simulation(spec))
+    task = make_task(scene, SceneConfig())
     task.add_to(spec)
     simulation = Simulation(spec)
     task.attach(simulation)

@@ -30,10 +30,12 @@ class RunningRobot:
 
     Attributes:
         host: its address.
+        robot: which one, a name of `wire.DIALECTS`.
         side_channel: where it takes orders.
     """
 
     host: str
+    robot: str
     side_channel: Path
 
     def order(self, do: str, **arguments: Any) -> dict[str, Any]:
@@ -49,9 +51,7 @@ class RunningRobot:
 def run_robot(
     host: str = "127.0.0.1", robot: str = "fr3", scene: str = "table", seed: int = 0, is_lock_step: bool = True
 ) -> Iterator[RunningRobot]:
-    """Start a robot, wait until it listens, and end it afterwards.
-
-    Its arguments are those of `server.ServerConfig` and `plant.make_plant`.
+    """Start a robot, wait until it listens, and end it afterwards; arguments as in `ServerConfig` and `make_plant`.
 
     Raises:
         DeviceError: it did not begin to listen.
@@ -66,7 +66,7 @@ def run_robot(
         )
         try:
             _wait_until_it_listens(process)
-            yield RunningRobot(host, path)
+            yield RunningRobot(host, robot, path)
         finally:
             _end(process)
 

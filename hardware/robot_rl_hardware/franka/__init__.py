@@ -1,1 +1,1 @@
-"""A Franka Research 3 and its hand, driven through pylibfranka by processes of their own."""
+"""A Franka Research 3 or a Panda, and its hand, driven through libfranka by processes of their own."""

@@ -1,4 +1,4 @@
-"""A Franka Research 3, as an arm of the project."""
+"""A Franka Research 3 or a Panda, as an arm of the project."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from robot_rl.geometry import Array, Pose
 from robot_rl.types import ArmState, Reason, StopRecord
 from robot_rl_hardware.franka import arm_process
 from robot_rl_hardware.franka.lock_step import LockStepClock
+from robot_rl_hardware.franka.presets import presets_of
 from robot_rl_hardware.franka.records import ORDER_DTYPE, REPORT_DTYPE, get_stop, put_stop, to_text
 from robot_rl_hardware.franka.settings import ArmSettings
 from robot_rl_hardware.franka.shared import SharedRecord
@@ -65,7 +66,7 @@ class FrankaArm:
         """Connect, and hold the arm where it is; a robot that cannot move yet is a stop, and no error.
 
         Raises:
-            SetupError: pylibfranka is missing.
+            SetupError: the robot's library is missing.
             DeviceError: no robot answers.
         """
         self._start()
@@ -136,7 +137,7 @@ class FrankaArm:
     def set_posture(self, joint_positions: Array) -> None:
         """Have the null space return to these joint positions [rad], shape (7,)."""
         posture = np.asarray(joint_positions, np.float64)
-        limits = PRESETS[self._settings.preset]
+        limits = presets_of(self._settings.robot)[self._settings.preset]
         lower, upper = np.asarray(limits.joint_lower_rad), np.asarray(limits.joint_upper_rad)
         if posture.shape != (7,) or not (np.isfinite(posture) & (posture >= lower) & (posture <= upper)).all():
             raise SpecError(f"A posture must be 7 angles from {lower} to {upper} rad, got {posture}.")

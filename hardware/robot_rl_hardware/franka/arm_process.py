@@ -2,8 +2,8 @@
 
     python -m robot_rl_hardware.franka.arm_process PARENT ORDERS REPORTS SETTINGS
 
-pylibfranka keeps Python's lock while it waits, so nothing else can run beside it. Orders and reports are memory that
-is shared with the parent; when the parent is gone, the motion is ended.
+A client of libfranka keeps Python's lock while it waits, so nothing else can run beside it. Orders and reports are
+memory that is shared with the parent; when the parent is gone, the motion is ended.
 """
 
 from __future__ import annotations
@@ -17,11 +17,14 @@ import time
 from collections.abc import Sequence
 from typing import Any, Final
 
+import numpy as np
+
 from robot_rl.clock import NS_PER_S
 from robot_rl.errors import DeviceError, SetupError
 from robot_rl.types import Reason, StopRecord
 from robot_rl_hardware.franka import faults
 from robot_rl_hardware.franka.controller import ArmController
+from robot_rl_hardware.franka.library import Connection, load_library
 from robot_rl_hardware.franka.records import ORDER_DTYPE, REPORT_DTYPE, to_bytes
 from robot_rl_hardware.franka.settings import ArmSettings
 from robot_rl_hardware.franka.shared import SharedRecord
@@ -34,6 +37,8 @@ _SETTLE_TICKS: Final = 500  # after which a motion is ended although the arm is 
 _AT_REST_RAD_S: Final = 0.01
 _MINUTE_S: Final = 60.0
 _LOCK_ALL: Final = 3  # MCL_CURRENT | MCL_FUTURE
+_USER_STOPPED: Final = "UserStopped"
+_REFLEX: Final = "Reflex"
 
 
 class ArmDriver:
@@ -41,10 +46,11 @@ class ArmDriver:
 
     def __init__(self, settings: ArmSettings, controller: ArmController, parent: int) -> None:
         self._settings, self._controller, self._parent = settings, controller, parent
-        self._franka, self._errors = faults.load_library(), faults.find_errors()
-        self._robot: Any = None
-        self._model: Any = None
+        self._library = load_library(settings.robot)
+        self._connection: Connection | None = None
         self._recovered_s: list[float] = []
+        self._is_first = True  # step of a motion
+        self._settled_ticks = 0
 
     def serve(self) -> None:
         """Move until told to end, or until the parent has ended.
@@ -62,28 +68,33 @@ class ArmDriver:
 
     # --- the connection ------------------------------------------------------------------------------------------
 
-    def _connect(self) -> None:
+    def _connect(self) -> Connection:
         """Make a connection; the robot refuses one for a moment after another client has left."""
         host, deadline_s = self._settings.host, time.monotonic() + self._settings.connect_timeout_s
         while True:
             try:
-                self._robot = self._franka.Robot(host, self._franka.RealtimeConfig.kIgnore)
-                self._model = self._robot.load_model()
+                self._connection = connection = self._library.connect(host)
                 break
-            except self._errors as error:
-                is_final = type(error).__name__ != "NetworkException"
-                if is_final or time.monotonic() > deadline_s or self._is_over():
-                    raise faults.to_connect_error(error, host) from error
+            except self._library.errors as error:
+                if not faults.is_of_network(error) or time.monotonic() > deadline_s or self._is_over():
+                    raise faults.to_connect_error(error, host, self._library) from error
             time.sleep(_RETRY_S)
         self._schedule()
+        if not self._settings.is_lock_step:
+            self._claim_memory_and_processor()
+        return connection
 
     def _schedule(self) -> None:
-        """libfranka has made this thread a real-time one, where that is permitted; one that is stepped must not be."""
+        """libfranka makes this thread a real-time one, where that is permitted; one that is stepped must not be.
+
+        For an FR3 it does so with the connection, for a Panda with each motion.
+        """
         if self._settings.is_lock_step:
             os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
-            return
-        ctypes.CDLL(None).mlockall(_LOCK_ALL)  # without the right to it, pages may be swapped
         self._controller.reports.record["is_real_time"] = os.sched_getscheduler(0) == os.SCHED_FIFO
+
+    def _claim_memory_and_processor(self) -> None:
+        ctypes.CDLL(None).mlockall(_LOCK_ALL)  # without the right to it, pages may be swapped
         if self._settings.cpu >= 0:
             try:
                 os.sched_setaffinity(0, {self._settings.cpu})
@@ -96,55 +107,54 @@ class ArmDriver:
         """Command torques until told to end, or until the robot stops; then the stop has a reason."""
         controller = self._controller
         try:
-            self._prepare()
-            control = self._robot.start_torque_control()
+            connection = self._prepare()
+            self._is_first, self._settled_ticks = True, 0
             controller.begin()
-            self._loop(control)
-        except self._errors as error:
+            connection.move(self._step)
+        except self._library.errors as error:
             fault = faults.to_fault(error)
             if fault.reason is Reason.STALE_STATE:
-                self._robot = self._model = None
+                self._connection = None
             self._stop(*fault)
         controller.tell(self._now_ns(), is_moving=False)
 
-    def _prepare(self) -> None:
+    def _prepare(self) -> Connection:
         """Set what the robot takes between motions only."""
-        settings, robot = self._settings, self._robot
+        if self._connection is None:
+            raise RuntimeError("a motion needs a connection")
+        settings, robot = self._settings, self._connection.robot
         for _ in range(2):  # after a pause, the first one is old
             state = robot.read_once()
-        self._controller.sensing.read(state, self._model)
-        if state.robot_mode == self._franka.RobotMode.UserStopped:
+        self._controller.sensing.read(state, self._connection.model)
+        if mode_of(state) == _USER_STOPPED:
             raise DeviceError(faults.USER_STOP)
-        if state.robot_mode == self._franka.RobotMode.Reflex:
+        if mode_of(state) == _REFLEX:
             raise DeviceError(faults.REFLEX)
         torques, forces = list(settings.torque_thresholds_nm), list(settings.force_thresholds)
         robot.set_collision_behavior(torques, torques, forces, forces)
         robot.set_load(settings.load_kg, list(settings.load_com_m), list(settings.load_inertia_kg_m2))
-        robot.set_K([1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0])
+        self._connection.set_stiffness_frame(np.eye(4).ravel().tolist())
+        return self._connection
 
-    def _loop(self, control: Any) -> None:
-        """The torque loop. It ends in an exception, or with the motion."""
-        controller, model, read, write = self._controller, self._model, control.readOnce, control.writeOnce
-        command = self._franka.Torques([0.0] * 7)
-        settled_ticks = 0
-        is_first = True
-        while True:
-            state, elapsed = read()
-            elapsed_ms = 1 if is_first else round(1e3 * elapsed.to_sec())
-            controller.sense(state, model, self._next_ns())
-            if not is_first and settled_ticks == 0:
-                self._await_grant()
-            is_first = False
-            torque = controller.command(self._now_ns(), elapsed_ms)
-            command.tau_J = torque.tolist()
-            if settled_ticks or self._is_over():
-                settled_ticks += 1
-                controller.stop_softly(Reason.REQUESTED, "the driver ends", self._now_ns())
-                is_at_rest = abs(controller.sensing.joint_velocities).max() < _AT_REST_RAD_S
-                command.motion_finished = settled_ticks > _SETTLE_TICKS or (settled_ticks > 1 and bool(is_at_rest))
-            write(command)
-            if command.motion_finished:
-                return
+    def _step(self, state: Any, elapsed_ms: int) -> tuple[list[float], bool]:
+        """A millisecond of a motion; see `library.Step`."""
+        controller, connection = self._controller, self._connection
+        if connection is None:
+            raise RuntimeError("a motion needs a connection")
+        if self._is_first:
+            self._schedule()
+        controller.sense(state, connection.model, self._next_ns())
+        if not self._is_first and self._settled_ticks == 0:
+            self._await_grant()
+        torque = controller.command(self._now_ns(), 1 if self._is_first else elapsed_ms)
+        self._is_first = False
+        is_last = False
+        if self._settled_ticks or self._is_over():
+            self._settled_ticks += 1
+            controller.stop_softly(Reason.REQUESTED, "the driver ends", self._now_ns())
+            is_at_rest = bool(abs(controller.sensing.joint_velocities).max() < _AT_REST_RAD_S)
+            is_last = self._settled_ticks > _SETTLE_TICKS or (self._settled_ticks > 1 and is_at_rest)
+        return torque.tolist(), is_last
 
     def _await_grant(self) -> None:
         """In lock-step, wait until time may pass."""
@@ -162,16 +172,16 @@ class ArmDriver:
         while not self._is_over() and not controller.is_asked_to_recover():
             if self._settings.is_lock_step and controller.tick_count >= controller.granted_ticks():
                 time.sleep(_POLL_S)
-            elif self._robot is None:
+            elif self._connection is None:
                 time.sleep(_POLL_S if self._settings.is_lock_step else _RETRY_S)
                 controller.tick_count += 1
                 controller.repeat()  # no state, no new stamp
                 continue
             else:
                 try:
-                    controller.sensing.read(self._robot.read_once(), self._model)
-                except self._errors as error:
-                    self._robot = self._model = None
+                    controller.sensing.read(self._connection.robot.read_once(), self._connection.model)
+                except self._library.errors as error:
+                    self._connection = None
                     self._stop(*faults.to_fault(error))
                 controller.tick_count += 1
             controller.tell(self._now_ns(), is_moving=False)
@@ -191,18 +201,17 @@ class ArmDriver:
         if len(self._recovered_s) >= self._settings.recoveries_per_minute:
             return f"recovered {len(self._recovered_s)} times within a minute: see what is wrong, and wait"
         try:
-            if self._robot is None:
-                self._connect()
+            robot = (self._connection or self._connect()).robot
             for _ in range(2):  # after a pause, the first one is old
-                state = self._robot.read_once()
-            if state.robot_mode == self._franka.RobotMode.UserStopped:
+                state = robot.read_once()
+            if mode_of(state) == _USER_STOPPED:
                 return faults.USER_STOP
             self._recovered_s.append(now_s)
-            if state.robot_mode == self._franka.RobotMode.Reflex:
-                self._robot.automatic_error_recovery()
+            if mode_of(state) == _REFLEX:
+                robot.automatic_error_recovery()
         except DeviceError as error:
             return str(error)
-        except self._errors as error:
+        except self._library.errors as error:
             return faults.to_fault(error).detail
         return ""
 
@@ -226,6 +235,11 @@ class ArmDriver:
         if self._settings.is_lock_step:
             return (self._controller.tick_count + 1) * NS_PER_S // 1000
         return time.monotonic_ns()
+
+
+def mode_of(state: Any) -> str:
+    """What a robot is doing, as both libraries call it but for a letter."""
+    return str(state.robot_mode.name).removeprefix("k")
 
 
 def main(arguments: Sequence[str]) -> int:

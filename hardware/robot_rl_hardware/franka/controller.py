@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, Final
 
@@ -11,33 +10,19 @@ import numpy as np
 
 from robot_rl.clock import NS_PER_S
 from robot_rl.control.law import ImpedanceLaw
-from robot_rl.control.presets import PRESETS
 from robot_rl.control.records import Status
 from robot_rl.errors import SpecError
 from robot_rl.geometry import Array, Pose
 from robot_rl.types import Reason, StopRecord
+from robot_rl_hardware.franka.library import Model
+from robot_rl_hardware.franka.presets import presets_of
 from robot_rl_hardware.franka.records import get_stop, put_stop, to_bytes
 from robot_rl_hardware.franka.sensing import Sensing
 from robot_rl_hardware.franka.settings import ArmSettings
 from robot_rl_hardware.franka.shared import SharedRecord
 
-TORQUE_STEP_NM: Final = 0.9
-"""Largest change in a millisecond: the robot stops at 1 Nm, and its states are numbers of 32 bits."""
-TORQUE_LIMITS_NM: Final = (78.3, 78.3, 78.3, 78.3, 10.8, 10.8, 10.8)
-"""Nine tenths of what the motors can."""
 _LONGEST_STEP_MS: Final = 20  # the robot has stopped by then
 _FIRST_RATED_TICK: Final = 200  # the robot's rate of success counts up from zero
-
-# Also the presets that imitate another controller keep to what the robot bears.
-PRESET_NAMES: Final = tuple(PRESETS)
-_PRESETS: Final = tuple(
-    replace(
-        one,
-        torque_step_nm=min(one.torque_step_nm, TORQUE_STEP_NM),
-        torque_limit_nm=tuple(np.minimum(one.torque_limit_nm, TORQUE_LIMITS_NM).tolist()),
-    )
-    for one in PRESETS.values()
-)
 
 
 class ArmController:
@@ -53,7 +38,9 @@ class ArmController:
         self.stop: StopRecord | None = None
         self.tick_count = 0
         self.sensing = Sensing(settings.rotor_inertia_kg_m2)
-        self._law = ImpedanceLaw(_PRESETS[PRESET_NAMES.index(settings.preset)])
+        presets = presets_of(settings.robot)
+        self._presets = tuple(presets.values())
+        self._law = ImpedanceLaw(presets[settings.preset])
         self._is_started = False
         self._commanded_ns: int | None = None
         self._late_ms = self._forced_ms = 0
@@ -75,8 +62,7 @@ class ArmController:
     def warm_up(self) -> None:
         """Have everything compiled before the robot waits for it."""
         sensing = self.sensing
-        resting = _make_resting()
-        sensing.read(resting, resting)
+        sensing.read(make_resting(), RestingModel())
         self._law.start(sensing.joint_positions, sensing.pose)
         self._law.set_target(sensing.pose, 0.0)
         self._compute(1e-3)
@@ -88,7 +74,7 @@ class ArmController:
         self._late_ms = self._forced_ms = self._moving_ticks = 0
         self.sensing.rest_ticks = 0
 
-    def sense(self, state: Any, model: Any, now_ns: int) -> None:
+    def sense(self, state: Any, model: Model, now_ns: int) -> None:
         """Take in, and tell, the state of another millisecond of a motion."""
         sensing = self.sensing
         sensing.read(state, model)
@@ -185,7 +171,7 @@ class ArmController:
                 self._commanded_ns = now_ns
         if int(order["preset_count"]) != self._preset_count:
             self._preset_count = int(order["preset_count"])
-            self._law.set_preset(_PRESETS[int(order["preset"])])
+            self._law.set_preset(self._presets[int(order["preset"])])
         if int(order["posture_count"]) != self._posture_count:
             self._posture_count = int(order["posture_count"])
             self._law.set_posture(order["posture_rad"])
@@ -234,16 +220,20 @@ class ArmController:
         )  # fmt: skip
 
 
-def _make_resting() -> SimpleNamespace:
-    """State and model in one, of an arm at rest: something to compile the law with."""
-    still = [0.0] * 7
+class RestingModel:
+    """Model of no arm in particular, for the state of `make_resting`: something to compile the law with."""
+
+    def read(self, state: Any, jacobian: Array, mass: Array, coriolis: Array) -> None:
+        """Write what belongs to a state."""
+        jacobian[:], mass[:], coriolis[:] = np.eye(6, 7).T.ravel(), np.eye(7).ravel(), state.dq
+
+
+def make_resting() -> SimpleNamespace:
+    """State of an arm at rest."""
     return SimpleNamespace(
         q=[0.0, -0.8, 0.0, -2.4, 0.0, 1.6, 0.8],
-        dq=still,
-        tau_J_d=still,
+        dq=[0.0] * 7,
+        tau_J_d=[0.0] * 7,
         K_F_ext_hat_K=[0.0] * 6,
         O_T_EE=np.eye(4).ravel(),
-        zero_jacobian=lambda _: np.eye(6, 7).T.ravel(),
-        mass=lambda _: np.eye(7).ravel(),
-        coriolis=lambda _: still,
     )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from robot_rl.errors import DeviceError, SetupError
+from robot_rl.errors import DeviceError
 from robot_rl.types import Reason
+from robot_rl_hardware.franka.library import Library
 
 USER_STOP: Final = "the user stop is pressed: release it, then recover()"
 REFLEX: Final = "the robot is still in an error from before: see that its way is clear, then recover()"
@@ -24,6 +25,8 @@ _ADVICE: Final[tuple[tuple[str, Reason, str], ...]] = (
     ("instability", Reason.UNSTABLE, "the simulated physics left the finite numbers: recover()"),
 )  # fmt: skip
 _NAME: Final = re.compile(r'"(\w+)"')
+_NETWORK_WORDS: Final = ("network", "connection", "tcp", "udp")
+_VERSIONS: Final = re.compile(r"version:? (\d+)")
 
 
 class Fault(NamedTuple):
@@ -34,7 +37,7 @@ class Fault(NamedTuple):
 
 
 def to_fault(error: BaseException) -> Fault:
-    """The fault that an exception of pylibfranka tells of."""
+    """The fault that an exception of a library tells of."""
     text = _one_line(error)
     if text == REFLEX:
         return Fault(Reason.STOPPED, REFLEX)
@@ -46,7 +49,7 @@ def to_fault(error: BaseException) -> Fault:
     lower = text.lower()
     if "user stop" in lower:
         return Fault(Reason.REQUESTED, USER_STOP)
-    if type(error).__name__ == "NetworkException" or "network" in lower or "connection" in lower:
+    if is_of_network(error):
         advice = "the connection to the robot is lost: check cable and robot, then recover()"
         return Fault(Reason.STALE_STATE, f"{text}: {advice}")
     if "preempted" in lower:
@@ -54,37 +57,30 @@ def to_fault(error: BaseException) -> Fault:
     return Fault(Reason.STOPPED, f"{', '.join(names) or text}: see Desk, then recover()")
 
 
-def to_connect_error(error: BaseException, host: str) -> DeviceError:
+def is_of_network(error: BaseException) -> bool:
+    """Whether it tells of the connection: panda-python has one kind of error for everything, so its words count."""
+    text = str(error).lower()
+    return type(error).__name__ == "NetworkException" or any(word in text for word in _NETWORK_WORDS)
+
+
+def is_of_fingers(error: BaseException) -> bool:
+    """Whether a hand has not done what it was told, while its connection is well."""
+    return "gripper: command" in str(error).lower()
+
+
+def to_connect_error(error: BaseException, host: str, library: Library) -> DeviceError:
     """Why no connection was made, and what to do."""
     text = _one_line(error)
-    if "ncompatible library version" in text:
+    versions = _VERSIONS.findall(text)
+    if len(versions) > 1:  # the robot's first
         return DeviceError(
-            f"The robot at {host} speaks another version of its interface ({text}): pylibfranka 0.21 is for the FR3 "
-            "with system 5.9 and later; install the release that its system needs."
+            f"The robot at {host} speaks version {versions[0]} of its interface; version {versions[1]} is that of "
+            f"{library.purpose}: {library.advice}."
         )
     return DeviceError(
         f"No connection to the robot at {host} ({text}): is the address right, the robot on, its joints unlocked and "
         "FCI active in Desk, and no other program connected?"
     )
-
-
-def load_library() -> Any:
-    """The module pylibfranka.
-
-    Raises:
-        SetupError: it is not installed.
-    """
-    try:
-        import pylibfranka
-    except ImportError as error:
-        raise SetupError(f"A Franka arm needs pylibfranka ({error}): pip install 'robot-rl[franka]'.") from error
-    return pylibfranka
-
-
-def find_errors() -> tuple[type[Exception], ...]:
-    """What pylibfranka raises, and we of a robot: nothing else is a fault of the robot, but one of the program."""
-    library = load_library()
-    return library.FrankaException, RuntimeError, DeviceError  # the rest of its errors are RuntimeErrors
 
 
 def _one_line(error: BaseException) -> str:

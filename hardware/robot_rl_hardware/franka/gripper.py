@@ -45,7 +45,7 @@ class FrankaGripper:
         """Connect.
 
         Raises:
-            SetupError: pylibfranka is missing.
+            SetupError: the robot's library is missing.
             DeviceError: no hand answers.
         """
         files = (self._orders.file, self._moves.file, self._reports.file)

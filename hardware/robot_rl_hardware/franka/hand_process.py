@@ -20,6 +20,7 @@ from robot_rl.clock import to_ns
 from robot_rl.errors import DeviceError, SetupError
 from robot_rl_hardware.franka import faults
 from robot_rl_hardware.franka.arm_process import DEVICE_STATUS, SETUP_STATUS
+from robot_rl_hardware.franka.library import Library, load_library
 from robot_rl_hardware.franka.records import HAND_MOVE_DTYPE, HAND_ORDER_DTYPE, HAND_REPORT_DTYPE, to_bytes
 from robot_rl_hardware.franka.settings import HandSettings
 from robot_rl_hardware.franka.shared import SharedRecord
@@ -33,10 +34,16 @@ class HandMover:
     """Obeys the newest width."""
 
     def __init__(
-        self, settings: HandSettings, orders: SharedRecord, moves: SharedRecord, reports: SharedRecord
+        self,
+        settings: HandSettings,
+        errors: tuple[type[Exception], ...],
+        orders: SharedRecord,
+        moves: SharedRecord,
+        reports: SharedRecord,
     ) -> None:
-        """Store who says what is wanted, who is told what is done with it, and who knows the width."""
-        self._settings, self._orders, self._moves, self._reports = settings, orders, moves, reports
+        """Store what the library raises, who says what is wanted, is told what is made of it, and knows the width."""
+        self._settings, self._errors = settings, errors
+        self._orders, self._moves, self._reports = orders, moves, reports
         self._direction = 0
         self._may_turn_ns = 0
 
@@ -75,8 +82,8 @@ class HandMover:
                 gripper.grasp(width_m, settings.speed_m_s, settings.force_n, _HELD_M, _HELD_M)
             else:
                 gripper.move(width_m, settings.speed_m_s)
-        except Exception as error:
-            if type(error).__name__ != "CommandException":  # the connection
+        except self._errors as error:
+            if not faults.is_of_fingers(error):
                 raise
             return str(error)
         return ""
@@ -120,15 +127,17 @@ def main(arguments: Sequence[str]) -> int:
         return os.getppid() != parent or bool(orders.peek("is_over"))
 
     try:
-        gripper = _connect(settings, is_over)
-        if is_mover:
-            HandMover(settings, orders, moves, reports).serve(gripper, is_over)
-        else:
-            watch(gripper, orders, moves, reports, is_over)
+        library = load_library(settings.robot)
     except SetupError as error:
         _tell(own, error)
         return SETUP_STATUS
-    except faults.find_errors() as error:
+    try:
+        gripper = _connect(library, settings, is_over)
+        if is_mover:
+            HandMover(settings, library.errors, orders, moves, reports).serve(gripper, is_over)
+        else:
+            watch(gripper, orders, moves, reports, is_over)
+    except library.errors as error:
         _tell(own, error)
         return DEVICE_STATUS
     return 0
@@ -140,14 +149,14 @@ def _tell(own: SharedRecord, error: Exception) -> None:
     own.write()
 
 
-def _connect(settings: HandSettings, is_over: Callable[[], bool]) -> Any:
-    library, deadline_s = faults.load_library(), time.monotonic() + settings.connect_timeout_s
+def _connect(library: Library, settings: HandSettings, is_over: Callable[[], bool]) -> Any:
+    deadline_s = time.monotonic() + settings.connect_timeout_s
     while True:
         try:
-            gripper = library.Gripper(settings.host)
+            gripper = library.connect_hand(settings.host)
             os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
             return gripper
-        except faults.find_errors() as error:
+        except library.errors as error:
             if time.monotonic() > deadline_s or is_over():
                 raise DeviceError(f"No connection to the hand at {settings.host} ({error}).") from error
         time.sleep(_RETRY_S)

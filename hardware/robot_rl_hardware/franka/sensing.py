@@ -8,6 +8,7 @@ import numpy as np
 
 from robot_rl.control.kernels import compiled, matrix_quaternion
 from robot_rl.geometry import Array, Pose
+from robot_rl_hardware.franka.library import Model
 
 _NEW_SHARE: Final = 0.02  # of the mean, in a millisecond: a time constant of 50 ms
 _AT_REST_RAD_S: Final = 0.02
@@ -37,8 +38,8 @@ class Sensing:
         self.mass = self._masses.reshape(7, 7)
         self._rotors = np.diag(np.asarray(rotor_inertia_kg_m2, np.float64)).ravel()
 
-    def read(self, state: Any, model: Any) -> None:
-        """Take over a `RobotState`, and what the `Model` says of it."""
+    def read(self, state: Any, model: Model) -> None:
+        """Take over a `RobotState`, and what a model says of it."""
         self.joint_positions[:] = state.q
         self.joint_velocities[:] = state.dq
         self.torque[:] = state.tau_J_d
@@ -47,10 +48,8 @@ class Sensing:
         self.rest_ticks = self.rest_ticks + 1 if is_at_rest else 0
         self._transform[:] = state.O_T_EE
         split(self._transform, self.position, self.rotation, self.quaternion)
-        self._columns[:] = model.zero_jacobian(state)
-        self._masses[:] = model.mass(state)
+        model.read(state, self._columns, self._masses, self.coriolis)
         self._masses += self._rotors
-        self.coriolis[:] = model.coriolis(state)
         np.dot(self.jacobian, self.joint_velocities, out=self.twist)
 
     @property

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from robot_rl.control.presets import PRESETS
 from robot_rl.errors import ConfigError, UnknownNameError
+
+ROBOTS: Final = ("fr3", "panda")
 
 
 @dataclass(frozen=True)
@@ -16,6 +19,7 @@ class ArmSettings:
 
     Attributes:
         host: its address.
+        robot: "fr3" (Franka Research 3, through pylibfranka) or "panda" (the older one, FER, through panda-python).
         preset: impedance preset to begin with.
         period_s: of the policy, within which an equilibrium pose is reached.
         load_kg, load_com_m, load_inertia_kg_m2: what the hand holds all the time: mass, centre in the flange's frame,
@@ -38,10 +42,11 @@ class ArmSettings:
 
     Raises:
         ConfigError: a value is out of range.
-        UnknownNameError: no such preset.
+        UnknownNameError: no such robot or preset.
     """
 
     host: str = "172.16.0.2"
+    robot: str = "fr3"
     preset: str = "insertion"
     period_s: float = 0.1
     load_kg: float = 0.0
@@ -63,6 +68,8 @@ class ArmSettings:
     is_lock_step: bool = False
 
     def __post_init__(self) -> None:
+        if self.robot not in ROBOTS:
+            raise UnknownNameError("robot", self.robot, ROBOTS)
         if self.preset not in PRESETS:
             raise UnknownNameError("impedance preset", self.preset, PRESETS)
         for name, size in (
@@ -104,6 +111,7 @@ class HandSettings:
 
     Attributes:
         host: the arm's address.
+        robot: the arm, as in `ArmSettings`: which library drives the hand.
         speed_m_s: of opening and closing.
         force_n: that something is held with.
         grasp_width_m: closing to this width or less is a grasp.
@@ -113,9 +121,11 @@ class HandSettings:
 
     Raises:
         ConfigError: a value is out of range.
+        UnknownNameError: no such robot.
     """
 
     host: str = "172.16.0.2"
+    robot: str = "fr3"
     speed_m_s: float = 0.1
     force_n: float = 40.0
     grasp_width_m: float = 0.01
@@ -124,6 +134,8 @@ class HandSettings:
     connect_timeout_s: float = 3.0
 
     def __post_init__(self) -> None:
+        if self.robot not in ROBOTS:
+            raise UnknownNameError("robot", self.robot, ROBOTS)
         for name in ("speed_m_s", "force_n", "connect_timeout_s"):
             if not getattr(self, name) > 0.0:
                 raise ConfigError(f"{name} must be positive, got {getattr(self, name)}.")

@@ -57,7 +57,8 @@ _GRAPHS: Mapping[str, _Graph] = {
 _ROBOTS: Mapping[str, tuple[ProcessSpec, ...]] = {
     "sim": (_make_ros("simulation"),),
     "fci_sim": (_make_ros("simulation"),),
-    "fr3": (_make_ros("robot"),),
+    "franka": (_make_ros("robot"),),
+    "external": (_make_ros("robot"),),
 }
 _REWARD_CLASSIFIER = _make_ros("reward_classifier")
 _TELEOP = _make_ros("teleop")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from robot_rl_hardware.fci_sim.process import run_robot
 from robot_rl_hardware.franka.arm import FrankaArm
-from robot_rl_hardware.franka.settings import ArmSettings
+from robot_rl_hardware.franka.settings import ROBOTS, ArmSettings
 
 from robot_rl.clock import to_ns
 from robot_rl.errors import ConfigError, DeviceError, StoppedError
@@ -27,10 +27,14 @@ from tests.hardware.fci_sim.clients import make_host
 ASIDE = Pose(np.array([0.0, 0.01, 0.0]))
 
 
-@pytest.fixture(scope="module")
-def served():
-    with run_robot(make_host()) as robot:
+@pytest.fixture(scope="module", params=ROBOTS)
+def served(request):
+    with run_robot(make_host(), request.param) as robot:
         yield robot
+
+
+fr3_only = pytest.mark.parametrize("served", ["fr3"], indirect=True)
+"""Where the library makes no difference, one robot is enough."""
 
 
 @pytest.fixture
@@ -42,7 +46,7 @@ def robot(served):
 
 
 def drive(robot, **settings):
-    return FrankaArm(ArmSettings(host=robot.host, is_lock_step=True, **settings))
+    return FrankaArm(ArmSettings(robot.host, robot.robot, is_lock_step=True, **settings))
 
 
 @pytest.fixture
@@ -89,8 +93,13 @@ def assert_it_moves_again(arm):
 
 
 @pytest.mark.parametrize(
-    ("error", "reason"),
-    [("joint_reflex", Reason.WRENCH), ("cartesian_velocity", Reason.SPEED)],
+    ("served", "error", "reason"),
+    [
+        ("fr3", "joint_reflex", Reason.WRENCH),
+        ("fr3", "cartesian_velocity", Reason.SPEED),
+        ("panda", "joint_reflex", Reason.WRENCH),
+    ],
+    indirect=["served"],
 )
 def test_an_error_of_the_robot_is_a_stop_with_its_name(arm, robot, error, reason):
     stop = break_it(arm, robot, "reflex", error=error)
@@ -117,6 +126,7 @@ def test_a_pressed_user_stop_is_not_recovered_from_by_program(arm, robot):
     assert_it_moves_again(arm)
 
 
+@fr3_only
 def test_an_arm_with_its_user_stop_pressed_can_be_opened(robot):
     robot.order("press_user_stop")
     with drive(robot) as arm:
@@ -140,6 +150,7 @@ def test_it_is_recovered_only_so_often(robot):
 # ------------------------------------------------------------------------------------ the connection
 
 
+@fr3_only
 def test_a_closed_connection_is_a_stop_and_is_made_again_on_request(arm, robot):
     stop = break_it(arm, robot, "hang_up")
     assert (stop.reason, "connection" in stop.detail) == (Reason.STALE_STATE, True)
@@ -156,6 +167,7 @@ def test_a_silent_robot_is_a_stop(arm, robot):
     assert_it_moves_again(arm)
 
 
+@fr3_only
 def test_missing_states_stop_the_arm_softly_before_the_robot_does(arm, robot):
     stop = break_it(arm, robot, "drop_states", count=12)
     assert (stop.reason, "missing" in stop.detail) == (Reason.STALE_STATE, True)
@@ -165,6 +177,7 @@ def test_missing_states_stop_the_arm_softly_before_the_robot_does(arm, robot):
     assert_it_moves_again(arm)
 
 
+@fr3_only
 def test_so_many_that_the_robot_stops_are_told_by_their_name(arm, robot):
     stop = break_it(arm, robot, "drop_commands", count=25)
     assert (stop.reason, "communication_constraints_violation" in stop.detail) == (Reason.STALE_COMMAND, True)
@@ -173,18 +186,19 @@ def test_so_many_that_the_robot_stops_are_told_by_their_name(arm, robot):
 def test_an_address_where_nobody_is_says_what_to_check():
     with (
         pytest.raises(DeviceError, match="FCI active"),
-        FrankaArm(ArmSettings(host=make_host(), connect_timeout_s=0.2)),
+        FrankaArm(ArmSettings(make_host(), "panda", connect_timeout_s=0.2)),
     ):
         pass
 
 
-def test_a_robot_of_another_version_says_so():
-    with (
-        run_robot(make_host(), robot="panda") as robot,
-        pytest.raises(DeviceError, match="another version"),
-        drive(robot),
-    ):
+def test_the_driver_of_the_other_robot_says_so(served):
+    other = {"fr3": "panda", "panda": "fr3"}[served.robot]
+    with pytest.raises(DeviceError) as raised, FrankaArm(ArmSettings(served.host, other)):
         pass
+    said = str(raised.value)
+    assert f"speaks version {'10' if other == 'panda' else '5'} of its interface" in said
+    assert f"set robot='{served.robot}'" in said
+    assert "\n" not in said
 
 
 # ------------------------------------------------------------------------------------ those who command
@@ -230,6 +244,7 @@ with FrankaArm(ArmSettings(host=sys.argv[1], is_lock_step=True)) as arm:
 """
 
 
+@fr3_only
 def test_a_killed_policy_ends_the_motion(robot):
     policy = subprocess.Popen([sys.executable, "-c", POLICY, robot.host], stdout=subprocess.PIPE, text=True)
     with policy:
@@ -256,6 +271,7 @@ def test_closing_it_ends_the_motion(robot):
 # ------------------------------------------------------------------------------------ contact
 
 
+@fr3_only
 def test_it_stops_softly_before_the_robots_reflex(robot):
     joints = solve_joints(Simulation(make_workcell_spec()).model, Pose(np.array([0.5, 0.0, 0.012]), TOOL_DOWN))
     robot.order("place", joints=joints.tolist())

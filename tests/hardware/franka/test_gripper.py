@@ -9,7 +9,7 @@ import pytest
 from robot_rl_hardware.fci_sim.plant import make_plant
 from robot_rl_hardware.fci_sim.process import run_robot
 from robot_rl_hardware.franka.gripper import FrankaGripper
-from robot_rl_hardware.franka.settings import HandSettings
+from robot_rl_hardware.franka.settings import ROBOTS, HandSettings
 
 from robot_rl.errors import DeviceError
 from robot_rl.geometry import Pose
@@ -19,15 +19,19 @@ from tests.contracts import GripperContract
 from tests.hardware.fci_sim.clients import make_host
 
 
-@pytest.fixture(scope="module")
-def robot():
-    with run_robot(make_host()) as robot:
+@pytest.fixture(scope="module", params=ROBOTS)
+def robot(request):
+    with run_robot(make_host(), request.param) as robot:
         yield robot
+
+
+fr3_only = pytest.mark.parametrize("robot", ["fr3"], indirect=True)
+"""Where the library makes no difference, one robot is enough."""
 
 
 @pytest.fixture(scope="module")
 def opened(robot):
-    with FrankaGripper(HandSettings(host=robot.host)) as gripper:
+    with FrankaGripper(HandSettings(robot.host, robot.robot)) as gripper:
         yield gripper
 
 
@@ -46,6 +50,16 @@ def wait_for(is_true, limit_s=10.0):
         time.sleep(0.01)
 
 
+def rest(gripper, limit_s, still_s=1.0):
+    """Let time pass, but no more when the fingers have been still for longer than a turn has to wait."""
+    end_s = time.monotonic() + limit_s
+    width_m, since_s = gripper.width(), time.monotonic()
+    while time.monotonic() < min(end_s, since_s + still_s):
+        time.sleep(0.01)
+        if abs(gripper.width() - width_m) > 1e-4:
+            width_m, since_s = gripper.width(), time.monotonic()
+
+
 class TestFrankaGripper(GripperContract):
     move_s = 3.0  # the fingers may have to wait before they turn
 
@@ -54,8 +68,8 @@ class TestFrankaGripper(GripperContract):
         return gripper
 
     @pytest.fixture
-    def advance(self):
-        return time.sleep
+    def advance(self, gripper):
+        return lambda seconds: rest(gripper, seconds)
 
 
 def test_a_command_does_not_wait_for_the_fingers(gripper):
@@ -66,6 +80,7 @@ def test_a_command_does_not_wait_for_the_fingers(gripper):
     wait_for(lambda: gripper.width() < 0.002)
 
 
+@fr3_only
 def test_a_width_that_is_repeated_is_one_command(gripper):
     """As a policy repeats it, ten times a second."""
     before = gripper._orders.record["count"][0]
@@ -76,6 +91,7 @@ def test_a_width_that_is_repeated_is_one_command(gripper):
     wait_for(lambda: abs(gripper.width() - 0.03) < 0.002)
 
 
+@fr3_only
 def test_the_fingers_turn_only_so_often(gripper):
     """Both commands come at once; the second one waits, and the last of those that wait counts."""
     for width_m in (0.05, 0.06):  # they open: to close is a turn
@@ -105,7 +121,7 @@ def test_what_lies_between_the_fingers_is_held_and_let_go():
     host = make_host()
     with run_robot(host, scene="pick_cube") as robot:
         robot.order("place", joints=solve_joints(plant.model, around).tolist())
-        with FrankaGripper(HandSettings(host=host)) as gripper:
+        with FrankaGripper(HandSettings(host)) as gripper:
             gripper.set_width(0.0)
             wait_for(lambda: abs(gripper.width() - 0.04) < 0.003)
             time.sleep(0.5)
@@ -114,8 +130,9 @@ def test_what_lies_between_the_fingers_is_held_and_let_go():
             wait_for(lambda: gripper.width() > 0.078)
 
 
+@fr3_only
 def test_a_killed_process_is_told(robot):
-    with FrankaGripper(HandSettings(host=robot.host)) as gripper:
+    with FrankaGripper(HandSettings(robot.host, robot.robot)) as gripper:
         os.kill(gripper.process_numbers[1], signal.SIGKILL)
         wait_for(lambda: is_lost(gripper))
         with pytest.raises(DeviceError, match="hand is lost"):
@@ -126,7 +143,7 @@ def test_an_address_where_nobody_is_says_so():
     host = make_host()
     with (
         pytest.raises(DeviceError, match=f"hand at {host}"),
-        FrankaGripper(HandSettings(host=host, connect_timeout_s=0.1)),
+        FrankaGripper(HandSettings(host, "panda", connect_timeout_s=0.1)),
     ):
         pass
 

@@ -8,19 +8,21 @@ from types import SimpleNamespace
 import numpy as np
 import pylibfranka
 import pytest
-from robot_rl_hardware.franka import controller as controller_module
-from robot_rl_hardware.franka.controller import ArmController
-from robot_rl_hardware.franka.faults import find_errors, to_connect_error, to_fault
+from robot_rl_hardware.franka.controller import ArmController, RestingModel, make_resting
+from robot_rl_hardware.franka.faults import is_of_fingers, is_of_network, to_connect_error, to_fault
+from robot_rl_hardware.franka.library import load_library
+from robot_rl_hardware.franka.presets import presets_of
 from robot_rl_hardware.franka.records import ORDER_DTYPE, REPORT_DTYPE, TEXT_BYTES, get_stop, put_stop, to_bytes
 from robot_rl_hardware.franka.sensing import split
-from robot_rl_hardware.franka.settings import ArmSettings, HandSettings
+from robot_rl_hardware.franka.settings import ROBOTS, ArmSettings, HandSettings
 from robot_rl_hardware.franka.shared import SharedRecord
 
 from robot_rl.control.presets import PRESETS
-from robot_rl.errors import ConfigError, UnknownNameError
+from robot_rl.errors import ConfigError, DeviceError, UnknownNameError
 from robot_rl.geometry import Pose
 from robot_rl.types import Reason, StopRecord
 
+PYLIBFRANKA_ERRORS = (pylibfranka.NetworkException, pylibfranka.FrankaException)
 PAIR = np.dtype([("count", "i8"), ("values", "f8", (50,))], align=True)
 
 # ------------------------------------------------------------------------------------ records that are shared
@@ -130,7 +132,8 @@ def test_an_error_of_the_robot_keeps_its_name(names, reason):
     ("text", "reason"),
     [
         ("libfranka: Move command aborted: User Stop pressed!", Reason.REQUESTED),
-        ("libfranka: UDP receive: Timeout, network", Reason.STALE_STATE),
+        ("libfranka: UDP receive: Timeout", Reason.STALE_STATE),
+        ("libfranka: TCP send bytes: I/O error", Reason.STALE_STATE),
         ("libfranka: Move command preempted!", Reason.REQUESTED),
         ("something new", Reason.STOPPED),
     ],
@@ -141,9 +144,38 @@ def test_every_exception_is_a_reason_and_an_advice(text, reason):
     assert "recover()" in fault.detail
 
 
-def test_a_version_that_does_not_fit_is_told_apart_from_a_robot_that_is_not_there():
-    assert "5.9" in str(to_connect_error(RuntimeError("libfranka: Incompatible library version"), "1.2.3.4"))
-    assert "FCI active" in str(to_connect_error(RuntimeError("libfranka: Connection refused"), "1.2.3.4"))
+@pytest.mark.parametrize(
+    ("robot", "text", "advice"),
+    [
+        (
+            "fr3",
+            "libfranka: Incompatible library version (server version: 5, library version: 10). Please check …",
+            "speaks version 5 of its interface; version 10 is that of pylibfranka 0.21, which is for the FR3 with "
+            "system 5.9 and later: set robot='panda' for the older Panda",
+        ),
+        (
+            "panda",
+            "The robot speaks protocol version 10, but this panda-py was built with a libfranka that speaks version 5.",
+            "speaks version 10 of its interface; version 5 is that of this panda-python, which is for the Panda with "
+            "system 4.2.1 and later: set robot='fr3' for a Franka Research 3",
+        ),
+    ],
+)
+def test_a_version_that_does_not_fit_is_told_apart_from_a_robot_that_is_not_there(robot, text, advice):
+    library = load_library(robot)
+    assert advice in str(to_connect_error(RuntimeError(text), "1.2.3.4", library))
+    assert not is_of_network(RuntimeError(text)), "nothing to try again"
+    refused = RuntimeError(
+        "libfranka: Connection to FCI refused. Please install FCI feature or enable FCI mode in Desk."
+    )
+    assert "FCI active" in str(to_connect_error(refused, "1.2.3.4", library))
+    assert is_of_network(refused)
+
+
+def test_fingers_that_do_not_obey_are_no_lost_hand():
+    assert is_of_fingers(RuntimeError("libfranka gripper: Command failed!"))
+    assert is_of_fingers(RuntimeError("libfranka gripper: Command aborted!"))
+    assert not is_of_fingers(RuntimeError("libfranka: server closed connection"))
 
 
 # ------------------------------------------------------------------------------------ settings
@@ -164,9 +196,12 @@ def test_settings_that_make_no_sense_are_refused(wrong):
         ArmSettings(**wrong)
 
 
-def test_a_preset_that_does_not_exist_is_answered_with_those_that_do():
+def test_a_name_that_does_not_exist_is_answered_with_those_that_do():
     with pytest.raises(UnknownNameError, match="insertion"):
         ArmSettings(preset="feather")
+    for settings in (ArmSettings, HandSettings):
+        with pytest.raises(UnknownNameError, match="fr3, panda"):
+            settings(robot="fer")
 
 
 def test_a_hand_needs_force():
@@ -174,8 +209,11 @@ def test_a_hand_needs_force():
         HandSettings(force_n=0.0)
 
 
-def test_all_presets_keep_to_what_the_robot_bears():
-    for name, one in zip(PRESETS, controller_module._PRESETS, strict=True):
+@pytest.mark.parametrize("robot", ROBOTS)
+def test_all_presets_keep_to_what_the_robot_bears(robot):
+    presets = presets_of(robot)
+    assert list(presets) == list(PRESETS), "they are told by their number"
+    for name, one in presets.items():
         assert one.torque_step_nm <= 0.9, name
         assert (np.array(one.torque_limit_nm) < [87.0] * 4 + [12.0] * 3).all(), name
 
@@ -205,8 +243,8 @@ def controller():
 
 @pytest.fixture
 def state():
-    """State and model of an arm that rests."""
-    state = controller_module._make_resting()
+    """Of an arm that rests."""
+    state = make_resting()
     state.control_command_success_rate = 1.0
     return state
 
@@ -214,7 +252,7 @@ def state():
 def run(controller, state: SimpleNamespace, ticks, elapsed_ms=1):
     for _ in range(ticks):
         now_ns = controller.tick_count * 1_000_000
-        controller.sense(state, state, now_ns)
+        controller.sense(state, RestingModel(), now_ns)
         torque = controller.command(now_ns, elapsed_ms)
     return torque
 
@@ -302,9 +340,11 @@ def test_numbers_that_are_none_let_the_torques_fade(controller, state):
     assert controller.stop.reason is Reason.NOT_FINITE
 
 
-def test_an_error_of_the_program_is_no_fault_of_the_robot():
+@pytest.mark.parametrize("robot", ROBOTS)
+def test_an_error_of_the_program_is_no_fault_of_the_robot(robot):
     """It ends the driver's process with its traceback; the robot holds when commands fail to come."""
-    assert issubclass(pylibfranka.NetworkException, find_errors())
-    assert issubclass(pylibfranka.FrankaException, find_errors())
-    assert not issubclass(TypeError, find_errors())
-    assert not issubclass(IndexError, find_errors())
+    errors = load_library(robot).errors
+    for error in (TypeError, IndexError, ValueError):
+        assert not issubclass(error, errors)
+    for error in (RuntimeError, DeviceError, *([] if robot == "panda" else PYLIBFRANKA_ERRORS)):
+        assert issubclass(error, errors)

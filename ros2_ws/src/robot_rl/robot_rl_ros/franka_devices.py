@@ -39,12 +39,13 @@ def opened(
     franka, episode = config.robot.franka, config.task.episode
     arm_settings = ArmSettings(
         host=franka.host,
+        robot=franka.robot,
         preset=episode.impedance,
         period_s=1.0 / episode.rate_hz,
         force_limit_n=episode.max_force_n,
         is_lock_step=config.graph.is_lock_step,
         **asdict(franka.arm),
     )
-    hand_settings = HandSettings(host=franka.host, **asdict(franka.hand))
+    hand_settings = HandSettings(host=franka.host, robot=franka.robot, **asdict(franka.hand))
     with FrankaArm(arm_settings, clock, pause) as arm, FrankaGripper(hand_settings, pause) as hand:
         yield arm, GuardedGripper(hand, arm)

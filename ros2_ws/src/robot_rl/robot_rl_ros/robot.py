@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from rclpy.node import Node
 
@@ -12,14 +13,15 @@ from robot_rl.control.guard import Guard
 from robot_rl.env.placed_task import PlacedTask
 from robot_rl.env.robot_env import make_safety_filter
 from robot_rl.errors import DeviceError
-from robot_rl.robot.guarded_gripper import GuardedGripper
-from robot_rl.robot.protocols import SustainedArm
+from robot_rl.robot.fixed_gripper import FixedGripper
+from robot_rl.robot.protocols import Arm, Gripper, SustainedArm
 from robot_rl.robot.robot import Robot, RobotReading
 from robot_rl.runtime.config import EnvConfig
 from robot_rl.runtime.resetting import make_real_reset
 from robot_rl.types import Reason
 from robot_rl_ros import franka_devices, process
 from robot_rl_ros.clock import NodeClock
+from robot_rl_ros.devices.external_arm import ExternalArm
 from robot_rl_ros.nodes.gripper import GripperNode
 from robot_rl_ros.nodes.impedance_controller import ImpedanceController
 from robot_rl_ros.nodes.reset import ResetNode
@@ -30,7 +32,7 @@ from robot_rl_ros.nodes.task import TaskNode
 class RobotNode(Node):
     """Has the devices of a real robot speak, `task.episode.teleop_rate_hz` times a second."""
 
-    def __init__(self, timekeeper: Node, arm: SustainedArm, gripper: GuardedGripper, config: EnvConfig) -> None:
+    def __init__(self, timekeeper: Node, arm: Arm, gripper: Gripper, config: EnvConfig) -> None:
         """Own arm and gripper; the stamps are of `timekeeper`'s clock."""
         super().__init__("robot", start_parameter_services=False)
         clock: Clock = NodeClock(timekeeper)
@@ -62,7 +64,8 @@ class RobotNode(Node):
 
     def _speak(self) -> None:
         """Tell the present. Whoever commands the arm is watched by the controller's node: the driver watches us."""
-        self._arm.sustain()
+        if isinstance(self._arm, SustainedArm):
+            self._arm.sustain()
         self.controller.publish()
         try:
             self._gripper.publish()
@@ -80,12 +83,29 @@ class RobotNode(Node):
         self._arm.stop(Reason.STALE_STATE, str(error))
 
 
+@contextmanager
+def opened(config: EnvConfig, clock: Clock) -> Iterator[tuple[Arm, Gripper]]:
+    """Arm and gripper of a real robot.
+
+    Raises:
+        ConfigError: a value that a driver refuses.
+        SetupError: a library is missing.
+        DeviceError: no robot answers.
+    """
+    if config.robot.kind == "franka":
+        with franka_devices.opened(config, clock) as devices:
+            yield devices
+    else:
+        with ExternalArm(config.robot.external, clock, 1.0 / config.task.episode.rate_hz) as arm:
+            yield arm, FixedGripper()
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve the robot until told to end."""
     with process.started(__doc__, arguments) as config:
         config.check_device()
         timekeeper = Node("timekeeper", start_parameter_services=False)
-        with franka_devices.opened(config, NodeClock(timekeeper)) as (arm, gripper):
+        with opened(config, NodeClock(timekeeper)) as (arm, gripper):
             node = RobotNode(timekeeper, arm, gripper, config)
             process.serve([timekeeper, *node.nodes], is_needed=node.controller.has_commander)
     return 0

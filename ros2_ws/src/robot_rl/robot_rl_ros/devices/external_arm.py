@@ -131,7 +131,7 @@ class ExternalArm:
         """Send the numbers that the configuration has for a preset."""
         presets = self._config.presets
         if preset not in presets:
-            raise UnknownNameError("impedance preset of external.presets", preset, presets)
+            raise UnknownNameError("impedance preset of robot.external.presets", preset, presets)
         if presets[preset]:
             assert self._stiffness is not None, "the configuration has a topic for them"
             self._stiffness.publish(Float64MultiArray(data=[float(value) for value in presets[preset]]))

@@ -87,6 +87,6 @@ def _load_action(type_name: str) -> Any:
         return getattr(importlib.import_module(f"{package}.action"), name)
     except (ImportError, AttributeError) as error:
         raise SetupError(
-            f"There is no {type_name}: source the workspace that has {package}, or set external.recovery='' where "
-            f"errors are cleared otherwise, or external.recovery_type={TRIGGER} for a service."
+            f"There is no {type_name}: source the workspace that has {package}, or set robot.external.recovery='' "
+            f"where errors are cleared otherwise, or robot.external.recovery_type={TRIGGER} for a service."
         ) from error

@@ -63,7 +63,7 @@ class Heard(Generic[T]):
         if abs(age_s) <= max_age_s:
             return None
         if age_s < 0.0:
-            cause = "its clock is ahead of ours: synchronise them, or set external.clock_offset_s"
+            cause = "its clock is ahead of ours: synchronise them, or set robot.external.clock_offset_s"
         else:
             cause = "it is silent, or the clocks differ"
         return Reason.STALE_STATE, f"{self.topic} is {age_s:.3g} s old, at most {max_age_s:g} s: {cause}"
