@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from robot_rl.control.presets import PRESETS
 from robot_rl.errors import ConfigError
 
 TRIGGER = "std_srvs/srv/Trigger"
@@ -34,7 +35,7 @@ class ExternalConfig:
         recovery: action or service that clears the robot's errors; "" where there is none.
         recovery_type: its type: std_srvs/srv/Trigger, or an action that needs no more than an empty goal.
         presets: name of an impedance preset -> the numbers that are sent for it; none, [], leaves the stiffness as it
-            is. Other presets are refused.
+            is, as all of them do unless they are given numbers.
         stiffness_topic: where these numbers go, as Float64MultiArray.
 
     Raises:
@@ -57,7 +58,7 @@ class ExternalConfig:
     stop_service: str = ""
     recovery: str = "action_server/error_recovery"
     recovery_type: str = "franka_msgs/action/ErrorRecovery"
-    presets: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    presets: Mapping[str, tuple[float, ...]] = field(default_factory=lambda: dict.fromkeys(PRESETS, ()))
     stiffness_topic: str = ""
 
     def __post_init__(self) -> None:

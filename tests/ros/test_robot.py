@@ -70,23 +70,24 @@ def wait_until(is_reached, patience_s=60.0):
 
 def test_episodes_on_a_robot_whose_task_is_at_a_measured_place(served, words, tmp_path):
     """The peg goes in because the place says where: no simulated task has a part in it."""
-    with simulated.started("robot", tmp_path, *words) as process, simulated.joined(simulated.load(*words)) as here:
-        env = here.cell.env
-        step = env.reset(0)
-        start = step.observation.proprio["task"]
-        np.testing.assert_allclose(start[:3], [0.0, 0.0, -0.04], atol=0.01)
-        while not step.is_last:
-            estimate = step.observation.proprio["task"]
-            action = np.zeros(env.action_map.action_size)
-            action[:2] = np.clip(-200.0 * estimate[:2], -1.0, 1.0)  # the axes of tool and target agree
-            action[2] = 0.5
-            step = env.step(action)
-        assert env.outcome.is_success, (step.observation.proprio["task"], env.corrections, process.output())
-        assert step.reward == 1.0
-        assert step.observation.proprio["task"][2] >= DEPTH_M
-        here.advance(2.5)  # between two episodes nobody commands: the arm is held all the same
-        assert here.cell.robot.arm.state().stop is None
-        env.reset(1)
+    with simulated.started("robot", tmp_path, *words) as process:
+        with simulated.joined(simulated.load(*words)) as here:
+            env = here.cell.env
+            step = env.reset(0)
+            start = step.observation.proprio["task"]
+            np.testing.assert_allclose(start[:3], [0.0, 0.0, -0.04], atol=0.01)
+            while not step.is_last:
+                estimate = step.observation.proprio["task"]
+                action = np.zeros(env.action_map.action_size)
+                action[:2] = np.clip(-200.0 * estimate[:2], -1.0, 1.0)  # the axes of tool and target agree
+                action[2] = 0.5
+                step = env.step(action)
+            assert env.outcome.is_success, (step.observation.proprio["task"], env.corrections, process.output())
+            assert step.reward == 1.0
+            assert step.observation.proprio["task"][2] >= DEPTH_M
+            here.advance(2.5)  # between two episodes nobody commands: the arm is held all the same
+            assert here.cell.robot.arm.state().stop is None
+            env.reset(1)
         assert process.end() == 0, process.output()
     wait_until(lambda: served.order("look")["mode"] == "IDLE")
 
@@ -155,13 +156,14 @@ def test_a_robot_behind_somebody_elses_controller(tmp_path):
     thread = threading.Thread(target=live)
     thread.start()
     try:
-        with simulated.started("robot", tmp_path, *words) as process, simulated.joined(simulated.load(*words)) as here:
-            env = here.cell.env
-            start = env.reset(0).observation.proprio["task"]
-            np.testing.assert_allclose(start[:3], [0.0, 0.0, -0.1], atol=0.01)
-            for _ in range(5):
-                step = env.step(np.array([0.0, 0.0, 0.5, 0.0, 0.0, 0.0]))
-            assert step.observation.proprio["task"][2] > start[2] + 0.01
+        with simulated.started("robot", tmp_path, *words) as process:
+            with simulated.joined(simulated.load(*words)) as here:
+                env = here.cell.env
+                start = env.reset(0).observation.proprio["task"]
+                np.testing.assert_allclose(start[:3], [0.0, 0.0, -0.1], atol=0.01)
+                for _ in range(5):
+                    step = env.step(np.array([0.0, 0.0, 0.5, 0.0, 0.0, 0.0]))
+                assert step.observation.proprio["task"][2] > start[2] + 0.01
             assert process.end() == 0, process.output()
     finally:
         is_over.set()
