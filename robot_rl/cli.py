@@ -38,7 +38,7 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 Run: TypeAlias = "Callable[[argparse.Namespace], int]"
 
-BENCHES = ("control", "graph", "inference", "learner", "peg_grid", "samplers", "sim")
+BENCHES = ("arm", "control", "graph", "inference", "learner", "peg_grid", "samplers", "sim")
 _CONFIGS = {
     "classifier": "classifier.config.ClassifierConfig",
     "env": "config.EnvConfig",

@@ -78,6 +78,12 @@ class FrankaArm:
         return LockStepClock(self._read_ticks, self._grant_ticks)
 
     @property
+    def is_real_time(self) -> bool:
+        """Whether its loop has real-time scheduling."""
+        with self._lock:
+            return bool(self._read()["is_real_time"])
+
+    @property
     def process_number(self) -> int:
         """Of the process that drives it, for those who watch it."""
         assert self._process is not None, "inside the context"
@@ -187,7 +193,7 @@ class FrankaArm:
         files = (self._orders.file, self._reports.file)
         words = [str(os.getpid()), *map(str, files), json.dumps(asdict(settings))]
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", arm_process.__name__, *words],
+            [*self._make_command(), *words],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             pass_fds=files,
@@ -199,6 +205,10 @@ class FrankaArm:
         except (SetupError, DeviceError):
             self._end()
             raise
+
+    def _make_command(self) -> list[str]:
+        """What starts the process, less its words; benchmarks start one that takes the time."""
+        return [sys.executable, "-P", "-m", arm_process.__name__]
 
     def _wait_for_start(self, process: subprocess.Popen[bytes]) -> None:
         def is_there() -> bool:
@@ -213,7 +223,7 @@ class FrankaArm:
                 raise DeviceError(problem)
             what = f"has not begun within {_START_S:g} s" if status is None else f"has ended with status {status}"
             raise DeviceError(f"The process that drives the arm {what}; see its output.")
-        if not self._settings.is_lock_step and not self._read()["is_real_time"]:
+        if not self._settings.is_lock_step and not self.is_real_time:
             _log.warning("the arm's loop has no real-time scheduling: allow rtprio in /etc/security/limits.conf")
 
     def _end(self) -> None:

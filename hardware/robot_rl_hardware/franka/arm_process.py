@@ -227,7 +227,7 @@ class ArmDriver:
         return time.monotonic_ns()
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str], controller_class: type[ArmController] = ArmController) -> int:
     """Drive an arm until told to end."""
     parent, orders, reports = (int(word) for word in arguments[:3])
     given = json.loads(arguments[3]).items()
@@ -235,7 +235,7 @@ def main(arguments: Sequence[str]) -> int:
     settings = ArmSettings(**values)
     told = SharedRecord(REPORT_DTYPE, reports)
     try:
-        controller = ArmController(settings, SharedRecord(ORDER_DTYPE, orders), told)
+        controller = controller_class(settings, SharedRecord(ORDER_DTYPE, orders), told)
         driver = ArmDriver(settings, controller, parent)
         gc.collect()
         gc.freeze()

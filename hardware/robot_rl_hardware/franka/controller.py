@@ -46,6 +46,7 @@ class ArmController:
     Attributes:
         stop: why it is stopped, or None.
         tick_count: milliseconds so far.
+        target_count: equilibrium poses that were commanded so far.
     """
 
     def __init__(self, settings: ArmSettings, orders: SharedRecord, reports: SharedRecord) -> None:
@@ -58,7 +59,8 @@ class ArmController:
         self._commanded_ns: int | None = None
         self._late_ms = 0
         self._moving_ticks = 0
-        self._mode_count = self._target_count = self._preset_count = self._posture_count = 0
+        self.target_count = 0
+        self._mode_count = self._preset_count = self._posture_count = 0
         put_stop(self._report, None)
         self.warm_up()
 
@@ -175,8 +177,8 @@ class ArmController:
         if int(order["posture_count"]) != self._posture_count:
             self._posture_count = int(order["posture_count"])
             self._law.set_posture(order["posture_rad"])
-        if int(order["target_count"]) != self._target_count:
-            self._target_count = int(order["target_count"])
+        if int(order["target_count"]) != self.target_count:
+            self.target_count = int(order["target_count"])
             if self.stop is None and int(order["target_mode_count"]) == self._mode_count:
                 self._take_target(now_ns)
 
