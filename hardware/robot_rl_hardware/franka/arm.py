@@ -94,15 +94,15 @@ class FrankaArm:
         with self._lock:
             report = self._read()
             stop = self._stop()
-            own_stamp_ns = int(report["stamp_ns"])
+            measured = report["measured"].copy()
             return ArmState(
-                stamp_ns=own_stamp_ns + self._offset_ns(),
-                joint_positions=report["joint_positions"].copy(),
-                joint_velocities=report["joint_velocities"].copy(),
-                joint_torques=report["joint_torques"].copy(),
-                tcp_pose=Pose(report["position_m"], report["quaternion"]),
-                tcp_twist_base=report["twist"].copy(),
-                tcp_wrench=report["wrench"].copy(),
+                stamp_ns=int(report["stamp_ns"]) + self._offset_ns(),
+                joint_positions=measured["joint_positions"],
+                joint_velocities=measured["joint_velocities"],
+                joint_torques=measured["joint_torques"],
+                tcp_pose=Pose(measured["position_m"], measured["quaternion"]),
+                tcp_twist_base=measured["twist"],
+                tcp_wrench=measured["wrench"],
                 stop=stop,
             )
 

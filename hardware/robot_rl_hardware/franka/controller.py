@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, Final
@@ -53,9 +52,12 @@ class ArmController:
         self._settings, self.orders, self.reports = settings, orders, reports
         self.stop: StopRecord | None = None
         self.tick_count = 0
-        self.sensing = Sensing(settings.rotor_inertia_kg_m2)
         self._law = ImpedanceLaw(_PRESETS[PRESET_NAMES.index(settings.preset)])
-        self._is_started = False
+        self.sensing = Sensing(settings.rotor_inertia_kg_m2, self._law.inputs)
+        told = reports.record  # fields that are written in every millisecond, looked up once
+        self._stamp_ns, self._told_ticks, self._is_moving = told["stamp_ns"], told["tick_count"], told["is_moving"]
+        self._answered, self._measured = told["mode_count"], told["measured"]
+        self._is_started = self._is_obeyed = False
         self._commanded_ns: int | None = None
         self._late_ms = 0
         self._moving_ticks = 0
@@ -79,11 +81,12 @@ class ArmController:
         sensing.read(resting, resting)
         self._law.start(sensing.joint_positions, sensing.pose)
         self._law.set_target(sensing.pose, 0.0)
-        self._compute(1e-3)
+        self._law.tick(1e-3)
         self._is_started = False
 
     def begin(self) -> None:
         """A motion begins: the law starts anew at its first state, with no force."""
+        self._is_obeyed = False  # some orders were read while nothing moved
         self._is_started, self._late_ms, self._moving_ticks, self._commanded_ns = False, 0, 0, None
 
     def tick(self, state: Any, model: Any, now_ns: int, elapsed_ms: int) -> Array:
@@ -97,7 +100,7 @@ class ArmController:
             self._is_started = True
         self._obey(now_ns)
         self._watch(now_ns, elapsed_ms, state.control_command_success_rate)
-        torque = self._compute(min(max(elapsed_ms, 1), _LONGEST_STEP_MS) * 1e-3)
+        torque = self._law.tick(min(max(elapsed_ms, 1), _LONGEST_STEP_MS) * 1e-3)
         if self._law.status & Status.NOT_FINITE:
             self.stop_softly(Reason.NOT_FINITE, "the robot reports what no arm can be: torques fade to zero", now_ns)
         self.tell(now_ns, is_moving=True, torque=torque)
@@ -105,13 +108,11 @@ class ArmController:
 
     def tell(self, now_ns: int, *, is_moving: bool, torque: Array | None = None) -> None:
         """Show the present state."""
-        report, sensing = self._report, self.sensing
-        report["stamp_ns"], report["tick_count"] = now_ns, self.tick_count
-        report["is_moving"], report["mode_count"] = is_moving, self._mode_count
-        report["joint_positions"], report["joint_velocities"] = sensing.joint_positions, sensing.joint_velocities
-        report["joint_torques"] = sensing.torque if torque is None else torque
-        report["position_m"], report["quaternion"] = sensing.position, sensing.quaternion
-        report["twist"], report["wrench"] = sensing.twist, sensing.wrench
+        self._stamp_ns[0], self._told_ticks[0] = now_ns, self.tick_count
+        self._is_moving[0], self._answered[0] = is_moving, self._mode_count
+        self._measured[:] = self.sensing.measured
+        if torque is not None:
+            self._measured["joint_torques"][0] = torque
         self.reports.write()
 
     def repeat(self) -> None:
@@ -160,7 +161,9 @@ class ArmController:
             self.set_stop(None)
 
     def _obey(self, now_ns: int) -> None:
-        self.orders.read()
+        if not self.orders.read() and self._is_obeyed:
+            return
+        self._is_obeyed = True
         order = self._order
         if int(order["mode_count"]) != self._mode_count:
             self._mode_count = int(order["mode_count"])
@@ -194,10 +197,9 @@ class ArmController:
 
     def _watch(self, now_ns: int, elapsed_ms: int, success: float) -> None:
         """Stop softly before the robot has to stop hard."""
-        settings, force = self._settings, self.sensing.wrench
-        norm_n = math.sqrt(force[0] ** 2 + force[1] ** 2 + force[2] ** 2)
-        if norm_n > settings.force_limit_n:
-            detail = f"force {norm_n:.4g} N exceeds {settings.force_limit_n:g} N"
+        settings, force_n = self._settings, self.sensing.force_n
+        if force_n > settings.force_limit_n:
+            detail = f"force {force_n:.4g} N exceeds {settings.force_limit_n:g} N"
             self.stop_softly(Reason.WRENCH, detail, now_ns)
         self._late_ms = self._late_ms + elapsed_ms - 1 if elapsed_ms > 1 else 0
         if self._late_ms >= settings.late_limit_ms:
@@ -209,13 +211,6 @@ class ArmController:
         if self._commanded_ns is not None and now_ns - self._commanded_ns > settings.target_timeout_s * NS_PER_S:
             detail = f"no equilibrium pose for {settings.target_timeout_s:g} s"
             self.stop_softly(Reason.WATCHDOG, detail, now_ns)
-
-    def _compute(self, dt_s: float) -> Array:
-        s = self.sensing
-        return self._law.torque(
-            s.joint_positions, s.joint_velocities, s.position, s.rotation, s.jacobian, s.mass, s.coriolis, s.torque,
-            dt_s,
-        )  # fmt: skip
 
 
 def _make_resting() -> SimpleNamespace:
