@@ -4,8 +4,8 @@
 |---|---|
 | lockstep_cycles_per_s | the simulated controller with physics and a client of libfranka that commands no torque |
 | tick_us_p50, _p99, _max | what the driver computes for one state: kinematics, orders, law, report; in its own loop |
-| realtime | driver and simulated controller by the clock: share of commands that came in time, the driver's period, and |
-| | whether it had real-time scheduling |
+| realtime | driver and simulated controller by the clock: share of commands in time, the driver's period, in how many |
+| | rounds the arm was stopped (late commands, for example), whether the driver had real-time scheduling |
 | target_to_torque_us_p50 | from a call of `set_equilibrium_pose` to the end of the first tick that contains it |
 | load_1m | of the machine: on a busy one the numbers are worth less |
 
@@ -37,7 +37,9 @@ def run(options: list[str]) -> int:
     result = measure(values["rounds"], values["cycles"], values["seconds"])
     flat = {key: value for key, value in result.items() if key != "realtime"}
     flat |= {f"realtime {key}": value for key, value in result["realtime"].items()}
-    print_report("Driver and simulated controller of the arm", ["", "value", "target"], judge(flat, TARGETS), [], result)
+    print_report(
+        "Driver and simulated controller of the arm", ["", "value", "target"], judge(flat, TARGETS), [], result
+    )
     return 0
 
 

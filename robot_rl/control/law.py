@@ -139,9 +139,7 @@ class ImpedanceLaw:
 
     def tick(self, dt_s: float) -> Array:
         """`torque` for what stands in `inputs`: for a driver that writes its measurements there, without a copy."""
-        self.status = Status(
-            _tick_bytes(self._record_bytes, self._state_bytes, self._inputs_bytes, dt_s, self._torque)
-        )
+        self.status = Status(_tick_bytes(self._record_bytes, self._state_bytes, self._inputs_bytes, dt_s, self._torque))
         return self._torque.copy()
 
     @property

@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike
 
-from robot_rl.errors import DeviceError
+from robot_rl.errors import DeviceError, StoppedError
 from robot_rl.geometry import Pose
 from robot_rl_hardware.bench import plain_client
 from robot_rl_hardware.bench.timed_arm import TimedArm
@@ -52,8 +52,10 @@ def measure(rounds: int, cycles: int, seconds: int, advance: Callable[[], None])
                 advance()
     result: dict[str, Any] = {"lockstep_cycles_per_s": round(float(np.median(rates)))}
     result |= _medians(ticks)
-    delay_us = [one.pop("target_to_torque_us_p50") for one in real]
-    return result | {"realtime": _medians(real), "target_to_torque_us_p50": round(float(np.median(delay_us)), 1)}
+    delays_us = [one.pop("target_to_torque_us_p50") for one in real]
+    stops = sum(one.pop("is_stopped") for one in real)
+    result["realtime"] = _medians(real) | {"stops": stops}
+    return result | {"target_to_torque_us_p50": round(float(np.median(delays_us)), 1)}
 
 
 def _measure_rate(robot: RunningRobot, cycles: int) -> float:
@@ -80,6 +82,7 @@ def _measure_real_time(robot: RunningRobot, seconds: int, file: Path) -> dict[st
     with TimedArm(ArmSettings(host=robot.host, success_limit=0.0, late_limit_ms=1000), file) as arm:
         is_real_time = arm.is_real_time
         sent_ns = _wander(arm, float(seconds), _sleep_until_ns)
+        is_stopped = arm.state().stop is not None
         during = robot.order("look")
     rows = arm.ticks()
     cycle_count = during["cycle_count"] - before["cycle_count"]
@@ -91,18 +94,22 @@ def _measure_real_time(robot: RunningRobot, seconds: int, file: Path) -> dict[st
         "in_time_share": 1.0 - lost_count / max(cycle_count, 1),
         **_percentiles("period_us", 1e-3 * np.diff(rows["begin_ns"])),
         "is_real_time": is_real_time,
+        "is_stopped": is_stopped,
         "target_to_torque_us_p50": float(np.median(delays_us)) if len(delays_us) else math.nan,
     }
 
 
 def _wander(arm: TimedArm, duration_s: float, sleep_until_ns: Callable[[int], None]) -> list[int]:
-    """Command a small circle, as a policy would; the moments [ns] at which that was done."""
+    """Command a small circle, as a policy would; the moments [ns] at which it was."""
     start, sent_ns = arm.state(), []
     for step in range(round(duration_s / _PERIOD_S)):
         offset_m = _REACH_M * np.array([math.sin(0.7 * step), 1.0 - math.cos(0.7 * step), 0.0])
         stamp_ns = start.stamp_ns + round(1e9 * step * _PERIOD_S)
         sent_ns.append(time.monotonic_ns())
-        arm.set_equilibrium_pose(start.tcp_pose @ Pose(offset_m), stamp_ns)
+        try:
+            arm.set_equilibrium_pose(start.tcp_pose @ Pose(offset_m), stamp_ns)
+        except StoppedError:  # on a busy machine commands come too late
+            return sent_ns[:-1]
         sleep_until_ns(start.stamp_ns + round(1e9 * (step + 1) * _PERIOD_S))
     return sent_ns
 

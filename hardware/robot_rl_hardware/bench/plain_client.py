@@ -1,6 +1,6 @@
 """A client that does nothing but keep the robot's torque loop going; prints the cycles a second that it got.
 
-    python -m robot_rl_hardware.bench.plain_client HOST CYCLES
+python -m robot_rl_hardware.bench.plain_client HOST CYCLES
 """
 
 from __future__ import annotations

@@ -53,10 +53,10 @@ class ArmController:
         self.stop: StopRecord | None = None
         self.tick_count = 0
         self._law = ImpedanceLaw(_PRESETS[PRESET_NAMES.index(settings.preset)])
-        self.sensing = Sensing(settings.rotor_inertia_kg_m2, self._law.inputs)
         told = reports.record  # fields that are written in every millisecond, looked up once
         self._stamp_ns, self._told_ticks, self._is_moving = told["stamp_ns"], told["tick_count"], told["is_moving"]
-        self._answered, self._measured = told["mode_count"], told["measured"]
+        self._answered, self._torques = told["mode_count"], told["measured"]["joint_torques"][0]
+        self.sensing = Sensing(settings.rotor_inertia_kg_m2, self._law.inputs, told["measured"])
         self._is_started = self._is_obeyed = False
         self._commanded_ns: int | None = None
         self._late_ms = 0
@@ -107,12 +107,11 @@ class ArmController:
         return torque
 
     def tell(self, now_ns: int, *, is_moving: bool, torque: Array | None = None) -> None:
-        """Show the present state."""
+        """Show the present state, which `sensing` has written into the report."""
         self._stamp_ns[0], self._told_ticks[0] = now_ns, self.tick_count
         self._is_moving[0], self._answered[0] = is_moving, self._mode_count
-        self._measured[:] = self.sensing.measured
         if torque is not None:
-            self._measured["joint_torques"][0] = torque
+            self._torques[:] = torque
         self.reports.write()
 
     def repeat(self) -> None:

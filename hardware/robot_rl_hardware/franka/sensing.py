@@ -41,20 +41,20 @@ class Sensing:
         torque: commanded last, without gravity, as the robot has it [Nm], (7,).
         position, quaternion: T_base_tcp.
         force_n: length of the force on the world at the TCP.
-        measured: an array of one record of MEASURED_DTYPE.
     """
 
-    def __init__(self, rotor_inertia_kg_m2: tuple[float, ...], inputs: NDArray[np.void]) -> None:
-        """Store the rotors' inertia, and the record of INPUT_DTYPE to write to: `ImpedanceLaw.inputs`."""
+    def __init__(
+        self, rotor_inertia_kg_m2: tuple[float, ...], inputs: NDArray[np.void], measured: NDArray[np.void]
+    ) -> None:
+        """Store the rotors' inertia, and where to write to: `ImpedanceLaw.inputs`, and a record of MEASURED_DTYPE."""
         self.joint_positions, self.joint_velocities = inputs["joint_positions"][0], inputs["joint_velocities"][0]
         self.torque = inputs["previous_torque"][0]
-        self.measured = np.zeros(1, MEASURED_DTYPE)
-        self.position, self.quaternion = self.measured["position_m"][0], self.measured["quaternion"][0]
+        self.position, self.quaternion = measured["position_m"][0], measured["quaternion"][0]
         self.quaternion[3] = 1.0
         self.force_n = 0.0
         self._rotors = np.array(rotor_inertia_kg_m2, np.float64)
         self._raw = np.zeros(RAW_DTYPE.itemsize, np.uint8)
-        self._records = self._raw, self._rotors, inputs.view(np.uint8), self.measured.view(np.uint8)
+        self._records = self._raw, self._rotors, inputs.view(np.uint8), measured.view(np.uint8)
 
     def read(self, state: Any, model: Any) -> None:
         """Take over a `RobotState`, and what the `Model` says of it."""
