@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from robot_rl.errors import DeviceError, StoppedError
-from robot_rl.geometry import Pose
+from robot_rl.geometry import Array, Pose
 from robot_rl_hardware.bench import plain_client
 from robot_rl_hardware.bench.timed_arm import TimedArm
 from robot_rl_hardware.fci_sim.process import RunningRobot, run_robot
@@ -50,12 +49,12 @@ def measure(rounds: int, cycles: int, seconds: int, advance: Callable[[], None])
             for _ in range(rounds):
                 real.append(_measure_real_time(robot, seconds, file))
                 advance()
-    result: dict[str, Any] = {"lockstep_cycles_per_s": round(float(np.median(rates)))}
+    result: dict[str, Any] = {"lockstep_cycles_per_s": _median(rates, 0)}
     result |= _medians(ticks)
     delays_us = [one.pop("target_to_torque_us_p50") for one in real]
     stops = sum(one.pop("is_stopped") for one in real)
     result["realtime"] = _medians(real) | {"stops": stops}
-    return result | {"target_to_torque_us_p50": round(float(np.median(delays_us)), 1)}
+    return result | {"target_to_torque_us_p50": _median(delays_us, 1)}
 
 
 def _measure_rate(robot: RunningRobot, cycles: int) -> float:
@@ -118,19 +117,24 @@ def _sleep_until_ns(stamp_ns: int) -> None:
     time.sleep(max(0.0, 1e-9 * (stamp_ns - time.monotonic_ns())))
 
 
-def _percentiles(name: str, values_us: ArrayLike) -> dict[str, float]:
-    p50, p99 = np.percentile(values_us, [50.0, 99.0])
-    return {f"{name}_p50": float(p50), f"{name}_p99": float(p99), f"{name}_max": float(np.max(values_us))}
+def _percentiles(name: str, values_us: Array) -> dict[str, float]:
+    p50, p99, largest = np.percentile(values_us, [50.0, 99.0, 100.0]) if len(values_us) else [math.nan] * 3
+    return {f"{name}_p50": float(p50), f"{name}_p99": float(p99), f"{name}_max": float(largest)}
 
 
 def _medians(rounds: list[dict[str, Any]]) -> dict[str, Any]:
-    """The median of each number; what is true or false is so if it was in all rounds."""
+    """The median of each number, None where no round has one; what is true or false is so if it was in all rounds."""
     return {
         key: all(one[key] for one in rounds)
         if isinstance(rounds[0][key], bool)
-        else round(float(np.median([one[key] for one in rounds])), 4 if key.endswith("share") else 1)
+        else _median([one[key] for one in rounds], 4 if key.endswith("share") else 1)
         for key in rounds[0]
     }
+
+
+def _median(values: list[float], digits: int) -> float | None:
+    known = [value for value in values if not math.isnan(value)]
+    return round(float(np.median(known)), digits) if known else None
 
 
 def _make_host(number: int) -> str:

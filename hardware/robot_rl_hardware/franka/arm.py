@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 
@@ -56,7 +56,7 @@ class FrankaArm:
         self._process: subprocess.Popen[bytes] | None = None
         self._died: StopRecord | None = None
 
-    def __enter__(self) -> FrankaArm:
+    def __enter__(self) -> Self:
         """Connect, and hold the arm where it is; a robot that cannot move yet is a stop, and no error.
 
         Raises:

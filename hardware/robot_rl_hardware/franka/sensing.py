@@ -54,12 +54,13 @@ class Sensing:
         self.force_n = 0.0
         self._rotors = np.array(rotor_inertia_kg_m2, np.float64)
         self._raw = np.zeros(RAW_DTYPE.itemsize, np.uint8)
+        self._numbers = memoryview(self._raw)
         self._records = self._raw, self._rotors, inputs.view(np.uint8), measured.view(np.uint8)
 
     def read(self, state: Any, model: Any) -> None:
         """Take over a `RobotState`, and what the `Model` says of it."""
         _NUMBERS.pack_into(  # one call: numpy takes as long for each of these lists
-            self._raw, 0, *state.q, *state.dq, *state.tau_J_d, *state.K_F_ext_hat_K, *state.O_T_EE,
+            self._numbers, 0, *state.q, *state.dq, *state.tau_J_d, *state.K_F_ext_hat_K, *state.O_T_EE,
             *model.zero_jacobian(state), *model.mass(state), *model.coriolis(state),
         )  # fmt: skip
         self.force_n = _sort(*self._records)
