@@ -54,7 +54,7 @@ class Sensing:
         self.force_n = 0.0
         self._rotors = np.array(rotor_inertia_kg_m2, np.float64)
         self._raw = np.zeros(RAW_DTYPE.itemsize, np.uint8)
-        self._numbers = memoryview(self._raw)
+        self._numbers = self._raw.data
         self._records = self._raw, self._rotors, inputs.view(np.uint8), measured.view(np.uint8)
 
     def read(self, state: Any, model: Any) -> None:
