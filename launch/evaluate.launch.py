@@ -23,9 +23,9 @@ def generate_launch_description() -> LaunchDescription:
             ),
             DeclareLaunchArgument(
                 "teleop",
-                default_value="none",
-                choices=["blind", "expert", "gamepad", "human", "joy", "keyboard", "none", "spacemouse", "twist"],
-                description="who may correct the robot",
+                default_value="",
+                choices=["", "blind", "expert", "gamepad", "human", "joy", "keyboard", "none", "spacemouse", "twist"],
+                description="who may correct the robot; if empty nobody, and on a real robot spacemouse",
             ),
             DeclareLaunchArgument("episodes", default_value="50", description="how many"),
             IncludeLaunchDescription(

@@ -71,14 +71,16 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 "robot",
                 default_value="sim",
-                choices=["sim", "sim_pixels"],
-                description="which robot: sim knows the poses, sim_pixels sees with cameras",
+                choices=["fci_sim", "fr3", "sim", "sim_pixels"],
+                description="which robot: sim knows the poses, sim_pixels sees with cameras, fci_sim is moved by "
+                "libfranka; fr3 is real, and needs overrides:=task.place.target_m=[X,Y,Z]",
             ),
             DeclareLaunchArgument(
                 "reward",
-                default_value="task",
-                choices=["button", "classifier", "task"],
-                description="who judges whether the task is solved; classifier needs overrides:=reward.file=FILE",
+                default_value="",
+                choices=["", "button", "classifier", "task"],
+                description="who judges whether the task is solved; if empty the task itself, and on a real robot the "
+                "person's button; classifier needs overrides:=reward.file=FILE",
             ),
             DeclareLaunchArgument("namespace", default_value="", description="of all nodes, for a second robot"),
             DeclareLaunchArgument(

@@ -20,9 +20,9 @@ def generate_launch_description() -> LaunchDescription:
             ),
             DeclareLaunchArgument(
                 "teleop",
-                default_value="expert",
-                choices=["blind", "expert", "gamepad", "human", "joy", "keyboard", "none", "spacemouse", "twist"],
-                description="who demonstrates; expert is the task's script",
+                default_value="",
+                choices=["", "blind", "expert", "gamepad", "human", "joy", "keyboard", "none", "spacemouse", "twist"],
+                description="who demonstrates; if empty expert, the task's script, and on a real robot spacemouse",
             ),
             DeclareLaunchArgument(
                 "store", default_value="demonstrations", description="folder of the recording; made, or continued"

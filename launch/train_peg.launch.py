@@ -26,9 +26,10 @@ def generate_launch_description() -> LaunchDescription:
             ),
             DeclareLaunchArgument(
                 "teleop",
-                default_value="human",
-                choices=["blind", "expert", "gamepad", "human", "joy", "keyboard", "none", "spacemouse", "twist"],
-                description="who may correct the robot; human is a scripted person who helps now and then",
+                default_value="",
+                choices=["", "blind", "expert", "gamepad", "human", "joy", "keyboard", "none", "spacemouse", "twist"],
+                description="who may correct the robot; if empty human, a scripted person who helps now and then, and "
+                "on a real robot spacemouse",
             ),
             DeclareLaunchArgument(
                 "base", default_value="", description="folder of the base policy that agent:=residual corrects"

@@ -83,7 +83,7 @@ def test_the_config_cannot_be_changed():
     [
         ("tsak=peg", "task"),
         ("task=pegg", "peg, peg_hard, pick_cube, plug, reach"),
-        ("robot=real", "sim, sim_pixels"),
+        ("robot=real", "fci_sim, fr3, sim, sim_pixels"),
         ("teleop=joystick", "blind, expert, gamepad, human, joy, keyboard, none, spacemouse, twist"),
         ("task.scene.clearence_m=1", "clearance_m"),
         ("task.scen.clearance_m=1", "scene"),
@@ -92,7 +92,7 @@ def test_the_config_cannot_be_changed():
         ("++task.episode.ratehz=5", "rate_hz"),
         ("task=", "peg, peg_hard"),
         ("task=[peg,pegg]", "peg, peg_hard"),
-        ("robot=null", "sim, sim_pixels"),
+        ("robot=null", "fci_sim, fr3, sim, sim_pixels"),
         ("agent=rlpd", "task"),
     ],
 )

@@ -1,4 +1,4 @@
-"""`robot-rl calibrate hand-eye`: from a folder of views to where the camera is."""
+"""`robot-rl calibrate`: from views to where the camera is, from readings to what the hand holds."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import yaml
 
 from robot_rl.errors import SpecError
 from robot_rl.geometry import Pose
+from robot_rl_hardware.calibration import payload as payloads
+from robot_rl_hardware.calibration import readings as reading_files
 from robot_rl_hardware.calibration.board import look
 from robot_rl_hardware.calibration.hand_eye import FEWEST_VIEWS, HandEye, calibrate
 from robot_rl_hardware.calibration.views import Views, load
@@ -43,6 +45,34 @@ def hand_eye(folder: Path, out: Path | None) -> int:
     print(f"wrote {target}")
     residual = {"error_px": result.error_px, "spread_m": result.spread_m, "spread_rad": result.spread_rad}
     print(json.dumps({"views": len(seen), **{name: round(value, 6) for name, value in residual.items()}}))
+    return 0
+
+
+def payload(file: Path, out: Path | None) -> int:
+    """Find out what the hand holds from a file of readings, print a table, and write the result, by default beside it.
+
+    Raises:
+        ExchangeError: it is no file of readings.
+        SpecError: too few readings, too similar orientations, or readings that do not agree.
+    """
+    readings = reading_files.load(file)
+    result = payloads.fit(readings.readings, readings.tool, readings.load)
+    for number, (error_n, error_nm) in enumerate(zip(result.errors_n, result.errors_nm, strict=True)):
+        print(f"{number:>16}  {error_n:6.2f} N  {error_nm:6.3f} Nm")
+    found = {
+        "load_kg": round(result.load.kg, 4),
+        "load_com_m": [round(each, 5) for each in result.load.com_m],
+        "load_kg_deviation": round(result.load_kg_deviation, 4),
+        "load_com_m_deviation": round(result.load_com_m_deviation, 5),
+        "error_n": round(result.error_n, 4),
+        "error_nm": round(result.error_nm, 5),
+    }
+    date, count = datetime.now(UTC).isoformat(timespec="seconds"), len(readings.readings)
+    bias = [round(each, 4) for each in result.bias.tolist()]
+    target = out or file.with_name("payload.yaml")
+    target.write_text(yaml.safe_dump({"date": date, **found, "bias": bias, "readings": count}, sort_keys=False))
+    print(f"wrote {target}")
+    print(json.dumps({"readings": count, **found}))
     return 0
 
 

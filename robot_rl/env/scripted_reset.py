@@ -12,7 +12,7 @@ from robot_rl.control.safety import SafetyFilter
 from robot_rl.env.resets import Progress, Scene, distance
 from robot_rl.errors import ConfigError
 from robot_rl.geometry import Array, Pose
-from robot_rl.robot.protocols import Arm, PosturedArm
+from robot_rl.robot.protocols import Arm, PosturedArm, TaredArm
 from robot_rl.robot.robot import Robot
 from robot_rl.types import RobotCommand
 
@@ -42,13 +42,13 @@ class Posture:
 
 @dataclass(frozen=True)
 class ScriptedReset:
-    """Let go, lift, have the scene arranged, go above the start, lower, wait until the arm is there.
+    """Let go, lift, have the scene arranged, go above the start, lower, wait until the arm is there, and tare it.
 
     Attributes:
         scene: arranged in between.
         lift_m: how far to pull back along the tool's axis from where the episode ended.
         speed_m_s, speed_rad_s: of the moves.
-        settle_s: rest at the end, and after the gripper has opened.
+        settle_s: rest at the end, before a tare, and after the gripper has opened.
         preset: impedance while moving.
         start_width_m: gripper opening at the start; None to leave the gripper alone.
         posture: taken after the lift, now and then.
@@ -86,7 +86,11 @@ class ScriptedReset:
         yield from self._move(robot.arm, clock, safety, pose @ Pose(np.array([0.0, 0.0, -self.lift_m])), "lifting")
 
     def approach(self, robot: Robot, clock: Clock, safety: SafetyFilter, start_pose: Pose) -> Iterator[Progress]:
-        """Move above the start, then onto it, and settle; for as long as it takes, which `TimedReset` limits."""
+        """Move above the start, then onto it, and settle; for as long as it takes, which `TimedReset` limits.
+
+        Raises:
+            DeviceError: the arm has a tare, and refuses it.
+        """
         robot.arm.set_impedance(self.preset)
         above = start_pose @ Pose(np.array([0.0, 0.0, -0.5 * self.lift_m]))
         yield from self._move(robot.arm, clock, safety, above, "returning")
@@ -95,10 +99,13 @@ class ScriptedReset:
         while True:
             metres, radians = distance(robot.arm.state().tcp_pose, start_pose)
             if metres <= _ARRIVED_M and radians <= _ARRIVED_RAD:
-                return
+                break
             self._command(robot.arm, clock, safety, start_pose)
             phase = f"{100 * metres:.1f} cm and {radians:.2f} rad off the start"
             yield Progress(phase, 1.0, clock.now_ns() + to_ns(self.period_s))
+        if isinstance(robot.arm, TaredArm):  # what it feels here, it feels without touching anything
+            yield from self._wait(clock, "resting before the tare")
+            robot.arm.tare()
 
     def _take_posture(self, arm: Arm, clock: Clock, posture: Posture) -> Iterator[Progress]:
         """Turn the elbow while the tool stays."""

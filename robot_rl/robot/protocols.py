@@ -48,6 +48,15 @@ class Arm(Protocol):
 
 
 @runtime_checkable
+class SustainedArm(Arm, Protocol):
+    """An arm whose driver stops it when nobody says for a while that its newest equilibrium pose is still wanted."""
+
+    def sustain(self) -> None:
+        """It is still wanted."""
+        ...
+
+
+@runtime_checkable
 class PosturedArm(Arm, Protocol):
     """An arm with more joints than the pose of its tool needs, whose null space pulls to a posture."""
 
@@ -56,6 +65,20 @@ class PosturedArm(Arm, Protocol):
 
         Raises:
             SpecError: another shape, not finite, or beyond the joints' limits.
+        """
+        ...
+
+
+@runtime_checkable
+class TaredArm(Arm, Protocol):
+    """An arm that estimates its external wrench, and can be told what it feels when nothing touches it."""
+
+    def tare(self) -> None:
+        """Take what is felt now, at rest and in free space, off the wrench from now on; it replaces the last one.
+
+        Raises:
+            StoppedError: the arm is stopped.
+            DeviceError: it was not at rest for a moment, or feels too much: it is touched, or its load is wrong.
         """
         ...
 

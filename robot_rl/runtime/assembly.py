@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from robot_rl.env.judged_task import JudgedReset, JudgedTask
@@ -9,7 +10,7 @@ from robot_rl.env.observation import make_observation_spec
 from robot_rl.env.resets import TimedReset
 from robot_rl.env.robot_env import RobotEnv
 from robot_rl.errors import ConfigError
-from robot_rl.robot.protocols import Teleop
+from robot_rl.robot.protocols import Arm, Gripper, Teleop
 from robot_rl.robot.robot import Robot
 from robot_rl.runtime.config import EnvConfig, TeleopConfig, TrainConfig
 from robot_rl.runtime.judging import make_judge
@@ -52,13 +53,29 @@ class SimWorkcell:
         return SimCamera(self.simulation, name, height, width)
 
 
-def make_sim_workcell(config: EnvConfig) -> SimWorkcell:
+def make_own_devices(simulation: Simulation, config: EnvConfig) -> tuple[Arm, Gripper]:
+    """Arm and hand of the simulation itself, under its own law."""
+    return SimArm(simulation, 1.0 / config.task.episode.rate_hz), SimGripper(simulation)
+
+
+def make_sim_workcell(
+    config: EnvConfig, make_devices: Callable[[Simulation, EnvConfig], tuple[Arm, Gripper]] = make_own_devices
+) -> SimWorkcell:
     """The simulated environment of a configuration.
+
+    Args:
+        config: of the environment.
+        make_devices: arm and hand on top of the physics, when everything is in its place.
 
     Raises:
         UnknownNameError: no such task or camera.
-        ConfigError: a real person's device, or a real camera.
+        ConfigError: a real person's device, a real camera, or a robot that is moved by nodes of the graph.
     """
+    if config.robot.kind != "sim" and make_devices is make_own_devices:
+        raise ConfigError(
+            f"robot={config.robot.kind} is moved by nodes of the graph, and there is none within one process: "
+            "use robot-rl up."
+        )
     if config.camera.is_device and config.robot.cameras:
         raise ConfigError(
             f"camera={config.camera.kind} is a node of the graph, and there is none within one process: "
@@ -77,9 +94,10 @@ def make_sim_workcell(config: EnvConfig) -> SimWorkcell:
         each.arrange(seed=0)  # there is something to see and to judge before the first episode
     simulation.place_robot(franka.HOME_JOINTS, task.grasp_width_m)  # the fingers on the part that is in the hand
     size = config.robot.image_size
+    arm, gripper = make_devices(simulation, config)
     robot = Robot(
-        SimArm(simulation, 1.0 / config.task.episode.rate_hz),
-        SimGripper(simulation),
+        arm,
+        gripper,
         {name: SimCamera(simulation, name, size, size) for name in config.robot.cameras},
     )
     clock = SimClock(simulation)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -15,6 +16,8 @@ from robot_rl.runtime.acting.inference_config import InferenceConfig
 from robot_rl.runtime.camera_config import CameraConfig
 from robot_rl.runtime.channels.channel import DEFAULT_ADDRESS
 from robot_rl.runtime.device_config import GamepadConfig, JoyConfig, KeyboardConfig, SpaceMouseConfig, TwistConfig
+from robot_rl.runtime.franka_config import FrankaConfig
+from robot_rl.runtime.place_config import PlaceConfig
 from robot_rl.sim.human import HumanConfig
 from robot_rl.sim.tasks.scene import SceneConfig
 
@@ -24,20 +27,28 @@ class RobotConfig:
     """Which robot.
 
     Attributes:
-        kind: "sim", the Franka in MuJoCo.
+        kind: "sim", the Franka in MuJoCo; or "fci_sim", the same behind the network interface of the real one, driven
+            by the real driver, in the graph and in lock-step; or "fr3", a real one, in the graph and in real time.
         cameras: names of the cameras that the policy sees; the simulated ones are wrist and side.
         image_size: height and width of their pictures [pixels].
         has_visual_meshes: draw the manufacturer's meshes where the mujoco-menagerie package has them cached.
+        franka: what is told to the real driver.
     """
 
-    kind: Literal["sim"] = "sim"
+    kind: Literal["sim", "fci_sim", "fr3"] = "sim"
     cameras: tuple[str, ...] = ()
     image_size: int = 128
     has_visual_meshes: bool = False
+    franka: FrankaConfig = field(default_factory=FrankaConfig)
 
     def __post_init__(self) -> None:
         if self.image_size < 1:
             raise ConfigError(f"image_size must be at least 1 pixel, got {self.image_size}.")
+
+    @property
+    def is_real(self) -> bool:
+        """Whether it is made of metal."""
+        return self.kind == "fr3"
 
 
 @dataclass(frozen=True)
@@ -49,12 +60,14 @@ class TaskConfig:
         level: what this difficulty is called in results.
         episode: how it is run.
         scene: how hard it is.
+        place: where it is, on a real robot.
     """
 
     name: str = "peg"
     level: str = "standard"
     episode: EpisodeConfig = field(default_factory=EpisodeConfig)
     scene: SceneConfig = field(default_factory=SceneConfig)
+    place: PlaceConfig = field(default_factory=PlaceConfig)
 
 
 @dataclass(frozen=True)
@@ -133,13 +146,37 @@ class EnvConfig:
     graph: GraphConfig = field(default_factory=GraphConfig)
 
     def check_device(self) -> None:
-        """Raise ConfigError where a robot whose time waits for the actor has a real person, or real cameras."""
+        """Raise ConfigError for devices that do not go together, or not with the passing of time."""
+        if self.robot.kind == "fci_sim":
+            if not self.graph.is_lock_step:
+                raise ConfigError("robot=fci_sim has a time that waits for the actor: it needs graph=lock_step.")
+            if self.reset.kind == "teleport":
+                raise ConfigError("robot=fci_sim moves as the real robot does: it needs reset=scripted.")
+        if self.robot.is_real:
+            self._check_real()
         if self.teleop.is_device and self.graph.is_lock_step:
             raise ConfigError(f"teleop={self.teleop.kind} is a real person's device: it needs graph=real_time.")
         if self.camera.is_device:
             self.camera.find(self.robot.cameras)
             if self.graph.is_lock_step:
                 raise ConfigError(f"camera={self.camera.kind} are real cameras: they need graph=real_time.")
+
+    def _check_real(self) -> None:
+        """Raise ConfigError where a real robot would need something that only a simulator has."""
+        kind, place = self.robot.kind, self.task.place.make_place()
+        if self.graph.is_lock_step:
+            raise ConfigError(f"robot={kind} is a real robot: it needs graph=real_time.")
+        if self.reset.kind != "scripted":
+            raise ConfigError(f"robot={kind} is a real robot: it needs reset=scripted.")
+        if self.teleop.kind in ("expert", "blind", "human"):
+            raise ConfigError(f"teleop={self.teleop.kind} is a simulated person, who sees no real robot.")
+        if self.robot.cameras and not self.camera.is_device:
+            raise ConfigError(f"robot={kind} is a real robot: its cameras need camera=realsense.")
+        if self.reward.kind == "task" and not math.isfinite(place.success_depth_m):
+            raise ConfigError(
+                "reward=task needs task.place.success_depth_m on a real robot, whose pose alone is known; otherwise "
+                "choose reward=button or reward=classifier."
+            )
 
 
 @dataclass(frozen=True)
@@ -262,6 +299,14 @@ class TrainConfig(EnvConfig):
     device: str = "auto"
     threads: int = 1
     channel: ChannelConfig = field(default_factory=ChannelConfig)
+
+    def _check_real(self) -> None:
+        super()._check_real()
+        if self.demonstrations and self.demonstrations_from is None:
+            raise ConfigError(
+                f"nobody demonstrates on robot={self.robot.kind} by themselves: record some with `robot-rl up "
+                "record_demos`, and say demonstrations_from=FOLDER; or demonstrations=0."
+            )
 
     @property
     def waits_for_learner(self) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from robot_rl.clock import Clock
 from robot_rl.env.backward_reset import BackwardReset, StayingReset
+from robot_rl.env.reset_config import ResetConfig
 from robot_rl.env.resets import Procedure, RandomStart, Scene, TimedReset
 from robot_rl.env.robot_env import RobotEnv
 from robot_rl.env.scripted_reset import Posture, ScriptedReset
@@ -70,20 +71,33 @@ def make_reset(
         CheckpointError: the backward policy has no weights, or sees other cameras than the robot has.
     """
     reset = config.reset
-    scene: Scene = RandomStart(task, reset.start_half_m, reset.start_half_yaw_rad) if reset.has_random_start else task
     if reset.kind == "teleport":
+        scene = _vary_start(reset, task)
         return TimedReset(TeleportReset(simulation, scene, task.grasp_width_m), reset.timeout_s)
-    script = ScriptedReset(
-        scene,
-        lift_m=reset.lift_m,
-        speed_m_s=reset.speed_m_s,
-        speed_rad_s=reset.speed_rad_s,
-        settle_s=reset.settle_s,
-        start_width_m=task.grasp_width_m if config.task.episode.has_gripper else None,
-        posture=Posture(reset.posture_rad, reset.posture_every) if reset.posture_every else None,
-    )
+    script = _make_script(reset, task, task.grasp_width_m if config.task.episode.has_gripper else None)
     procedure: Procedure = script
     if backward is not None:
         env = RobotEnv(robot, backward.task, StayingReset(backward.task), clock, backward.config.task.episode)
         procedure = BackwardReset(env, load_policy(backward.folder, env.spec), script)
     return TimedReset(procedure, reset.timeout_s)
+
+
+def make_real_reset(reset: ResetConfig, scene: Scene, start_width_m: float | None) -> TimedReset:
+    """The reset of a real robot: the script. `start_width_m` is the gripper's opening then, None to leave it alone."""
+    return TimedReset(_make_script(reset, scene, start_width_m), reset.timeout_s)
+
+
+def _make_script(reset: ResetConfig, scene: Scene, start_width_m: float | None) -> ScriptedReset:
+    return ScriptedReset(
+        _vary_start(reset, scene),
+        lift_m=reset.lift_m,
+        speed_m_s=reset.speed_m_s,
+        speed_rad_s=reset.speed_rad_s,
+        settle_s=reset.settle_s,
+        start_width_m=start_width_m,
+        posture=Posture(reset.posture_rad, reset.posture_every) if reset.posture_every else None,
+    )
+
+
+def _vary_start(reset: ResetConfig, scene: Scene) -> Scene:
+    return RandomStart(scene, reset.start_half_m, reset.start_half_yaw_rad) if reset.has_random_start else scene

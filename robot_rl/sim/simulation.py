@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -25,7 +26,8 @@ WRENCH_FILTER_S = 0.01
 _LARGEST_SPEED = 1e3
 """What no joint or body of a sound simulation reaches [m/s, rad/s]."""
 
-_CONTACT_SENSOR = "hand_contact"
+CONTACT_SENSOR = "hand_contact"
+"""Name of the sensor of the hand's contacts: net force [N], torque [Nm] and point [m], world axes."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,8 @@ class Simulation:
         self._tick_count = 0
         self.start_ns = 0
         """Moment of the first tick: 0, or where on another clock the simulated time began."""
+        self.controller: Callable[[int], None] | None = None
+        """Whoever drives the physics for some milliseconds instead of this simulation's own law; None for that."""
         self._bind()
         self.place_robot(franka.HOME_JOINTS, franka.MAX_GRIPPER_WIDTH_M)
 
@@ -76,7 +80,7 @@ class Simulation:
         if franka.joint_dof_addresses(model).tolist() != list(range(stepping.ARM_DOFS)):
             raise ValueError("The arm's joints must come first in the scene: add objects after the robot.")
         tcp = model.site(franka.TCP_SITE_NAME).id
-        sensor = model.sensor(_CONTACT_SENSOR).adr[0]
+        sensor = model.sensor(CONTACT_SENSOR).adr[0]
         self._gripper = model.actuator(franka.GRIPPER_ACTUATOR_NAME).id
         self._width_tendon = model.tendon(franka.GRIPPER_TENDON_NAME).id
         dt_s = float(model.opt.timestep)
@@ -110,6 +114,11 @@ class Simulation:
 
     def advance(self, ticks: int) -> None:
         """Let some milliseconds pass. Physics that left the finite numbers are undone, and the arm stops."""
+        if self.controller is not None:
+            self.controller(ticks)
+            self._tick_count += ticks
+            self.refresh()
+            return
         before = self._physics_state()
         status = stepping.advance(ticks, self._plant, self.law.parameters_record, self.law.state_record, self._readings)
         self._tick_count += ticks
@@ -274,7 +283,7 @@ def seconds_to_ticks(seconds: float) -> int:
 def _add_contact_sensor(spec: mujoco.MjSpec) -> None:
     """Measure the net contact wrench of the hand and what it holds, about the centre of the contacts, in world axes."""
     sensor = spec.add_sensor(
-        name=_CONTACT_SENSOR,
+        name=CONTACT_SENSOR,
         type=mujoco.mjtSensor.mjSENS_CONTACT,
         objtype=mujoco.mjtObj.mjOBJ_XBODY,
         objname=franka.HAND_BODY_NAME,

@@ -240,6 +240,27 @@ def test_an_arm_without_a_posture_says_so(robot, arm, clock):
         play(reset.steps(robot, clock, make_safety(), 0), clock)
 
 
+class TaredArmOfNotes(NotedArm):
+    """Remembers where it was tared."""
+
+    def __init__(self, clock):
+        super().__init__(clock, TOOL_DOWN)
+        self._presets = ("insertion", "precision")
+        self.tares = []
+
+    def tare(self):
+        self.tares.append((self.state().tcp_pose, self.state().stamp_ns - self.commands[-1][1]))
+
+
+def test_an_arm_that_has_a_tare_is_tared_at_rest_at_the_start(clock):
+    arm = TaredArmOfNotes(clock)
+    reset = ScriptedReset(FixedScene(arm), settle_s=0.5)
+    assert list(play(reset.steps(Robot(arm), clock, make_safety(), 0), clock))[-1] == "resting before the tare"
+    ((pose, rest_ns),) = arm.tares
+    assert_near(pose, TOOL_DOWN @ START, 1e-9, 1e-9)
+    assert rest_ns >= 1_000_000_000
+
+
 # ------------------------------------------------------------------------------------ the choice
 
 

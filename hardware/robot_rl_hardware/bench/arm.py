@@ -72,7 +72,7 @@ def _measure_ticks(robot: RunningRobot, cycles: int, file: Path) -> dict[str, fl
     with TimedArm(ArmSettings(host=robot.host, is_lock_step=True), file) as arm:
         _wander(arm, 1e-3 * (cycles + _WARM_UP_TICKS), arm.clock.sleep_until_ns)
     rows = arm.ticks()[_WARM_UP_TICKS : _WARM_UP_TICKS + cycles]
-    return _percentiles("tick_us", 1e-3 * (rows["end_ns"] - rows["begin_ns"]))
+    return _percentiles("tick_us", 1e-3 * rows["busy_ns"])
 
 
 def _measure_real_time(robot: RunningRobot, seconds: int, file: Path) -> dict[str, Any]:

@@ -11,8 +11,8 @@ import numpy as np
 from robot_rl_hardware.franka.arm import FrankaArm
 from robot_rl_hardware.franka.settings import ArmSettings
 
-TICK_DTYPE: Final = np.dtype([("begin_ns", "i8"), ("end_ns", "i8"), ("target_count", "i8")])
-"""Of the machine's monotonic clock; how many equilibrium poses were obeyed by then."""
+TICK_DTYPE: Final = np.dtype([("begin_ns", "i8"), ("busy_ns", "i8"), ("end_ns", "i8"), ("target_count", "i8")])
+"""Begin and end on the machine's monotonic clock, what was computed between, and how many targets it contains."""
 
 
 class TimedArm(FrankaArm):

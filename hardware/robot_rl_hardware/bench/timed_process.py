@@ -28,11 +28,19 @@ class TimedController(ArmController):
 
     rows: Final = np.zeros(_LARGEST, TICK_DTYPE)
 
-    def tick(self, state: Any, model: Any, now_ns: int, elapsed_ms: int) -> Array:
+    def sense(self, state: Any, model: Any, now_ns: int) -> None:
+        """The controller's."""
+        self._begin_ns = time.monotonic_ns()
+        super().sense(state, model, now_ns)
+        self._sense_ns = time.monotonic_ns() - self._begin_ns
+
+    def command(self, now_ns: int, elapsed_ms: int) -> Array:
         """The controller's."""
         begin_ns = time.monotonic_ns()
-        torque = super().tick(state, model, now_ns, elapsed_ms)
-        self.rows[min(self.tick_count, _LARGEST) - 1] = (begin_ns, time.monotonic_ns(), self.target_count)
+        torque = super().command(now_ns, elapsed_ms)
+        end_ns = time.monotonic_ns()
+        row = self._begin_ns, self._sense_ns + end_ns - begin_ns, end_ns, self.target_count
+        self.rows[min(self.tick_count, _LARGEST) - 1] = row
         return torque
 
 

@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 from robot_rl_hardware.fci_sim.hand_server import HAND_PORT
+from robot_rl_hardware.fci_sim.plant import make_plant
 from robot_rl_hardware.fci_sim.server import FciServer, ServerConfig
 from robot_rl_hardware.fci_sim.wire import ARM_PORT, DIALECTS
 
@@ -15,9 +16,9 @@ from robot_rl_hardware.fci_sim.wire import ARM_PORT, DIALECTS
 def run(host: str, robot: str, scene: str, seed: int, is_real_time: bool, side_channel: Path | None) -> int:
     """Serve; returns the exit code."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    config = ServerConfig(host, robot, scene, seed, not is_real_time, side_channel)
+    config = ServerConfig(host, robot, not is_real_time, side_channel)
     end = threading.Event()
-    server = FciServer(config)
+    server = FciServer(make_plant(scene, seed), config)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: end.set())
     client = {"fr3": "pylibfranka.Robot", "panda": "panda_py.libfranka.Robot"}[robot]

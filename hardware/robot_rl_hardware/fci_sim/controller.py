@@ -75,6 +75,8 @@ class RobotController:
         self.settle()
         self.servo.stand_still()
         self.motion = make_motion(generator, self.servo, self.settings)
+        if isinstance(self.motion, TorqueMotion):  # torques begin at zero, also those in the state
+            self.torque[:] = 0.0
         self.mode, self.controller, self.generator = RobotMode.MOVE, controller, generator
         self.last_errors[:] = False
         self._lost_in_a_row = 0

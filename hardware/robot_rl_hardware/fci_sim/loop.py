@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import select
 import socket
-import threading
 import time
 from collections.abc import Callable
 
@@ -62,14 +61,9 @@ class Loop:
         self._timers.append(timer)
         return timer
 
-    def run_until(self, end: threading.Event) -> None:
-        """Work until `end` is set."""
-        while not end.is_set():
-            self.run_once()
-
-    def run_once(self) -> None:
-        """Wait for the next thing to happen, and do what is to be done."""
-        now_ns, wait_s = time.monotonic_ns(), _LONGEST_WAIT_S
+    def run_once(self, limit_s: float = _LONGEST_WAIT_S) -> None:
+        """Wait for the next thing to happen, for so long at most, and do what is to be done."""
+        now_ns, wait_s = time.monotonic_ns(), limit_s
         for timer in self._timers:
             if timer.is_running:
                 wait_s = min(wait_s, max(0, timer.wait_ns(now_ns)) * 1e-9)

@@ -12,7 +12,7 @@ from robot_rl.errors import ConfigError
 from robot_rl.geometry import Array
 from robot_rl.sim import franka
 from robot_rl.sim.probe import make_probe_spec
-from robot_rl.sim.simulation import Simulation
+from robot_rl.sim.simulation import CONTACT_SENSOR, Simulation
 from robot_rl.sim.tasks import TASKS, make_task
 from robot_rl.sim.tasks.scene import SceneConfig
 from robot_rl.sim.workcell import make_workcell_spec
@@ -48,6 +48,8 @@ class Plant:
         """Joint torques by which the surroundings push the arm, in the last millisecond [Nm]."""
         self.is_touched = False
         """Whether anything in the scene was in contact in the last millisecond."""
+        self.force_n = self.peak_force_n = 0.0
+        """Between the hand, with what it holds, and its surroundings: in the last millisecond, and the most so far."""
         self.is_unstable = False
         """Whether the last millisecond left the finite numbers, and was undone."""
         self.before_step: list[Callable[[], None]] = []
@@ -56,6 +58,7 @@ class Plant:
         self._flange_position: Array = self.data.site_xpos[flange]
         self._flange_rotation: Array = self.data.site_xmat[flange].reshape(3, 3)
         self._flange_body = int(self.model.site_bodyid[flange])
+        self._contact_sensor: Array = self.data.sensor(CONTACT_SENSOR).data
         self._finger_dofs = [int(self.model.joint(name).dofadr[0]) for name in franka.FINGER_JOINT_NAMES]
         self._gripper = self.model.actuator(franka.GRIPPER_ACTUATOR_NAME).id
         self._finger_drive: tuple[float, float] | None = None
@@ -89,8 +92,11 @@ class Plant:
         data = self.data
         self.is_touched = data.ncon > 0
         if not self.is_touched:
-            self.contact_torque[:] = 0.0
+            self.contact_torque[:] = self.force_n = 0.0
             return
+        x, y, z = self._contact_sensor[:3].tolist()
+        self.force_n = math.sqrt(x * x + y * y + z * z)
+        self.peak_force_n = max(self.peak_force_n, self.force_n)
         forces = np.where(data.efc_type >= _FIRST_CONTACT, data.efc_force, 0.0)
         mujoco.mj_mulJacTVec(self.model, data, self._torque_all, forces)
         self.contact_torque[:] = self._torque_all[:7]
@@ -128,7 +134,7 @@ class Plant:
             raise ConfigError(f"joints must be 7 angles from {lower} to {upper} rad, got {joint_positions}.")
         self.simulation.place_robot(joints, self.width_m)
         self._finger_drive = None
-        self.contact_torque[:] = 0.0
+        self.contact_torque[:] = self.force_n = self.peak_force_n = 0.0
         mujoco.mj_step1(self.model, self.data)
 
     # --- the hand -----------------------------------------------------------------------------------------------

@@ -49,7 +49,9 @@ class RunningRobot:
 def run_robot(
     host: str = "127.0.0.1", robot: str = "fr3", scene: str = "table", seed: int = 0, is_lock_step: bool = True
 ) -> Iterator[RunningRobot]:
-    """Start a robot, wait until it listens, and end it afterwards; arguments as in `server.ServerConfig`.
+    """Start a robot, wait until it listens, and end it afterwards.
+
+    Its arguments are those of `server.ServerConfig` and `plant.make_plant`.
 
     Raises:
         DeviceError: it did not begin to listen.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -14,28 +15,24 @@ from robot_rl_hardware.fci_sim.controller import RobotController
 from robot_rl_hardware.fci_sim.hand import Hand
 from robot_rl_hardware.fci_sim.hand_server import HAND_PORT, HandServer
 from robot_rl_hardware.fci_sim.loop import Loop
-from robot_rl_hardware.fci_sim.plant import make_plant
+from robot_rl_hardware.fci_sim.plant import Plant
 from robot_rl_hardware.fci_sim.side_channel import SideChannel
 from robot_rl_hardware.fci_sim.wire import ARM_PORT, DIALECTS
 
 
 @dataclass(frozen=True)
 class ServerConfig:
-    """What is simulated, and where it listens.
+    """How the robot speaks, and where it listens.
 
     Attributes:
         host: address of this machine, in 127.0.0.0/8; a second robot takes another one.
         robot: dialect, a name of `wire.DIALECTS`.
-        scene: a name of `plant.SCENES`.
-        seed: of the scene.
         is_lock_step: whether time waits for the client.
         side_channel: path of the UNIX socket for orders, None for none.
     """
 
     host: str = "127.0.0.1"
     robot: str = "fr3"
-    scene: str = "table"
-    seed: int = 0
     is_lock_step: bool = True
     side_channel: Path | None = None
 
@@ -51,17 +48,15 @@ class ServerConfig:
 
 
 class FciServer:
-    """Listens from its construction on."""
+    """Listens from its construction on, and answers while it is served."""
 
-    def __init__(self, config: ServerConfig) -> None:
-        """Build the scene and listen.
+    def __init__(self, plant: Plant, config: ServerConfig) -> None:
+        """Listen on behalf of a plant.
 
         Raises:
-            ConfigError: no such scene.
             SetupError: an address is taken.
         """
         self._loop = Loop()
-        plant = make_plant(config.scene, config.seed)
         hand = Hand(plant)
         robot, dialect = RobotController(plant), DIALECTS[config.robot]
         with ExitStack() as opened:
@@ -81,4 +76,15 @@ class FciServer:
     def run(self, end: threading.Event) -> None:
         """Serve until `end` is set; then motions end, clients are told, and everything is closed."""
         with self._opened:
-            self._loop.run_until(end)
+            while not end.is_set():
+                self._loop.run_once()
+
+    def serve_for(self, duration_s: float) -> None:
+        """Serve for a while, in the thread of somebody who has other things to do, too."""
+        end_s = time.monotonic() + duration_s
+        while (left_s := end_s - time.monotonic()) > 0.0:
+            self._loop.run_once(left_s)
+
+    def close(self) -> None:
+        """End motions, tell clients, and close everything."""
+        self._opened.close()

@@ -92,6 +92,10 @@ class Orders:
             raise ConfigError("the arm can be placed between motions only; a motion is under way.")
         self._arm.robot.place(np.array(joints, float))
 
+    def forget_peak(self) -> None:
+        """Have the peak of the contact force counted anew."""
+        self._arm.robot.plant.peak_force_n = 0.0
+
     def look(self) -> dict[str, Any]:
         """What is true of the robot, in 64 bits; between motions once everything is at rest."""
         robot, plant = self._arm.robot, self._arm.robot.plant
@@ -106,6 +110,8 @@ class Orders:
             "joint_positions": plant.positions.tolist(),
             "joint_velocities": plant.velocities.tolist(),
             "contact_torque": plant.contact_torque.tolist(),
+            "force_n": plant.force_n,
+            "peak_force_n": plant.peak_force_n,
             "width_m": plant.width_m,
         }
 

@@ -33,6 +33,7 @@ _START_S: Final = 180.0  # on a machine that has never run the law, it is compil
 _END_S: Final = 5.0
 _RECOVER_S: Final = 10.0
 _POLL_S: Final = 1e-3
+_TARE_MS: Final = 250  # five time constants of the mean
 _NUMBERS: Final = {name: number for number, name in enumerate(PRESETS)}
 
 
@@ -43,14 +44,18 @@ class FrankaArm:
     starts another process.
     """
 
-    def __init__(self, settings: ArmSettings, clock: Clock | None = None) -> None:
+    def __init__(
+        self, settings: ArmSettings, clock: Clock | None = None, pause: Callable[[float], None] = time.sleep
+    ) -> None:
         """Store what is driven.
 
         Args:
             settings: the arm's.
             clock: of the stamps; the machine's by default. In lock-step it is the arm's own, `clock`.
+            pause: lets some seconds pass while something is waited for; who serves the simulated robot in the same
+                thread does it here.
         """
-        self._settings = settings
+        self._settings, self._pause = settings, pause
         self._time = clock or MonotonicClock()
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -112,14 +117,18 @@ class FrankaArm:
             raise SpecError(f"equilibrium pose must be finite, got {pose}.")
         with self._lock:
             self._read()
-            stop = self._stop()
-            if stop is not None:
-                raise StoppedError(f"The arm is stopped ({stop.reason.value}: {stop.detail}); call recover() first.")
+            self._check_not_stopped()
             order = self._order
             order["position_m"], order["quaternion"] = pose.position, pose.quaternion
             order["stamp_ns"] = stamp_ns - self._offset_ns()
             order["target_mode_count"] = order["mode_count"]
             order["target_count"] += 1
+            self._orders.write()
+
+    def sustain(self) -> None:
+        """The newest equilibrium pose is still wanted, for another `target_timeout_s`."""
+        with self._lock:
+            self._order["life_count"] += 1
             self._orders.write()
 
     def set_impedance(self, preset_name: str) -> None:
@@ -140,6 +149,26 @@ class FrankaArm:
         with self._lock:
             self._order["posture_rad"] = posture
             self._order["posture_count"] += 1
+            self._orders.write()
+
+    def tare(self) -> None:
+        """Take what is felt now off the wrench; the robot's own thresholds know nothing of it."""
+        with self._lock:
+            report = self._read()
+            self._check_not_stopped()
+            if int(report["rest_ticks"]) < _TARE_MS:
+                raise DeviceError(
+                    f"A tare needs {_TARE_MS} ms at rest, got {int(report['rest_ticks'])} ms since the arm has moved."
+                )
+            felt, settings = report["measured"]["mean_wrench"], self._settings
+            force_n, torque_nm = float(np.linalg.norm(felt[:3])), float(np.linalg.norm(felt[3:]))
+            if not (force_n <= settings.tare_limit_n and torque_nm <= settings.tare_limit_nm):
+                raise DeviceError(
+                    f"A tare may be {settings.tare_limit_n:g} N and {settings.tare_limit_nm:g} Nm at most, felt are "
+                    f"{force_n:.3g} N and {torque_nm:.3g} Nm: something touches the tool, or its load is wrong."
+                )
+            self._order["tare"] = felt
+            self._order["tare_count"] += 1
             self._orders.write()
 
     def stop(self, reason: Reason = Reason.REQUESTED, detail: str = "") -> StopRecord:
@@ -233,9 +262,7 @@ class FrankaArm:
         with self._lock:
             self._order["is_over"] = 1
             self._orders.write()
-        try:
-            process.wait(_END_S)
-        except subprocess.TimeoutExpired:
+        if not self._wait(lambda: process.poll() is not None, _END_S):
             process.kill()
             process.wait()
         self._orders.close()
@@ -267,7 +294,7 @@ class FrankaArm:
                     return True
             if is_over:
                 return False
-            time.sleep(_POLL_S)
+            self._pause(_POLL_S)
         return False
 
     def _read(self) -> Any:
@@ -288,6 +315,11 @@ class FrankaArm:
         if is_unseen and not (stop is not None and not report["is_moving"]):
             stop = get_stop(self._order) if stop is None or get_stop(self._order) is None else stop
         return None if stop is None else self._to_own_time(stop)
+
+    def _check_not_stopped(self) -> None:
+        stop = self._stop()
+        if stop is not None:
+            raise StoppedError(f"The arm is stopped ({stop.reason.value}: {stop.detail}); call recover() first.")
 
     def _to_own_time(self, stop: StopRecord) -> StopRecord:
         return StopRecord(stop.reason, stop.detail, stop.stamp_ns + self._offset_ns())

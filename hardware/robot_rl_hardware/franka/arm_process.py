@@ -129,12 +129,13 @@ class ArmDriver:
         settled_ticks = 0
         is_first = True
         while True:
-            if not is_first and settled_ticks == 0:
-                self._await_grant()
             state, elapsed = read()
             elapsed_ms = 1 if is_first else round(1e3 * elapsed.to_sec())
+            controller.sense(state, model, self._next_ns())
+            if not is_first and settled_ticks == 0:
+                self._await_grant()
             is_first = False
-            torque = controller.tick(state, model, self._next_ns(), elapsed_ms)
+            torque = controller.command(self._now_ns(), elapsed_ms)
             command.tau_J = torque.tolist()
             if settled_ticks or self._is_over():
                 settled_ticks += 1

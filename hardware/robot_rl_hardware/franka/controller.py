@@ -55,14 +55,16 @@ class ArmController:
         self._law = ImpedanceLaw(_PRESETS[PRESET_NAMES.index(settings.preset)])
         told = reports.record  # fields that are written in every millisecond, looked up once
         self._stamp_ns, self._told_ticks, self._is_moving = told["stamp_ns"], told["tick_count"], told["is_moving"]
-        self._answered, self._torques = told["mode_count"], told["measured"]["joint_torques"][0]
+        self._answered, self._rest_ticks = told["mode_count"], told["rest_ticks"]
         self.sensing = Sensing(settings.rotor_inertia_kg_m2, self._law.inputs, told["measured"])
         self._is_started = self._is_obeyed = False
         self._commanded_ns: int | None = None
-        self._late_ms = 0
+        self._late_ms = self._forced_ms = 0
         self._moving_ticks = 0
+        self._success = 1.0
         self.target_count = 0
-        self._mode_count = self._preset_count = self._posture_count = 0
+        self._mode_count = self._life_count = 0
+        self._preset_count = self._posture_count = self._tare_count = 0
         put_stop(self._report, None)
         self.warm_up()
 
@@ -87,10 +89,12 @@ class ArmController:
     def begin(self) -> None:
         """A motion begins: the law starts anew at its first state, with no force."""
         self._is_obeyed = False  # some orders were read while nothing moved
-        self._is_started, self._late_ms, self._moving_ticks, self._commanded_ns = False, 0, 0, None
+        self._is_started, self._commanded_ns = False, None
+        self._late_ms = self._forced_ms = self._moving_ticks = 0
+        self.sensing.rest_ticks = 0
 
-    def tick(self, state: Any, model: Any, now_ns: int, elapsed_ms: int) -> Array:
-        """Torques without gravity [Nm] (7,) for a state that came `elapsed_ms` after the one before it."""
+    def sense(self, state: Any, model: Any, now_ns: int) -> None:
+        """Take in, and tell, the state of another millisecond of a motion."""
         sensing = self.sensing
         sensing.read(state, model)
         self.tick_count += 1
@@ -98,20 +102,24 @@ class ArmController:
         if not self._is_started:
             self._law.start(sensing.joint_positions, sensing.pose)
             self._is_started = True
+        self._success = state.control_command_success_rate
+        # a motion is under way when its first command was taken; in lock-step time stands still only from there on
+        self.tell(now_ns, is_moving=self._moving_ticks > 1)
+
+    def command(self, now_ns: int, elapsed_ms: int) -> Array:
+        """Torques without gravity [Nm] (7,) for the state taken in last, `elapsed_ms` after the one before it."""
         self._obey(now_ns)
-        self._watch(now_ns, elapsed_ms, state.control_command_success_rate)
+        self._watch(now_ns, elapsed_ms, self._success)
         torque = self._law.tick(min(max(elapsed_ms, 1), _LONGEST_STEP_MS) * 1e-3)
         if self._law.status & Status.NOT_FINITE:
             self.stop_softly(Reason.NOT_FINITE, "the robot reports what no arm can be: torques fade to zero", now_ns)
-        self.tell(now_ns, is_moving=True, torque=torque)
         return torque
 
-    def tell(self, now_ns: int, *, is_moving: bool, torque: Array | None = None) -> None:
+    def tell(self, now_ns: int, *, is_moving: bool) -> None:
         """Show the present state, which `sensing` has written into the report."""
         self._stamp_ns[0], self._told_ticks[0] = now_ns, self.tick_count
         self._is_moving[0], self._answered[0] = is_moving, self._mode_count
-        if torque is not None:
-            self._torques[:] = torque
+        self._rest_ticks[0] = self.sensing.rest_ticks
         self.reports.write()
 
     def repeat(self) -> None:
@@ -173,12 +181,19 @@ class ArmController:
                 self.set_stop(None)
                 self._law.set_target(self.sensing.pose, 0.0)
                 self._commanded_ns = None
+        if int(order["life_count"]) != self._life_count:
+            self._life_count = int(order["life_count"])
+            if self._commanded_ns is not None:
+                self._commanded_ns = now_ns
         if int(order["preset_count"]) != self._preset_count:
             self._preset_count = int(order["preset_count"])
             self._law.set_preset(_PRESETS[int(order["preset"])])
         if int(order["posture_count"]) != self._posture_count:
             self._posture_count = int(order["posture_count"])
             self._law.set_posture(order["posture_rad"])
+        if int(order["tare_count"]) != self._tare_count:
+            self._tare_count = int(order["tare_count"])
+            self.sensing.tare[:] = order["tare"]
         if int(order["target_count"]) != self.target_count:
             self.target_count = int(order["target_count"])
             if self.stop is None and int(order["target_mode_count"]) == self._mode_count:
@@ -197,8 +212,9 @@ class ArmController:
     def _watch(self, now_ns: int, elapsed_ms: int, success: float) -> None:
         """Stop softly before the robot has to stop hard."""
         settings, force_n = self._settings, self.sensing.force_n
-        if force_n > settings.force_limit_n:
-            detail = f"force {force_n:.4g} N exceeds {settings.force_limit_n:g} N"
+        self._forced_ms = self._forced_ms + elapsed_ms if force_n > settings.force_limit_n else 0
+        if self._forced_ms >= settings.force_limit_ms:
+            detail = f"force {force_n:.4g} N exceeds {settings.force_limit_n:g} N for {self._forced_ms} ms"
             self.stop_softly(Reason.WRENCH, detail, now_ns)
         self._late_ms = self._late_ms + elapsed_ms - 1 if elapsed_ms > 1 else 0
         if self._late_ms >= settings.late_limit_ms:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from types import TracebackType
 from typing import Final
@@ -32,9 +33,9 @@ class FrankaGripper:
     Closing to `grasp_width_m` or less holds with force what is between the fingers.
     """
 
-    def __init__(self, settings: HandSettings) -> None:
-        """Store what is driven."""
-        self._settings = settings
+    def __init__(self, settings: HandSettings, pause: Callable[[float], None] = time.sleep) -> None:
+        """Store what is driven, and what lets some seconds pass (see `FrankaArm`)."""
+        self._settings, self._pause = settings, pause
         self._lock = threading.Lock()
         self._processes: list[subprocess.Popen[bytes]] = []
         self._orders = SharedRecord(HAND_ORDER_DTYPE)
@@ -138,19 +139,19 @@ class FrankaGripper:
             is_wrong = bool(self._reports.record[0]["problem"]) or bool(self._moves.record[0]["problem"])
             if self._reports.was_written and self._moves.was_written and not is_wrong:
                 return
-            time.sleep(_POLL_S)
+            self._pause(_POLL_S)
         raise DeviceError(f"The hand's processes have not begun within {_START_S:g} s.")
 
     def _end(self) -> None:
         with self._lock:
             self._orders.record[0]["is_over"] = 1
             self._orders.write()
+        deadline_s = time.monotonic() + _END_S
+        while any(process.poll() is None for process in self._processes) and time.monotonic() < deadline_s:
+            self._pause(_POLL_S)
         for process in self._processes:
-            try:
-                process.wait(_END_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            process.kill()
+            process.wait()
         self._processes.clear()
         for record in (self._orders, self._moves, self._reports):
             record.close()

@@ -23,10 +23,13 @@ ORDER_DTYPE: Final = np.dtype(
         ("position_m", "f8", (3,)),
         ("quaternion", "f8", (4,)),
         ("stamp_ns", "i8"),
+        ("life_count", "i8"),  # the newest pose is still wanted
         ("preset_count", "i8"),
         ("preset", "i8"),
         ("posture_count", "i8"),
         ("posture_rad", "f8", (7,)),
+        ("tare_count", "i8"),
+        ("tare", "f8", (6,)),
         ("granted_ticks", "i8"),  # in lock-step: how far time may pass
         ("is_over", "i8"),
     ],
@@ -43,10 +46,11 @@ MEASURED_DTYPE: Final = np.dtype(
         ("quaternion", "f8", (4,)),
         ("twist", "f8", (6,)),
         ("wrench", "f8", (6,)),
+        ("mean_wrench", "f8", (6,)),  # lately, with the tare
     ],
     align=True,
 )
-"""An arm in a millisecond, in the axes of `ArmState`; what it is commanded among it."""
+"""An arm in a millisecond, in the axes of `ArmState`."""
 
 REPORT_DTYPE: Final = np.dtype(
     [
@@ -58,6 +62,7 @@ REPORT_DTYPE: Final = np.dtype(
         *_STOP,
         ("refusal", f"S{TEXT_BYTES}"),  # why it was not recovered, or why the process ended
         ("measured", MEASURED_DTYPE),
+        ("rest_ticks", "i8"),  # since the arm has moved
     ],
     align=True,
 )

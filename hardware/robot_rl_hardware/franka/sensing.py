@@ -30,6 +30,8 @@ RAW_DTYPE: Final = np.dtype(
     align=True,
 )
 """libfranka's numbers, matrices by columns."""
+_NEW_SHARE: Final = 0.02  # of the mean, in a millisecond: a time constant of 50 ms
+_AT_REST_RAD_S: Final = 0.02
 _NUMBERS: Final = struct.Struct(f"={RAW_DTYPE.itemsize // 8}d")
 
 
@@ -40,7 +42,9 @@ class Sensing:
         joint_positions, joint_velocities: [rad], [rad/s], (7,).
         torque: commanded last, without gravity, as the robot has it [Nm], (7,).
         position, quaternion: T_base_tcp.
-        force_n: length of the force on the world at the TCP.
+        tare: what is felt although nothing touches the tool, (6,).
+        force_n: length of the force on the world at the TCP, without the tare.
+        rest_ticks: milliseconds since the arm has moved.
     """
 
     def __init__(
@@ -51,11 +55,11 @@ class Sensing:
         self.torque = inputs["previous_torque"][0]
         self.position, self.quaternion = measured["position_m"][0], measured["quaternion"][0]
         self.quaternion[3] = 1.0
-        self.force_n = 0.0
+        self.tare, self.force_n, self.rest_ticks = np.zeros(6), 0.0, 0
         self._rotors = np.array(rotor_inertia_kg_m2, np.float64)
         self._raw = np.zeros(RAW_DTYPE.itemsize, np.uint8)
         self._numbers = self._raw.data
-        self._records = self._raw, self._rotors, inputs.view(np.uint8), measured.view(np.uint8)
+        self._records = self._raw, self._rotors, self.tare, inputs.view(np.uint8), measured.view(np.uint8)
 
     def read(self, state: Any, model: Any) -> None:
         """Take over a `RobotState`, and what the `Model` says of it."""
@@ -63,7 +67,8 @@ class Sensing:
             self._numbers, 0, *state.q, *state.dq, *state.tau_J_d, *state.K_F_ext_hat_K, *state.O_T_EE,
             *model.zero_jacobian(state), *model.mass(state), *model.coriolis(state),
         )  # fmt: skip
-        self.force_n = _sort(*self._records)
+        self.force_n, is_at_rest = _sort(*self._records)
+        self.rest_ticks = self.rest_ticks + 1 if is_at_rest else 0
 
     @property
     def pose(self) -> Pose:
@@ -72,8 +77,10 @@ class Sensing:
 
 
 @compiled
-def _sort(raw_bytes: Bytes, rotors: Array, input_bytes: Bytes, measured_bytes: Bytes) -> float:
-    """Fill the two records from libfranka's; returns the length of the force [N]."""
+def _sort(
+    raw_bytes: Bytes, rotors: Array, tare: Array, input_bytes: Bytes, measured_bytes: Bytes
+) -> tuple[float, bool]:
+    """Fill the two records from libfranka's; returns the length of the force [N], and whether joints rest."""
     raw, inputs = raw_bytes.view(RAW_DTYPE)[0], input_bytes.view(INPUT_DTYPE)[0]
     measured = measured_bytes.view(MEASURED_DTYPE)[0]
     for j in range(7):
@@ -94,7 +101,20 @@ def _sort(raw_bytes: Bytes, rotors: Array, input_bytes: Bytes, measured_bytes: B
     for i in range(3):
         measured["position_m"][i] = inputs["tcp_position"][i]
     wrench = measured["wrench"]
-    return math.sqrt(wrench[0] ** 2 + wrench[1] ** 2 + wrench[2] ** 2)
+    is_at_rest = feel(wrench, tare, measured["mean_wrench"], raw["dq"])
+    return math.sqrt(wrench[0] ** 2 + wrench[1] ** 2 + wrench[2] ** 2), is_at_rest
+
+
+@compiled
+def feel(wrench: Array, tare: Array, mean: Array, velocities: Array) -> bool:
+    """Average the wrench felt, then take the tare off it; whether the joints are at rest."""
+    for i in range(6):
+        mean[i] += _NEW_SHARE * (wrench[i] - mean[i])
+        wrench[i] -= tare[i]
+    fastest = 0.0
+    for velocity in velocities:
+        fastest = max(fastest, abs(velocity))
+    return fastest <= _AT_REST_RAD_S
 
 
 @compiled

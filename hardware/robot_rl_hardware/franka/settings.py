@@ -23,7 +23,11 @@ class ArmSettings:
         torque_thresholds_nm, force_thresholds: external torques of the joints and (force [N], torque [Nm]) of the tool
             beyond which the robot stops by itself.
         force_limit_n: force at the tool at which the driver stops softly; below the thresholds of the robot.
-        target_timeout_s: after so long without a new equilibrium pose it stops softly; before, it holds the last one.
+        force_limit_ms: how long it must be exceeded: a part that touches down exceeds it for some milliseconds.
+        tare_limit_n, tare_limit_nm: force and torque that may be tared, at most: with more, something touches the tool,
+            or the load is wrong.
+        target_timeout_s: after so long without a new equilibrium pose, or word that the last one is still wanted, it
+            stops softly; before, it holds the last one.
         late_limit_ms: states missing in a row at which it stops softly; the robot stops at 20.
         success_limit: share of the last 100 commands that came in time, below which it stops softly.
         rotor_inertia_kg_m2: of the motors, seen at the joints; the robot's model lacks it.
@@ -46,6 +50,9 @@ class ArmSettings:
     torque_thresholds_nm: tuple[float, ...] = (60.0, 60.0, 55.0, 50.0, 40.0, 35.0, 30.0)
     force_thresholds: tuple[float, ...] = (60.0, 60.0, 60.0, 30.0, 30.0, 30.0)
     force_limit_n: float = 40.0
+    force_limit_ms: int = 30
+    tare_limit_n: float = 5.0
+    tare_limit_nm: float = 1.0
     target_timeout_s: float = 2.0
     late_limit_ms: int = 10
     success_limit: float = 0.7
@@ -68,7 +75,16 @@ class ArmSettings:
             value = np.asarray(getattr(self, name), np.float64)
             if value.shape != (size,) or not np.isfinite(value).all():
                 raise ConfigError(f"{name} must be {size} finite numbers, got {getattr(self, name)}.")
-        for name in ("period_s", "force_limit_n", "target_timeout_s", "late_limit_ms", "connect_timeout_s"):
+        for name in (
+            "period_s",
+            "force_limit_n",
+            "force_limit_ms",
+            "tare_limit_n",
+            "tare_limit_nm",
+            "target_timeout_s",
+            "late_limit_ms",
+            "connect_timeout_s",
+        ):
             if not getattr(self, name) > 0.0:
                 raise ConfigError(f"{name} must be positive, got {getattr(self, name)}.")
         if min(*self.torque_thresholds_nm, *self.force_thresholds) <= 0.0:

@@ -16,7 +16,7 @@ from robot_rl.data.exchange import FORMATS
 from robot_rl.data.store_reader import StoreReader
 from robot_rl.data.store_writer import StoreWriter
 from robot_rl.errors import ExchangeError, UnknownNameError
-from robot_rl.runtime.assembly import make_env
+from robot_rl.runtime.assembly import make_spec
 from robot_rl.runtime.config import EnvConfig
 from robot_rl.runtime.run_folder import RunFolder, describe
 
@@ -55,7 +55,7 @@ def import_(source: Path, name: str, target: Path, overrides: list[str]) -> int:
     """
     layout = _find(name)
     config = configuration.load(EnvConfig, "env", overrides)
-    spec = make_env(config).spec
+    spec = make_spec(config)
     count = 0
     with StoreWriter(target, spec, {**describe(config), "imported_from": f"{source} ({name})"}) as store:
         first = max(StoreReader(target).newest_steps(), default=-1) + 1

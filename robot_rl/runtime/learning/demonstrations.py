@@ -53,8 +53,9 @@ def record_expert(config: TrainConfig, path: Path) -> None:
     recorded = sum(episode.is_complete for _, episode in StoreReader(path).episodes()) if path.exists() else 0
     if recorded >= config.demonstrations:
         return
+    robot = replace(config.robot, kind="sim")  # where it is simulated at all, the shortest way to it
     record_demonstrations(
-        make_env(replace(config, teleop=TeleopConfig(kind="expert"))),
+        make_env(replace(config, robot=robot, teleop=TeleopConfig(kind="expert"))),
         path,
         describe(config),
         config.demonstrations - recorded,

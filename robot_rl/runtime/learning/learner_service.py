@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 
@@ -17,14 +18,15 @@ class LearnerService:
         """Join a run that was prepared with its channel."""
         self._run, self._channel, self._is_interrupted = run, channel, is_interrupted
         self._has_met_actors = False
+        self._left_s = -math.inf
         self._since_s = 0.0
 
     def serve(self) -> bool:
         """Learn from what actors send; False where interrupted.
 
         Weights are offered before the first time step and, where actors wait, after every episode. When the run has
-        all its steps, the last ones are announced as such, and the actors are waited for until they say goodbye or
-        have been silent for the configured time. However it ends, everything is on the disk then.
+        all its steps, the last ones are announced as such, and the actors are waited for until they have finished, or
+        have been silent or away for the configured time. However it ends, everything is on the disk then.
         """
         run = self._run
         self._since_s = time.monotonic()
@@ -42,9 +44,18 @@ class LearnerService:
         return not self._is_interrupted()
 
     def _is_finished(self) -> bool:
-        present = self._channel.count_actors(self._run.config.channel.patience_s)
-        self._has_met_actors |= present > 0 or self._channel.finished_actors > 0
-        return self._is_interrupted() or (self._run.learner.is_over and self._has_met_actors and not present)
+        now_s, patience_s = time.monotonic(), self._run.config.channel.patience_s
+        is_gone = self._channel.count_actors(math.inf) == 0
+        if not is_gone:
+            self._left_s = now_s
+        has_finished = self._channel.finished_actors > 0
+        is_present = self._channel.count_actors(patience_s) > 0
+        self._has_met_actors |= is_present or has_finished
+        # who said goodbye without having finished may be started again, for the last evaluation
+        may_return = is_gone and not has_finished and now_s - self._left_s < patience_s
+        if self._is_interrupted():
+            return True
+        return self._run.learner.is_over and self._has_met_actors and not is_present and not may_return
 
     def _is_finished_freely(self) -> bool:
         """The same where no actor waits: then no end of an episode offers the last weights."""

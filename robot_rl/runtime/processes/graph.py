@@ -54,7 +54,11 @@ _GRAPHS: Mapping[str, _Graph] = {
 }
 
 # The processes that a robot consists of: its controller, gripper, cameras, the person's device, task and resets.
-_ROBOTS: Mapping[str, tuple[ProcessSpec, ...]] = {"sim": (_make_ros("simulation"),)}
+_ROBOTS: Mapping[str, tuple[ProcessSpec, ...]] = {
+    "sim": (_make_ros("simulation"),),
+    "fci_sim": (_make_ros("simulation"),),
+    "fr3": (_make_ros("robot"),),
+}
 _REWARD_CLASSIFIER = _make_ros("reward_classifier")
 _TELEOP = _make_ros("teleop")
 _CAMERAS = _make_ros("cameras")

@@ -7,8 +7,9 @@ from robot_rl_hardware.franka.arm import FrankaArm
 from robot_rl_hardware.franka.settings import ArmSettings
 
 from robot_rl.clock import to_ns
-from robot_rl.errors import SpecError
+from robot_rl.errors import DeviceError, SpecError, StoppedError
 from robot_rl.geometry import Pose
+from robot_rl.robot.protocols import TaredArm
 from robot_rl.sim import franka
 from tests.contracts import ArmContract, assert_near
 from tests.hardware.fci_sim.clients import make_host
@@ -94,6 +95,19 @@ def test_the_null_space_goes_to_a_posture_while_the_tool_stays(arm, advance):
     assert_near(after.tcp_pose, before.tcp_pose, 0.003, 0.03)
 
 
+def test_a_tare_needs_rest(arm, advance):
+    assert isinstance(arm, TaredArm)
+    arm.set_equilibrium_pose(arm.state().tcp_pose @ Pose(np.array([0.02, 0.0, 0.0])), arm.state().stamp_ns)
+    advance(0.08)
+    with pytest.raises(DeviceError, match="250 ms at rest, got"):
+        arm.tare()
+    advance(1.0)
+    arm.tare()
+    arm.stop()
+    with pytest.raises(StoppedError, match="stop requested"):
+        arm.tare()
+
+
 @pytest.mark.parametrize("posture", [np.zeros(6), np.full(7, np.nan), np.full(7, 4.0)])
 def test_an_impossible_posture_is_refused(arm, posture):
     with pytest.raises(SpecError, match="7 angles"):
@@ -127,5 +141,5 @@ def test_the_same_commands_lead_to_the_same_bits():
             ends.append(robot.order("look"))
     for name in ("cycle_count", "joint_positions", "joint_velocities"):
         assert ends[0][name] == ends[1][name], name
-    assert ends[0]["cycle_count"] == 501
+    assert ends[0]["cycle_count"] == 501  # the first one is the motion's beginning
     assert np.abs(ends[0]["joint_velocities"]).max() > 1e-3

@@ -276,6 +276,38 @@ def test_it_stops_softly_before_the_robots_reflex(robot):
         assert np.linalg.norm(arm.state().tcp_wrench[:3]) < 8.0, "it presses on"
 
 
+def test_a_tare_is_refused_where_something_touches_and_taken_where_it_is_little(robot):
+    joints = solve_joints(Simulation(make_workcell_spec()).model, Pose(np.array([0.5, 0.0, 0.012]), TOOL_DOWN))
+    robot.order("place", joints=joints.tolist())
+    with drive(robot) as arm:
+        advance(arm, 0.5)
+        goal = arm.state().tcp_pose
+        for _ in range(9):  # down to where the spring presses on the table
+            goal = goal @ Pose(np.array([0.0, 0.0, 0.002]))
+            arm.set_equilibrium_pose(goal, arm.state().stamp_ns)
+            advance(arm, 0.1)
+        advance(arm, 0.5)
+        pressed = arm.state().tcp_wrench
+        assert np.linalg.norm(pressed[:3]) > 5.0
+        with pytest.raises(DeviceError, match=r"5 N and 1 Nm at most, felt are .* touches the tool"):
+            arm.tare()
+        np.testing.assert_allclose(arm.state().tcp_wrench, pressed, atol=0.5)
+    with drive(robot, tare_limit_n=30.0, tare_limit_nm=5.0) as arm:
+        if arm.state().stop is not None:
+            arm.recover()
+        goal = arm.state().tcp_pose @ Pose(np.array([0.0, 0.0, 0.004]))
+        arm.set_equilibrium_pose(goal, arm.state().stamp_ns)
+        advance(arm, 1.0)
+        pressed = arm.state().tcp_wrench
+        assert np.linalg.norm(pressed[:3]) > 2.0
+        arm.tare()
+        advance(arm, 0.1)
+        assert np.linalg.norm(arm.state().tcp_wrench[:3]) < 0.3
+        arm.set_equilibrium_pose(goal @ Pose(np.array([0.0, 0.0, -0.03])), arm.state().stamp_ns)
+        advance(arm, 1.0)
+        np.testing.assert_allclose(arm.state().tcp_wrench, -pressed, atol=0.5)
+
+
 def test_a_soft_limit_beyond_the_robots_own_is_refused():
     with pytest.raises(ConfigError, match="below the robot's own"):
         ArmSettings(force_limit_n=70.0)

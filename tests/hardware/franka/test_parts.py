@@ -213,13 +213,49 @@ def state():
 
 def run(controller, state: SimpleNamespace, ticks, elapsed_ms=1):
     for _ in range(ticks):
-        torque = controller.tick(state, state, controller.tick_count * 1_000_000, elapsed_ms)
+        now_ns = controller.tick_count * 1_000_000
+        controller.sense(state, state, now_ns)
+        torque = controller.command(now_ns, elapsed_ms)
     return torque
 
 
 def test_an_arm_at_rest_is_asked_for_nothing(controller, state):
     np.testing.assert_allclose(run(controller, state, 100), np.zeros(7), atol=1e-9)
     assert controller.stop is None
+
+
+def test_a_tare_is_taken_off_what_is_told_and_off_what_the_soft_limit_sees(controller, state):
+    tare = np.array([3.0, -2.0, 1.0, 0.1, 0.2, 0.3])
+    state.K_F_ext_hat_K = tare.tolist()
+    run(controller, state, 400)
+    report = controller.reports.record[0]
+    np.testing.assert_allclose(report["measured"]["wrench"], tare)
+    np.testing.assert_allclose(report["measured"]["mean_wrench"], tare, rtol=1e-3)
+    order = controller.orders.record[0]
+    order["tare"], order["tare_count"] = tare, 1
+    controller.orders.write()
+    run(controller, state, 2)
+    np.testing.assert_allclose(report["measured"]["wrench"], np.zeros(6), atol=1e-12)
+    np.testing.assert_allclose(report["measured"]["mean_wrench"], tare, rtol=1e-3, err_msg="the next tare replaces it")
+    state.K_F_ext_hat_K = [42.0, -2.0, 1.0, 0.1, 0.2, 0.3]
+    run(controller, state, 40)
+    assert controller.stop is None, "39 N of 40"
+    state.K_F_ext_hat_K = [44.0, -2.0, 1.0, 0.1, 0.2, 0.3]
+    run(controller, state, 30)
+    assert controller.stop.reason is Reason.WRENCH
+    assert "41 N" in controller.stop.detail
+
+
+def test_rest_is_counted_from_the_last_motion_on(controller, state):
+    run(controller, state, 30)
+    report = controller.reports.record[0]
+    assert report["rest_ticks"] == 30
+    state.dq = [0.0, 0.0, -0.03, 0.0, 0.0, 0.0, 0.0]
+    run(controller, state, 1)
+    assert report["rest_ticks"] == 0
+    state.dq = [0.0, 0.0, -0.01, 0.0, 0.0, 0.0, 0.0]
+    run(controller, state, 3)
+    assert report["rest_ticks"] == 3
 
 
 @pytest.mark.parametrize(("elapsed_ms", "ticks", "is_stopped"), [(2, 9, False), (2, 10, True), (11, 1, True)])
@@ -249,8 +285,10 @@ def test_too_few_commands_in_time_stop_it_once_there_is_a_rate(controller, state
 
 def test_a_force_beyond_the_limit_stops_it_and_the_first_reason_is_kept(controller, state):
     state.K_F_ext_hat_K = [0.0, 30.0, 30.0, 0.0, 0.0, 0.0]
+    run(controller, state, 29)
+    assert controller.stop is None, "it may be a touch"
     run(controller, state, 1)
-    assert (controller.stop.reason, controller.stop.detail) == (Reason.WRENCH, "force 42.43 N exceeds 40 N")
+    assert (controller.stop.reason, controller.stop.detail) == (Reason.WRENCH, "force 42.43 N exceeds 40 N for 30 ms")
     run(controller, state, 1, elapsed_ms=50)
     assert controller.stop.reason is Reason.WRENCH
 

@@ -67,7 +67,7 @@ def _fakes(monkeypatch):
 
 
 def configure(**values):
-    channel = ChannelConfig("tcp://127.0.0.1:0", patience_s=2.0, **values.pop("channel", {}))
+    channel = ChannelConfig("tcp://127.0.0.1:0", **{"patience_s": 2.0, **values.pop("channel", {})})
     return make_train_config(**{"channel": channel, "agent": make_agent_config(name="bc"), **values})
 
 
@@ -190,6 +190,17 @@ def test_both_go_on_after_an_interruption(tmp_path):
     assert again.join() is True
     assert notes.started == [12]
     assert places(tmp_path / "run") == [(e, s) for e in range(4) for s in range(7)]
+
+
+def test_an_actor_that_leaves_before_the_last_evaluation_is_waited_for(tmp_path):
+    """It may have met an error that a new start cures: the learner must not be gone then."""
+    config = configure(channel={"patience_s": 20.0})
+    served, notes = Served(tmp_path / "run", config), Notes()
+    assert act(served.config, notes, is_interrupted=lambda: notes.steps >= 24) is None
+    notes = Notes()
+    assert len(act(served.config, notes).episodes) == 2
+    assert served.join() is True
+    assert (served.channel.finished_actors, notes.results) == (1, [])
 
 
 def test_a_run_that_lacks_its_last_evaluation_only_gets_it(tmp_path):

@@ -105,6 +105,11 @@ def to_wrench(wrench: Array) -> Wrench:
     return Wrench(force=_to_vector3(wrench[:3]), torque=_to_vector3(wrench[3:]))
 
 
+def from_wrench(message: Wrench) -> Array:
+    """(force, torque), shape (6,)."""
+    return _from_vector3s(message.force, message.torque)
+
+
 def to_twist_stamped(twist: Array, stamp_ns: int, frame: str) -> TwistStamped:
     """(v, omega) in the axes of `frame` at a moment."""
     return TwistStamped(header=to_header(stamp_ns, frame), twist=to_twist(twist))
@@ -165,7 +170,7 @@ def from_arm_state_msg(message: ArmStateMsg) -> ArmState:
         joint_torques=np.array(message.joint_torques, np.float64),
         tcp_pose=from_pose_msg(message.tcp_pose),
         tcp_twist_base=from_twist(message.tcp_twist),
-        tcp_wrench=_from_vector3s(message.tcp_wrench.force, message.tcp_wrench.torque),
+        tcp_wrench=from_wrench(message.tcp_wrench),
         stop=from_stop_msg(message.stop),
     )
 

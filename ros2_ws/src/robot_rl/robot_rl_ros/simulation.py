@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from rclpy.node import Node
@@ -18,7 +20,7 @@ from robot_rl.rewards.config import RewardConfig
 from robot_rl.robot.robot import RobotReading
 from robot_rl.runtime.assembly import SimWorkcell, make_sim_workcell
 from robot_rl.runtime.config import EnvConfig, TeleopConfig
-from robot_rl_ros import convert, process, qos
+from robot_rl_ros import convert, fci_workcell, process, qos
 from robot_rl_ros.broadcast import Broadcast
 from robot_rl_ros.clock import now_ns as clock_now_ns
 from robot_rl_ros.nodes.camera import CameraNode
@@ -31,6 +33,7 @@ from robot_rl_ros.nodes.teleop import TeleopNode
 
 MAX_ADVANCE_S = 2.0
 """Nobody waits so long for a policy: whoever asks for more has lost the thread of time."""
+_SERVE_EVERY_S, _SERVE_S = 0.1, 0.002
 _MAX_LAG_S = 0.5
 """A process that was suspended for longer goes on from where it was, instead of catching up in one leap."""
 
@@ -158,6 +161,16 @@ class SimulationNode(Node):
         self._speak()
 
 
+@contextmanager
+def _opened(config: EnvConfig) -> Iterator[tuple[SimWorkcell, Callable[[float], None] | None]]:
+    """The workcell, and what serves the connections of a robot that has any."""
+    if config.robot.kind == "fci_sim":
+        with fci_workcell.opened(config) as opened:
+            yield opened
+    else:
+        yield make_sim_workcell(config), None
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve the simulated robot until told to end."""
     with process.started(__doc__, arguments) as config:
@@ -167,8 +180,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             config = replace(config, teleop=TeleopConfig(), reward=RewardConfig())
         if config.camera.is_device:  # likewise
             config = replace(config, robot=replace(config.robot, cameras=()))
-        node = SimulationNode(make_sim_workcell(config), config, config.graph.is_lock_step)
-        process.serve(node.nodes, node.hot, node.controller.has_commander)
+        config.check_device()
+        with _opened(config) as (cell, serve_robot):
+            node = SimulationNode(cell, config, config.graph.is_lock_step)
+            if serve_robot is not None:
+                node.create_timer(_SERVE_EVERY_S, partial(serve_robot, _SERVE_S))
+            process.serve(node.nodes, node.hot, node.controller.has_commander)
     return 0
 
 

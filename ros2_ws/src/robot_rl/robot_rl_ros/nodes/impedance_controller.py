@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from geometry_msgs.msg import PoseStamped, TwistStamped, WrenchStamped
 from rclpy.event_handler import QoSLivelinessChangedInfo, SubscriptionEventCallbacks
 from rclpy.node import Node
@@ -11,7 +13,7 @@ from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
 from robot_rl.clock import Clock
-from robot_rl.errors import RobotRLError, SpecError, UnknownNameError
+from robot_rl.errors import RobotRLError, SpecError, StoppedError, UnknownNameError
 from robot_rl.robot.protocols import Arm
 from robot_rl.types import ArmState, Reason
 from robot_rl_ros import convert, qos
@@ -109,7 +111,8 @@ class ImpedanceController(Node):
         violation = self._safety.check_command(pose, stamp_ns, state, self._time.now_ns())
         if violation is not None:
             self._arm.stop(violation.reason, violation.detail)
-        else:
+            return
+        with suppress(StoppedError):  # an arm with a loop of its own may have stopped since; its state says so
             self._arm.set_equilibrium_pose(pose, stamp_ns)
 
     def _watch(self, event: QoSLivelinessChangedInfo) -> None:

@@ -1,0 +1,66 @@
+"""The configuration of a real robot's task: where it is."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from robot_rl.env.placed_task import Place
+from robot_rl.errors import ConfigError
+from robot_rl.geometry import Pose, quaternion_exp
+
+_TOOL_DOWN = np.array([1.0, 0.0, 0.0, 0.0])
+
+
+@dataclass(frozen=True)
+class PlaceConfig:
+    """Where the task of a real robot is: lead the tip there once, and read `impedance_controller/tcp_pose`.
+
+    Attributes:
+        target_m: of the target's mouth in the base frame, where the tip is about to go in [m]; null while unknown.
+        target_yaw_rad: turn of the target about the vertical; 0 is the hand's own at its ready pose.
+        tool_length_m: from the TCP, between the fingertips, to the tip of what is in the hand.
+        start_height_m: how far above the target the tip is when an episode starts.
+        start_width_m: gripper opening when an episode starts, for a task with a gripper.
+        success_depth_m: depth of the tip below the mouth at which the task is solved; null where only a person or a
+            classifier can tell.
+        success_radius_m: how far beside the target's axis the tip may be then.
+    """
+
+    target_m: tuple[float, float, float] | None = None
+    target_yaw_rad: float = 0.0
+    tool_length_m: float = 0.0
+    start_height_m: float = 0.04
+    start_width_m: float = 0.0
+    success_depth_m: float | None = None
+    success_radius_m: float = 0.005
+
+    def make_place(self) -> Place:
+        """The place.
+
+        Raises:
+            ConfigError: it was not measured, or is no place.
+        """
+        if self.target_m is None:
+            raise ConfigError(
+                "task.place.target_m is not set: lead the tip to the target's mouth, read "
+                "impedance_controller/tcp_pose, and add task.place.tool_length_m along the tool's axis."
+            )
+        if not np.isfinite([*self.target_m, self.target_yaw_rad, self.tool_length_m]).all():
+            raise ConfigError(f"task.place must be finite, got {self}.")
+        for name in ("start_height_m", "success_radius_m"):
+            if not getattr(self, name) > 0.0:
+                raise ConfigError(f"task.place.{name} must be positive, got {getattr(self, name)}.")
+        # a turn about the base's z is the opposite turn about the target's own z, which points down
+        target = Pose(np.array(self.target_m), _TOOL_DOWN) @ Pose(
+            quaternion=quaternion_exp([0.0, 0.0, -self.target_yaw_rad])
+        )
+        return Place(
+            target=target,
+            tip=Pose(np.array([0.0, 0.0, self.tool_length_m])),
+            start_height_m=self.start_height_m,
+            success_depth_m=math.inf if self.success_depth_m is None else self.success_depth_m,
+            success_radius_m=self.success_radius_m,
+        )
