@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from robot_rl.errors import RobotRLError, UnknownNameError
-from robot_rl.runtime.commands import calibrate_parser, fci_sim_parser, up_parser
+from robot_rl.runtime.commands import calibrate_parser, doctor_parser, fci_sim_parser, up_parser
 
 _EPILOG = """examples:
   robot-rl train task=peg                                             records demonstrations, trains, evaluates
@@ -38,7 +38,7 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 Run: TypeAlias = "Callable[[argparse.Namespace], int]"
 
-BENCHES = ("control", "graph", "inference", "learner", "peg_grid", "samplers", "sim")
+BENCHES = ("arm", "control", "graph", "inference", "learner", "peg_grid", "samplers", "sim")
 _CONFIGS = {
     "classifier": "classifier.config.ClassifierConfig",
     "env": "config.EnvConfig",
@@ -95,6 +95,7 @@ def _make_parser() -> argparse.ArgumentParser:
     fci_sim_parser.add_parser(commands)
     _add_exchange(commands)
     calibrate_parser.add_parser(commands)
+    doctor_parser.add_parser(commands)
 
     bench = commands.add_parser("bench", help="measure; prints a table and one JSON object")
     bench.add_argument("name", metavar="NAME", help=", ".join(BENCHES))

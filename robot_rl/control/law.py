@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from robot_rl.control import impedance
 from robot_rl.control.kernels import compiled
 from robot_rl.control.presets import ImpedanceParameters, preset
-from robot_rl.control.records import PARAMETERS_DTYPE, STATE_DTYPE, Status
+from robot_rl.control.records import INPUT_DTYPE, PARAMETERS_DTYPE, STATE_DTYPE, Status
 from robot_rl.errors import SpecError
 from robot_rl.geometry import Array, Pose
 
@@ -19,14 +19,7 @@ Bytes = NDArray[np.uint8]
 def _tick_bytes(
     parameters: Bytes,
     state: Bytes,
-    joint_positions: Array,
-    joint_velocities: Array,
-    tcp_position: Array,
-    tcp_rotation: Array,
-    jacobian: Array,
-    mass_matrix: Array,
-    coriolis: Array,
-    previous_torque: Array,
+    inputs: Bytes,
     dt_s: float,
     torque: Array,
 ) -> int:
@@ -34,9 +27,11 @@ def _tick_bytes(
 
     Numba describes a structured type anew at every call from Python, field by field; plain arrays it knows.
     """
+    given = inputs.view(INPUT_DTYPE)[0]
     return impedance.tick(
-        parameters.view(PARAMETERS_DTYPE)[0], state.view(STATE_DTYPE)[0], joint_positions, joint_velocities,
-        tcp_position, tcp_rotation, jacobian, mass_matrix, coriolis, previous_torque, dt_s, torque,
+        parameters.view(PARAMETERS_DTYPE)[0], state.view(STATE_DTYPE)[0],
+        given["joint_positions"], given["joint_velocities"], given["tcp_position"], given["tcp_rotation"],
+        given["jacobian"], given["mass_matrix"], given["coriolis"], given["previous_torque"], dt_s, torque,
     )  # fmt: skip
 
 
@@ -45,13 +40,18 @@ class ImpedanceLaw:
 
     Args:
         parameters: what to begin with; a preset's name or the parameters themselves.
+
+    Attributes:
+        inputs: an array of one record of INPUT_DTYPE: what `tick` computes with.
+        status: what the last tick took.
     """
 
     def __init__(self, parameters: str | ImpedanceParameters = "insertion") -> None:
         self._state = np.zeros(1, STATE_DTYPE)
         self._state_bytes = self._state.view(np.uint8)
-        # the law is compiled for contiguous writable arrays; another kind would compile it anew, for seconds
-        self._inputs = tuple(np.zeros(shape) for shape in (7, 7, 3, (3, 3), (6, 7), (7, 7), 7, 7))
+        self.inputs = np.zeros(1, INPUT_DTYPE)
+        self._inputs_bytes = self.inputs.view(np.uint8)
+        self._arrays = tuple(self.inputs[name][0] for name in INPUT_DTYPE.names or ())
         self._torque = np.zeros(7)
         self.status = Status(0)
         self.set_preset(parameters)
@@ -133,14 +133,13 @@ class ImpedanceLaw:
             joint_positions, joint_velocities, tcp_position, tcp_rotation, jacobian, mass_matrix, coriolis,
             previous_torque,
         )  # fmt: skip
-        for own, value in zip(self._inputs, given, strict=True):
+        for own, value in zip(self._arrays, given, strict=True):
             own[...] = value
-        q, qd, position, rotation, rows, mass, bias, previous = self._inputs
-        flags = _tick_bytes(
-            self._record_bytes, self._state_bytes, q, qd, position, rotation, rows, mass, bias, previous, dt_s,
-            self._torque,
-        )  # fmt: skip
-        self.status = Status(flags)
+        return self.tick(dt_s)
+
+    def tick(self, dt_s: float) -> Array:
+        """`torque` for what stands in `inputs`: for a driver that writes its measurements there, without a copy."""
+        self.status = Status(_tick_bytes(self._record_bytes, self._state_bytes, self._inputs_bytes, dt_s, self._torque))
         return self._torque.copy()
 
     @property

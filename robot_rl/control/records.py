@@ -1,4 +1,4 @@
-"""The two records of the impedance law, and its status flags.
+"""The records of the impedance law, and its status flags.
 
 Parameters and state are one NumPy structured record each, so that compiled code takes them by pointer, a preset is
 one copy, and saving the law is copying the bytes of its state. A record is one element of an array:
@@ -93,6 +93,21 @@ PARAMETERS_DTYPE = np.dtype(
     ],
     align=True,
 )
+
+INPUT_DTYPE = np.dtype(
+    [
+        ("joint_positions", "f8", (7,)),
+        ("joint_velocities", "f8", (7,)),
+        ("tcp_position", "f8", (3,)),
+        ("tcp_rotation", "f8", (3, 3)),
+        ("jacobian", "f8", (6, 7)),
+        ("mass_matrix", "f8", (7, 7)),
+        ("coriolis", "f8", (7,)),
+        ("previous_torque", "f8", (7,)),
+    ],
+    align=True,
+)
+"""What the arm tells the law in a tick; as in `robot_rl.control.impedance.tick`."""
 
 STATE_DTYPE = np.dtype(
     [

@@ -43,6 +43,8 @@ class Contact:
             flange_to_stiffness: T_flange_stiffness, shape (4, 4).
             thresholds: in force now.
         """
+        if not plant.is_touched and not self.torque.any():  # most of the time
+            return
         self.torque += _FILTER * (-plant.contact_torque - self.torque)
         if self.torque @ self.torque < _NOTHING_NM**2:
             if self._is_felt:

@@ -47,6 +47,8 @@ class Plant:
         """Torques that hold the arm [Nm]; a view, shape (7,)."""
         self.contact_torque = np.zeros(7)
         """Joint torques by which the surroundings push the arm, in the last millisecond [Nm]."""
+        self.is_touched = False
+        """Whether anything in the scene was in contact in the last millisecond."""
         self.force_n = self.peak_force_n = 0.0
         """Between the hand, with what it holds, and its surroundings: in the last millisecond, and the most so far."""
         self.is_unstable = False
@@ -64,7 +66,8 @@ class Plant:
         self._jacobian_all = np.zeros((6, self.model.nv))
         self._torque_all = np.zeros(self.model.nv)
         self._mass_all = np.zeros((self.model.nv, self.model.nv))
-        self._last_positions = self.data.qpos.copy()
+        self._qpos, self._qvel = self.data.qpos, self.data.qvel
+        self._last_positions = self._qpos.copy()
         mujoco.mj_step1(self.model, self.data)
 
     def advance(self, torque: Array) -> None:
@@ -72,11 +75,11 @@ class Plant:
         model, data = self.model, self.data
         for each in self.before_step:
             each()
-        self._last_positions[:] = data.qpos
+        self._last_positions[:] = self._qpos
         data.ctrl[:7] = torque
         mujoco.mj_step2(model, data)
         # squares: what is not finite stays so
-        self.is_unstable = not math.isfinite(data.qvel @ data.qvel + data.qpos @ data.qpos)
+        self.is_unstable = not math.isfinite(self._qvel @ self._qvel + self._qpos @ self._qpos)
         if self.is_unstable:
             data.qpos[:], data.qvel[:] = self._last_positions, 0.0
             data.qacc_warmstart[:] = 0.0
@@ -88,7 +91,8 @@ class Plant:
     def _measure_contacts(self) -> None:
         """What contacts do to the joints, without joint friction and joint limits, which are constraints, too."""
         data = self.data
-        if data.ncon == 0:
+        self.is_touched = data.ncon > 0
+        if not self.is_touched:
             self.contact_torque[:] = self.force_n = 0.0
             return
         x, y, z = self._contact_sensor[:3].tolist()
@@ -117,7 +121,7 @@ class Plant:
 
     def is_at_rest(self) -> bool:
         """Whether nothing in the scene moves."""
-        return bool(np.abs(self.data.qvel).max() < REST_SPEED)
+        return bool(np.abs(self._qvel).max() < REST_SPEED)
 
     def place(self, joint_positions: Array) -> None:
         """Put the arm somewhere at rest [rad], shape (7,); the gripper stays as it is.

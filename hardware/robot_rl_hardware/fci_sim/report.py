@@ -21,11 +21,10 @@ class Report:
     def __init__(self, robot: RobotController, dialect: Dialect) -> None:
         self._robot, self._dialect = robot, dialect
         self._record = np.zeros(1, dialect.state)
-        row = self._record[0]
-        self._row = row
-        self._fields: dict[str, Array] = {
-            name: row[name] for name in dialect.state.names or () if dialect.state[name].shape
-        }
+        self._row = self._record[0]
+        # looked up once: most of them change in every millisecond
+        self._numbers = {name: self._record[name] for name in dialect.state.names or ()}
+        self._fields: dict[str, Array] = {name: field[0] for name, field in self._numbers.items() if field.ndim > 1}
         self._matrices = {
             name: self._fields[name].reshape(4, 4).T
             for name in ("O_T_EE", "O_T_EE_d", "O_T_EE_c", "F_T_EE", "F_T_NE", "NE_T_EE", "EE_T_K")
@@ -35,50 +34,48 @@ class Report:
 
     def write(self) -> bytes:
         """The datagram of the present."""
-        robot, row = self._robot, self._row
+        robot, numbers, is_torque = self._robot, self._numbers, self._robot.is_torque_motion
         if self._settings_version != robot.settings.version:
             self._write_settings()
-        row["message_id"] = robot.clock_ms
-        self._write_joints()
-        self._write_tool()
+        self._write_joints(is_torque)
+        self._write_tool(is_torque)
         self._write_contact()
-        is_torque = robot.is_torque_motion
         generator = self._dialect.torque_generator if is_torque else robot.generator
-        row["motion_generator_mode"] = 0 if robot.motion is None else generator + 1
-        row["controller_mode"] = robot.controller
-        row["errors"], row["reflex_reason"] = robot.errors, robot.last_errors
-        row["robot_mode"] = robot.mode
-        row["control_command_success_rate"] = robot.success_rate
+        numbers["message_id"][0] = robot.clock_ms
+        numbers["motion_generator_mode"][0] = 0 if robot.motion is None else generator + 1
+        numbers["controller_mode"][0], numbers["robot_mode"][0] = robot.controller, robot.mode
+        numbers["control_command_success_rate"][0] = robot.success_rate
+        self._fields["errors"][:], self._fields["reflex_reason"][:] = robot.errors, robot.last_errors
         return self._record.tobytes()
 
-    def _write_joints(self) -> None:
+    def _write_joints(self, is_torque: bool) -> None:
         robot, fields = self._robot, self._fields
         positions, velocities = robot.plant.positions, robot.plant.velocities
         fields["q"][:] = fields["theta"][:] = positions
         fields["dq"][:] = fields["dtheta"][:] = velocities
-        if robot.is_torque_motion:
+        fields["elbow"][:] = _elbow(positions)
+        if is_torque:
             fields["q_d"][:], fields["dq_d"][:], fields["ddq_d"][:] = positions, velocities, 0.0
+            fields["elbow_d"][:] = fields["elbow_c"][:] = fields["elbow"]
         else:
             servo = robot.servo
-            fields["q_d"][:], fields["dq_d"][:], fields["ddq_d"][:] = (
-                servo.positions,
-                servo.velocities,
-                servo.accelerations,
-            )
+            fields["q_d"][:], fields["dq_d"][:] = servo.positions, servo.velocities
+            fields["ddq_d"][:] = servo.accelerations
+            fields["elbow_d"][:] = fields["elbow_c"][:] = _elbow(servo.positions)
         fields["tau_J"][:] = robot.torque + robot.plant.gravity
         fields["tau_J_d"][:] = robot.torque
         fields["dtau_J"][:] = robot.torque_change
-        for name, joints in (("elbow", fields["q"]), ("elbow_d", fields["q_d"]), ("elbow_c", fields["q_d"])):
-            fields[name][0] = joints[2]
-            fields[name][1] = 1.0 if joints[3] > _ELBOW_FLIP_RAD else -1.0
 
-    def _write_tool(self) -> None:
-        robot, tool = self._robot, self._robot.settings.flange_to_tool
-        pose = robot.plant.flange() @ tool
-        self._matrices["O_T_EE"][:] = pose
-        desired = pose if robot.is_torque_motion else robot.servo.desired_flange() @ tool
-        self._matrices["O_T_EE_d"][:] = self._matrices["O_T_EE_c"][:] = desired
-        self._fields["O_dP_EE_d"][:] = self._fields["O_dP_EE_c"][:] = robot.desired_twist
+    def _write_tool(self, is_torque: bool) -> None:
+        robot, fields = self._robot, self._fields
+        tool = robot.settings.flange_to_tool
+        self._matrices["O_T_EE"][:] = robot.plant.flange() @ tool
+        if is_torque:
+            fields["O_T_EE_d"][:] = fields["O_T_EE_c"][:] = fields["O_T_EE"]
+        else:
+            self._matrices["O_T_EE_d"][:] = robot.servo.desired_flange() @ tool
+            fields["O_T_EE_c"][:] = fields["O_T_EE_d"]
+        fields["O_dP_EE_d"][:] = fields["O_dP_EE_c"][:] = robot.desired_twist
 
     def _write_contact(self) -> None:
         contact, fields = self._robot.contact, self._fields
@@ -99,3 +96,8 @@ class Report:
         fields["F_x_Cee"][:], fields["F_x_Cload"][:] = settings.hand.com, settings.load_com
         fields["I_ee"][:] = settings.hand.inertia.T.ravel()
         fields["I_load"][:] = settings.load_inertia.T.ravel()
+
+
+def _elbow(positions: Array) -> tuple[float, float]:
+    """Position of joint 3 [rad], and to which side the arm is bent."""
+    return float(positions[2]), 1.0 if positions[3] > _ELBOW_FLIP_RAD else -1.0

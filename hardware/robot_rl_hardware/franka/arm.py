@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 
@@ -62,7 +62,7 @@ class FrankaArm:
         self._process: subprocess.Popen[bytes] | None = None
         self._died: StopRecord | None = None
 
-    def __enter__(self) -> FrankaArm:
+    def __enter__(self) -> Self:
         """Connect, and hold the arm where it is; a robot that cannot move yet is a stop, and no error.
 
         Raises:
@@ -84,6 +84,12 @@ class FrankaArm:
         return LockStepClock(self._read_ticks, self._grant_ticks)
 
     @property
+    def is_real_time(self) -> bool:
+        """Whether its loop has real-time scheduling."""
+        with self._lock:
+            return bool(self._read()["is_real_time"])
+
+    @property
     def process_number(self) -> int:
         """Of the process that drives it, for those who watch it."""
         assert self._process is not None, "inside the context"
@@ -94,15 +100,15 @@ class FrankaArm:
         with self._lock:
             report = self._read()
             stop = self._stop()
-            own_stamp_ns = int(report["stamp_ns"])
+            measured = report["measured"].copy()
             return ArmState(
-                stamp_ns=own_stamp_ns + self._offset_ns(),
-                joint_positions=report["joint_positions"].copy(),
-                joint_velocities=report["joint_velocities"].copy(),
-                joint_torques=report["joint_torques"].copy(),
-                tcp_pose=Pose(report["position_m"], report["quaternion"]),
-                tcp_twist_base=report["twist"].copy(),
-                tcp_wrench=report["wrench"].copy(),
+                stamp_ns=int(report["stamp_ns"]) + self._offset_ns(),
+                joint_positions=measured["joint_positions"],
+                joint_velocities=measured["joint_velocities"],
+                joint_torques=measured["joint_torques"],
+                tcp_pose=Pose(measured["position_m"], measured["quaternion"]),
+                tcp_twist_base=measured["twist"],
+                tcp_wrench=measured["wrench"],
                 stop=stop,
             )
 
@@ -155,7 +161,7 @@ class FrankaArm:
                 raise DeviceError(
                     f"A tare needs {_TARE_MS} ms at rest, got {int(report['rest_ticks'])} ms since the arm has moved."
                 )
-            felt, settings = report["mean_wrench"], self._settings
+            felt, settings = report["measured"]["mean_wrench"], self._settings
             force_n, torque_nm = float(np.linalg.norm(felt[:3])), float(np.linalg.norm(felt[3:]))
             if not (force_n <= settings.tare_limit_n and torque_nm <= settings.tare_limit_nm):
                 raise DeviceError(
@@ -217,7 +223,7 @@ class FrankaArm:
         files = (self._orders.file, self._reports.file)
         words = [str(os.getpid()), *map(str, files), json.dumps(asdict(settings))]
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", arm_process.__name__, *words],
+            [*self._make_command(), *words],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             pass_fds=files,
@@ -229,6 +235,10 @@ class FrankaArm:
         except (SetupError, DeviceError):
             self._end()
             raise
+
+    def _make_command(self) -> list[str]:
+        """What starts the process, less its words; benchmarks start one that takes the time."""
+        return [sys.executable, "-P", "-m", arm_process.__name__]
 
     def _wait_for_start(self, process: subprocess.Popen[bytes]) -> None:
         def is_there() -> bool:
@@ -243,7 +253,7 @@ class FrankaArm:
                 raise DeviceError(problem)
             what = f"has not begun within {_START_S:g} s" if status is None else f"has ended with status {status}"
             raise DeviceError(f"The process that drives the arm {what}; see its output.")
-        if not self._settings.is_lock_step and not self._read()["is_real_time"]:
+        if not self._settings.is_lock_step and not self.is_real_time:
             _log.warning("the arm's loop has no real-time scheduling: allow rtprio in /etc/security/limits.conf")
 
     def _end(self) -> None:

@@ -242,7 +242,7 @@ def mode_of(state: Any) -> str:
     return str(state.robot_mode.name).removeprefix("k")
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str], controller_class: type[ArmController] = ArmController) -> int:
     """Drive an arm until told to end."""
     parent, orders, reports = (int(word) for word in arguments[:3])
     given = json.loads(arguments[3]).items()
@@ -250,7 +250,7 @@ def main(arguments: Sequence[str]) -> int:
     settings = ArmSettings(**values)
     told = SharedRecord(REPORT_DTYPE, reports)
     try:
-        controller = ArmController(settings, SharedRecord(ORDER_DTYPE, orders), told)
+        controller = controller_class(settings, SharedRecord(ORDER_DTYPE, orders), told)
         driver = ArmDriver(settings, controller, parent)
         gc.collect()
         gc.freeze()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from types import SimpleNamespace
 from typing import Any, Final
 
@@ -31,22 +30,27 @@ class ArmController:
     Attributes:
         stop: why it is stopped, or None.
         tick_count: milliseconds so far.
+        target_count: equilibrium poses that were commanded so far.
     """
 
     def __init__(self, settings: ArmSettings, orders: SharedRecord, reports: SharedRecord) -> None:
         self._settings, self.orders, self.reports = settings, orders, reports
         self.stop: StopRecord | None = None
         self.tick_count = 0
-        self.sensing = Sensing(settings.rotor_inertia_kg_m2)
         presets = presets_of(settings.robot)
         self._presets = tuple(presets.values())
         self._law = ImpedanceLaw(presets[settings.preset])
-        self._is_started = False
+        told = reports.record  # fields that are written in every millisecond, looked up once
+        self._stamp_ns, self._told_ticks, self._is_moving = told["stamp_ns"], told["tick_count"], told["is_moving"]
+        self._answered, self._rest_ticks = told["mode_count"], told["rest_ticks"]
+        self.sensing = Sensing(settings.rotor_inertia_kg_m2, self._law.inputs, told["measured"])
+        self._is_started = self._is_obeyed = False
         self._commanded_ns: int | None = None
         self._late_ms = self._forced_ms = 0
         self._moving_ticks = 0
         self._success = 1.0
-        self._mode_count = self._target_count = self._life_count = 0
+        self.target_count = 0
+        self._mode_count = self._life_count = 0
         self._preset_count = self._posture_count = self._tare_count = 0
         put_stop(self._report, None)
         self.warm_up()
@@ -65,11 +69,12 @@ class ArmController:
         sensing.read(make_resting(), RestingModel())
         self._law.start(sensing.joint_positions, sensing.pose)
         self._law.set_target(sensing.pose, 0.0)
-        self._compute(1e-3)
+        self._law.tick(1e-3)
         self._is_started = False
 
     def begin(self) -> None:
         """A motion begins: the law starts anew at its first state, with no force."""
+        self._is_obeyed = False  # some orders were read while nothing moved
         self._is_started, self._commanded_ns = False, None
         self._late_ms = self._forced_ms = self._moving_ticks = 0
         self.sensing.rest_ticks = 0
@@ -91,21 +96,16 @@ class ArmController:
         """Torques without gravity [Nm] (7,) for the state taken in last, `elapsed_ms` after the one before it."""
         self._obey(now_ns)
         self._watch(now_ns, elapsed_ms, self._success)
-        torque = self._compute(min(max(elapsed_ms, 1), _LONGEST_STEP_MS) * 1e-3)
+        torque = self._law.tick(min(max(elapsed_ms, 1), _LONGEST_STEP_MS) * 1e-3)
         if self._law.status & Status.NOT_FINITE:
             self.stop_softly(Reason.NOT_FINITE, "the robot reports what no arm can be: torques fade to zero", now_ns)
         return torque
 
     def tell(self, now_ns: int, *, is_moving: bool) -> None:
-        """Show the present state."""
-        report, sensing = self._report, self.sensing
-        report["stamp_ns"], report["tick_count"] = now_ns, self.tick_count
-        report["is_moving"], report["mode_count"] = is_moving, self._mode_count
-        report["joint_positions"], report["joint_velocities"] = sensing.joint_positions, sensing.joint_velocities
-        report["joint_torques"] = sensing.torque
-        report["position_m"], report["quaternion"] = sensing.position, sensing.quaternion
-        report["twist"], report["wrench"] = sensing.twist, sensing.wrench
-        report["mean_wrench"], report["rest_ticks"] = sensing.mean_wrench, sensing.rest_ticks
+        """Show the present state, which `sensing` has written into the report."""
+        self._stamp_ns[0], self._told_ticks[0] = now_ns, self.tick_count
+        self._is_moving[0], self._answered[0] = is_moving, self._mode_count
+        self._rest_ticks[0] = self.sensing.rest_ticks
         self.reports.write()
 
     def repeat(self) -> None:
@@ -154,7 +154,9 @@ class ArmController:
             self.set_stop(None)
 
     def _obey(self, now_ns: int) -> None:
-        self.orders.read()
+        if not self.orders.read() and self._is_obeyed:
+            return
+        self._is_obeyed = True
         order = self._order
         if int(order["mode_count"]) != self._mode_count:
             self._mode_count = int(order["mode_count"])
@@ -178,8 +180,8 @@ class ArmController:
         if int(order["tare_count"]) != self._tare_count:
             self._tare_count = int(order["tare_count"])
             self.sensing.tare[:] = order["tare"]
-        if int(order["target_count"]) != self._target_count:
-            self._target_count = int(order["target_count"])
+        if int(order["target_count"]) != self.target_count:
+            self.target_count = int(order["target_count"])
             if self.stop is None and int(order["target_mode_count"]) == self._mode_count:
                 self._take_target(now_ns)
 
@@ -195,11 +197,10 @@ class ArmController:
 
     def _watch(self, now_ns: int, elapsed_ms: int, success: float) -> None:
         """Stop softly before the robot has to stop hard."""
-        settings, force = self._settings, self.sensing.wrench
-        norm_n = math.sqrt(force[0] ** 2 + force[1] ** 2 + force[2] ** 2)
-        self._forced_ms = self._forced_ms + elapsed_ms if norm_n > settings.force_limit_n else 0
+        settings, force_n = self._settings, self.sensing.force_n
+        self._forced_ms = self._forced_ms + elapsed_ms if force_n > settings.force_limit_n else 0
         if self._forced_ms >= settings.force_limit_ms:
-            detail = f"force {norm_n:.4g} N exceeds {settings.force_limit_n:g} N for {self._forced_ms} ms"
+            detail = f"force {force_n:.4g} N exceeds {settings.force_limit_n:g} N for {self._forced_ms} ms"
             self.stop_softly(Reason.WRENCH, detail, now_ns)
         self._late_ms = self._late_ms + elapsed_ms - 1 if elapsed_ms > 1 else 0
         if self._late_ms >= settings.late_limit_ms:
@@ -212,20 +213,13 @@ class ArmController:
             detail = f"no equilibrium pose for {settings.target_timeout_s:g} s"
             self.stop_softly(Reason.WATCHDOG, detail, now_ns)
 
-    def _compute(self, dt_s: float) -> Array:
-        s = self.sensing
-        return self._law.torque(
-            s.joint_positions, s.joint_velocities, s.position, s.rotation, s.jacobian, s.mass, s.coriolis, s.torque,
-            dt_s,
-        )  # fmt: skip
-
 
 class RestingModel:
     """Model of no arm in particular, for the state of `make_resting`: something to compile the law with."""
 
-    def read(self, state: Any, jacobian: Array, mass: Array, coriolis: Array) -> None:
+    def read(self, state: Any, numbers: Array) -> None:
         """Write what belongs to a state."""
-        jacobian[:], mass[:], coriolis[:] = np.eye(6, 7).T.ravel(), np.eye(7).ravel(), state.dq
+        numbers[:42], numbers[42:91], numbers[91:] = np.eye(6, 7).T.ravel(), np.eye(7).ravel(), state.dq
 
 
 def make_resting() -> SimpleNamespace:

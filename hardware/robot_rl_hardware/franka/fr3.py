@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+import struct
+from typing import Any, Final
 
 from robot_rl.errors import DeviceError, SetupError
 from robot_rl.geometry import Array
 from robot_rl_hardware.franka.library import Model, Step
+
+_NUMBERS: Final = struct.Struct(f"={42 + 49 + 7}d")
 
 
 class FR3Library:
@@ -61,8 +64,7 @@ class FR3Model:
     def __init__(self, model: Any) -> None:
         self._model = model
 
-    def read(self, state: Any, jacobian: Array, mass: Array, coriolis: Array) -> None:
+    def read(self, state: Any, numbers: Array) -> None:
         """Write what belongs to a state."""
-        jacobian[:] = self._model.zero_jacobian(state)
-        mass[:] = self._model.mass(state)
-        coriolis[:] = self._model.coriolis(state)
+        model = self._model
+        _NUMBERS.pack_into(numbers.data, 0, *model.zero_jacobian(state), *model.mass(state), *model.coriolis(state))

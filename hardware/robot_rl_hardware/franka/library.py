@@ -17,14 +17,14 @@ without gravity [Nm] and whether they are the last ones."""
 class Model(Protocol):
     """Kinematics and dynamics of the arm with what it carries."""
 
-    def read(self, state: Any, jacobian: Array, mass: Array, coriolis: Array) -> None:
-        """Write what belongs to a state, by columns.
+    def read(self, state: Any, numbers: Array) -> None:
+        """Write what belongs to a state.
 
         Args:
             state: a `RobotState`.
-            jacobian: of the TCP, (v, omega) in base axes, shape (42,).
-            mass: without the rotors' inertia [kg m^2], shape (49,).
-            coriolis: Coriolis and centrifugal torques [Nm], shape (7,).
+            numbers: one after the other the Jacobian of the TCP ((v, omega) in base axes, 6 x 7 by columns), the mass
+                matrix without the rotors' inertia ([kg m^2], 7 x 7), and Coriolis and centrifugal torques ([Nm], 7).
+                Shape (98,).
         """
         ...
 

@@ -60,19 +60,19 @@ class PandaModel:
         self._bodies = np.zeros((8, dynamics.BODY_SIZE))
         self._bodies[:7] = make_bodies()
         self._joints, self._speeds, self._tool = np.zeros(7), np.zeros(7), np.zeros(3)
-        self._compute(np.zeros(42), np.zeros(49), np.zeros(7))
+        self._compute(np.zeros(98))
 
-    def read(self, state: Any, jacobian: Array, mass: Array, coriolis: Array) -> None:
+    def read(self, state: Any, numbers: Array) -> None:
         """Write what belongs to a state."""
         self._joints[:], self._speeds[:] = state.q, state.dq
         self._tool[:] = state.F_T_EE[12:15]
         load = self._bodies[7]
         load[0], load[1:4], load[4:] = state.m_total, state.F_x_Ctotal, state.I_total
-        self._compute(jacobian, mass, coriolis)
+        self._compute(numbers)
 
-    def _compute(self, jacobian: Array, mass: Array, coriolis: Array) -> None:
-        rows, square = jacobian.reshape(7, 6), mass.reshape(7, 7)
-        _compute(CHAIN, self._bodies, self._joints, self._speeds, self._tool, rows, square, coriolis)
+    def _compute(self, numbers: Array) -> None:
+        rows, square = numbers[:42].reshape(7, 6), numbers[42:91].reshape(7, 7)
+        _compute(CHAIN, self._bodies, self._joints, self._speeds, self._tool, rows, square, numbers[91:])
 
 
 @compiled

@@ -37,6 +37,21 @@ ORDER_DTYPE: Final = np.dtype(
 )
 """To the arm's process. Whatever is counted is new when its count is."""
 
+MEASURED_DTYPE: Final = np.dtype(
+    [
+        ("joint_positions", "f8", (7,)),
+        ("joint_velocities", "f8", (7,)),
+        ("joint_torques", "f8", (7,)),
+        ("position_m", "f8", (3,)),
+        ("quaternion", "f8", (4,)),
+        ("twist", "f8", (6,)),
+        ("wrench", "f8", (6,)),
+        ("mean_wrench", "f8", (6,)),  # lately, with the tare
+    ],
+    align=True,
+)
+"""An arm in a millisecond, in the axes of `ArmState`."""
+
 REPORT_DTYPE: Final = np.dtype(
     [
         ("stamp_ns", "i8"),
@@ -46,14 +61,7 @@ REPORT_DTYPE: Final = np.dtype(
         ("mode_count", "i8"),  # the newest order to stop or recover that was answered
         *_STOP,
         ("refusal", f"S{TEXT_BYTES}"),  # why it was not recovered, or why the process ended
-        ("joint_positions", "f8", (7,)),
-        ("joint_velocities", "f8", (7,)),
-        ("joint_torques", "f8", (7,)),
-        ("position_m", "f8", (3,)),
-        ("quaternion", "f8", (4,)),
-        ("twist", "f8", (6,)),
-        ("wrench", "f8", (6,)),
-        ("mean_wrench", "f8", (6,)),  # lately, with the tare
+        ("measured", MEASURED_DTYPE),
         ("rest_ticks", "i8"),  # since the arm has moved
     ],
     align=True,

@@ -1,61 +1,110 @@
-"""What libfranka reports in a millisecond, in the arrays and axes of the law. Nothing is allocated but its lists."""
+"""What libfranka reports in a millisecond, in the arrays and axes of the law."""
 
 from __future__ import annotations
 
+import math
+import struct
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from robot_rl.control.kernels import compiled, matrix_quaternion
+from robot_rl.control.records import INPUT_DTYPE
 from robot_rl.geometry import Array, Pose
 from robot_rl_hardware.franka.library import Model
+from robot_rl_hardware.franka.records import MEASURED_DTYPE
 
+Bytes = NDArray[np.uint8]
+
+RAW_DTYPE: Final = np.dtype(
+    [
+        ("q", "f8", (7,)),
+        ("dq", "f8", (7,)),
+        ("tau_J_d", "f8", (7,)),
+        ("K_F_ext_hat_K", "f8", (6,)),
+        ("O_T_EE", "f8", (16,)),
+        ("zero_jacobian", "f8", (7, 6)),
+        ("mass", "f8", (7, 7)),
+        ("coriolis", "f8", (7,)),
+    ],
+    align=True,
+)
+"""libfranka's numbers, matrices by columns."""
 _NEW_SHARE: Final = 0.02  # of the mean, in a millisecond: a time constant of 50 ms
 _AT_REST_RAD_S: Final = 0.02
+_NUMBERS: Final = struct.Struct(f"={7 + 7 + 7 + 6 + 16}d")
 
 
 class Sensing:
-    """The present state of the arm.
+    """The present state of the arm. The arrays are views of what the law is given, and of what is told to others.
 
     Attributes:
         joint_positions, joint_velocities: [rad], [rad/s], (7,).
         torque: commanded last, without gravity, as the robot has it [Nm], (7,).
-        position, rotation, quaternion: T_base_tcp.
-        jacobian: of the TCP, (v, omega) in base axes, (6, 7).
-        mass: with the rotors' inertia [kg m^2], (7, 7). coriolis: [Nm], (7,).
-        twist: of the TCP in base axes, (6,). wrench: on the world at the TCP, in its axes, without the tare, (6,).
+        position, quaternion: T_base_tcp.
         tare: what is felt although nothing touches the tool, (6,).
-        mean_wrench: what was felt lately, with the tare, (6,). rest_ticks: milliseconds since the arm has moved.
+        force_n: length of the force on the world at the TCP, without the tare.
+        rest_ticks: milliseconds since the arm has moved.
     """
 
-    def __init__(self, rotor_inertia_kg_m2: tuple[float, ...]) -> None:
-        self.joint_positions, self.joint_velocities, self.torque = np.zeros(7), np.zeros(7), np.zeros(7)
-        self.position, self.rotation, self.quaternion = np.zeros(3), np.eye(3), np.array([0.0, 0.0, 0.0, 1.0])
-        self.coriolis, self.twist, self.wrench = np.zeros(7), np.zeros(6), np.zeros(6)
-        self.tare, self.mean_wrench, self.rest_ticks = np.zeros(6), np.zeros(6), 0
-        self._transform, self._columns, self._masses = np.zeros(16), np.zeros(42), np.zeros(49)
-        self.jacobian = self._columns.reshape(7, 6).T
-        self.mass = self._masses.reshape(7, 7)
-        self._rotors = np.diag(np.asarray(rotor_inertia_kg_m2, np.float64)).ravel()
+    def __init__(
+        self, rotor_inertia_kg_m2: tuple[float, ...], inputs: NDArray[np.void], measured: NDArray[np.void]
+    ) -> None:
+        """Store the rotors' inertia, and where to write to: `ImpedanceLaw.inputs`, and a record of MEASURED_DTYPE."""
+        self.joint_positions, self.joint_velocities = inputs["joint_positions"][0], inputs["joint_velocities"][0]
+        self.torque = inputs["previous_torque"][0]
+        self.position, self.quaternion = measured["position_m"][0], measured["quaternion"][0]
+        self.quaternion[3] = 1.0
+        self.tare, self.force_n, self.rest_ticks = np.zeros(6), 0.0, 0
+        self._rotors = np.array(rotor_inertia_kg_m2, np.float64)
+        self._raw = np.zeros(RAW_DTYPE.itemsize, np.uint8)
+        self._numbers = self._raw.data
+        self._of_model = self._raw[_NUMBERS.size :].view(np.float64)
+        self._records = self._raw, self._rotors, self.tare, inputs.view(np.uint8), measured.view(np.uint8)
 
     def read(self, state: Any, model: Model) -> None:
         """Take over a `RobotState`, and what a model says of it."""
-        self.joint_positions[:] = state.q
-        self.joint_velocities[:] = state.dq
-        self.torque[:] = state.tau_J_d
-        self.wrench[:] = state.K_F_ext_hat_K
-        is_at_rest = feel(self.wrench, self.tare, self.mean_wrench, self.joint_velocities)
+        _NUMBERS.pack_into(  # one call: numpy takes as long for each of these lists
+            self._numbers, 0, *state.q, *state.dq, *state.tau_J_d, *state.K_F_ext_hat_K, *state.O_T_EE
+        )
+        model.read(state, self._of_model)
+        self.force_n, is_at_rest = _sort(*self._records)
         self.rest_ticks = self.rest_ticks + 1 if is_at_rest else 0
-        self._transform[:] = state.O_T_EE
-        split(self._transform, self.position, self.rotation, self.quaternion)
-        model.read(state, self._columns, self._masses, self.coriolis)
-        self._masses += self._rotors
-        np.dot(self.jacobian, self.joint_velocities, out=self.twist)
 
     @property
     def pose(self) -> Pose:
         """T_base_tcp."""
         return Pose(self.position, self.quaternion)
+
+
+@compiled
+def _sort(
+    raw_bytes: Bytes, rotors: Array, tare: Array, input_bytes: Bytes, measured_bytes: Bytes
+) -> tuple[float, bool]:
+    """Fill the two records from libfranka's; returns the length of the force [N], and whether joints rest."""
+    raw, inputs = raw_bytes.view(RAW_DTYPE)[0], input_bytes.view(INPUT_DTYPE)[0]
+    measured = measured_bytes.view(MEASURED_DTYPE)[0]
+    for j in range(7):
+        inputs["joint_positions"][j] = measured["joint_positions"][j] = raw["q"][j]
+        inputs["joint_velocities"][j] = measured["joint_velocities"][j] = raw["dq"][j]
+        inputs["previous_torque"][j] = measured["joint_torques"][j] = raw["tau_J_d"][j]
+        inputs["coriolis"][j] = raw["coriolis"][j]
+        for k in range(7):
+            inputs["mass_matrix"][j, k] = raw["mass"][j, k]
+        inputs["mass_matrix"][j, j] += rotors[j]
+    for i in range(6):
+        measured["wrench"][i] = raw["K_F_ext_hat_K"][i]
+        measured["twist"][i] = 0.0
+        for j in range(7):
+            inputs["jacobian"][i, j] = raw["zero_jacobian"][j, i]
+            measured["twist"][i] += raw["zero_jacobian"][j, i] * raw["dq"][j]
+    split(raw["O_T_EE"], inputs["tcp_position"], inputs["tcp_rotation"], measured["quaternion"])
+    for i in range(3):
+        measured["position_m"][i] = inputs["tcp_position"][i]
+    wrench = measured["wrench"]
+    is_at_rest = feel(wrench, tare, measured["mean_wrench"], raw["dq"])
+    return math.sqrt(wrench[0] ** 2 + wrench[1] ** 2 + wrench[2] ** 2), is_at_rest
 
 
 @compiled

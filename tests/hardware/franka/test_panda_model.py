@@ -34,9 +34,9 @@ def compute(model, joints, speeds, carried=None, flange_to_tool=None):
         F_x_Ctotal=carried.com.tolist(),
         I_total=carried.inertia.T.ravel().tolist(),
     )
-    jacobian, mass, coriolis = np.zeros(42), np.zeros(49), np.zeros(7)
-    model.read(state, jacobian, mass, coriolis)
-    return jacobian.reshape(7, 6).T, mass.reshape(7, 7).T, coriolis
+    numbers = np.zeros(98)
+    model.read(state, numbers)
+    return numbers[:42].reshape(7, 6).T, numbers[42:91].reshape(7, 7).T, numbers[91:]
 
 
 @pytest.fixture(scope="module")

@@ -267,14 +267,14 @@ def test_a_tare_is_taken_off_what_is_told_and_off_what_the_soft_limit_sees(contr
     state.K_F_ext_hat_K = tare.tolist()
     run(controller, state, 400)
     report = controller.reports.record[0]
-    np.testing.assert_allclose(report["wrench"], tare)
-    np.testing.assert_allclose(report["mean_wrench"], tare, rtol=1e-3)
+    np.testing.assert_allclose(report["measured"]["wrench"], tare)
+    np.testing.assert_allclose(report["measured"]["mean_wrench"], tare, rtol=1e-3)
     order = controller.orders.record[0]
     order["tare"], order["tare_count"] = tare, 1
     controller.orders.write()
     run(controller, state, 2)
-    np.testing.assert_allclose(report["wrench"], np.zeros(6), atol=1e-12)
-    np.testing.assert_allclose(report["mean_wrench"], tare, rtol=1e-3, err_msg="the next tare replaces it")
+    np.testing.assert_allclose(report["measured"]["wrench"], np.zeros(6), atol=1e-12)
+    np.testing.assert_allclose(report["measured"]["mean_wrench"], tare, rtol=1e-3, err_msg="the next tare replaces it")
     state.K_F_ext_hat_K = [42.0, -2.0, 1.0, 0.1, 0.2, 0.3]
     run(controller, state, 40)
     assert controller.stop is None, "39 N of 40"

@@ -1,0 +1,1 @@
+"""What `robot-rl bench` measures of drivers and of the simulated controller."""

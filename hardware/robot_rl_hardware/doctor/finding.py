@@ -1,0 +1,72 @@
+"""What a check has found, and what it was asked for."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+ROBOTS: Final = ("sim", "fci_sim", "fr3")
+TELEOPS: Final = ("none", "spacemouse", "gamepad", "keyboard")
+
+
+class Mark(enum.Enum):
+    """How it stands with one thing."""
+
+    OK = "ok"
+    WARNING = "warning"
+    """It works, or may; but not well."""
+    MISSING = "missing"
+    """What was asked for cannot work."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the machine is for: nothing else is ever missing.
+
+    Attributes:
+        robot: one of ROBOTS.
+        host: the robot's address.
+        cameras: serial numbers.
+        teleop: one of TELEOPS.
+        runs: folder of the runs.
+    """
+
+    robot: str = "sim"
+    host: str = "172.16.0.2"
+    cameras: tuple[str, ...] = ()
+    teleop: str = "none"
+    runs: Path = Path("runs")
+
+    @property
+    def is_wired(self) -> bool:
+        """Whether a robot is driven through libfranka."""
+        return self.robot != "sim"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line.
+
+    Attributes:
+        mark: how it stands.
+        found: what there is.
+        advice: what to do about it; "" where nothing is to be done.
+    """
+
+    mark: Mark
+    found: str
+    advice: str = ""
+
+
+def judge(is_good: bool, is_wanted: bool, found: str, advice: str) -> Finding:
+    """OK where it is good, or where nobody wants it; else missing."""
+    if is_good:
+        return Finding(Mark.OK, found)
+    return Finding(Mark.MISSING, found, advice) if is_wanted else Finding(Mark.OK, f"{found} (not needed)")
+
+
+def warn(is_good: bool, found: str, advice: str) -> Finding:
+    """OK where it is good, else a warning."""
+    return Finding(Mark.OK, found) if is_good else Finding(Mark.WARNING, found, advice)
