@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-ROBOTS: Final = ("sim", "fci_sim", "fr3")
-TELEOPS: Final = ("none", "spacemouse", "gamepad", "keyboard")
+ROBOTS: Final = ("sim", "fci_sim", "fr3", "panda", "external")
+TELEOPS: Final = ("none", "spacemouse", "gamepad", "keyboard", "joy", "twist")
 
 
 class Mark(enum.Enum):
@@ -41,8 +41,13 @@ class Wanted:
 
     @property
     def is_wired(self) -> bool:
-        """Whether a robot is driven through libfranka."""
-        return self.robot != "sim"
+        """Whether a robot is to answer at the address."""
+        return self.robot in ("fr3", "panda")
+
+    @property
+    def library(self) -> str | None:
+        """The package that drives it, if any."""
+        return {"fci_sim": "pylibfranka", "fr3": "pylibfranka", "panda": "panda-python"}.get(self.robot)
 
 
 @dataclass(frozen=True)

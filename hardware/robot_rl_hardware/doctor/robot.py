@@ -12,10 +12,11 @@ import numpy as np
 from robot_rl.errors import DeviceError
 from robot_rl_hardware.doctor.finding import Finding, Mark, Wanted, warn
 from robot_rl_hardware.doctor.machine import Machine
-from robot_rl_hardware.doctor.software import to_server_version
+from robot_rl_hardware.doctor.software import PANDA_VERSION, to_server_version
 from robot_rl_hardware.fci_sim.wire import ARM_PORT, CONNECT_REQUEST, HEADER
 
 _TIMEOUT_S: Final = 2.0
+_RETRY_S: Final = 0.1
 _CONNECT: Final = 0
 _NOBODYS_VERSION: Final = 0
 """With a version that no robot speaks the answer is a refusal that tells the robot's own."""
@@ -42,7 +43,7 @@ def ask_version(host: str, port: int = ARM_PORT) -> Answer:
     request = header.tobytes() + np.array([(_NOBODYS_VERSION, 0)], CONNECT_REQUEST).tobytes()
     reply = b""
     try:
-        with socket.create_connection((host, port), _TIMEOUT_S) as connection:
+        with _connect(host, port) as connection:
             asked_s = time.monotonic()
             connection.sendall(request)
             while len(reply) < _REPLY_BYTES:
@@ -59,27 +60,42 @@ def ask_version(host: str, port: int = ARM_PORT) -> Answer:
     return Answer(int.from_bytes(reply[HEADER.itemsize + 1 : _REPLY_BYTES], "little"), after_ms)
 
 
+def _connect(host: str, port: int) -> socket.socket:
+    """A connection; a robot refuses one for a moment after its last client has left."""
+    deadline_s = time.monotonic() + _TIMEOUT_S
+    while True:
+        try:
+            return socket.create_connection((host, port), _TIMEOUT_S)
+        except ConnectionRefusedError:
+            if time.monotonic() > deadline_s:
+                raise
+        time.sleep(_RETRY_S)
+
+
 def check_robot(machine: Machine, wanted: Wanted) -> Finding:
     """Whether the robot is there, and speaks the version of the library."""
     if not wanted.is_wired:
-        return Finding(Mark.OK, "simulated in this program")
+        where = "behind somebody else's controller" if wanted.robot == "external" else "simulated in this program"
+        return Finding(Mark.OK, where)
     try:
         answer = ask_version(wanted.host)
     except DeviceError as error:
         advice = "switch it on, unlock its joints and activate FCI in Desk, end other programs that use it"
-        if wanted.robot == "fci_sim":
-            advice = f"start one: robot-rl fci-sim --host {wanted.host}"
-        return Finding(Mark.MISSING, str(error), f"check the address; {advice}")
+        return Finding(Mark.MISSING, str(error), f"check robot.franka.host; {advice}")
     found = f"{wanted.host} speaks version {answer.version} of the interface (answer after {answer.after_ms:.2f} ms)"
-    library = machine.find_version("pylibfranka")
-    if library is None:
+    needed: int | None = PANDA_VERSION
+    if wanted.robot == "fr3":
+        library = machine.find_version("pylibfranka")
+        needed = to_server_version(library) if library else None
+    if needed is None:
         return Finding(Mark.WARNING, found, "which version is needed is known when pylibfranka is installed")
-    needed = to_server_version(library)
     if answer.version == needed:
         return Finding(Mark.OK, found)
-    advice = f"pylibfranka {library} is for version {needed}: install the release for this robot's system, or update it"
-    if answer.version <= 5:
-        advice = f"it is a Panda (FER), which pylibfranka cannot drive; the driver is for the FR3 (version {needed})"
+    advice = f"{wanted.library} is for version {needed}: install the release for this robot's system, or update it"
+    if wanted.robot == "fr3" and answer.version <= PANDA_VERSION:
+        advice = "it is a Panda (FER): robot=panda"
+    elif wanted.robot == "panda" and answer.version > PANDA_VERSION:
+        advice = "it is a Franka Research 3: robot=fr3"
     return Finding(Mark.MISSING, found, advice)
 
 

@@ -13,6 +13,8 @@ OLDEST_PYTHON: Final = (3, 11)
 _ASK_TORCH: Final = "import torch; print(torch.cuda.is_available())"
 _ASK_ROS: Final = "import rclpy; print(rclpy.get_rmw_implementation_identifier())"
 _ASK_MESSAGES: Final = "import robot_rl_msgs.msg"
+PANDA_VERSION: Final = 5
+"""Of the interface of a Panda with system 4.2.1 or later."""
 _SERVER_VERSIONS: Final = (
     ((0, 18), 10),
     ((0, 15), 9),
@@ -75,9 +77,12 @@ def check_ros(machine: Machine, wanted: Wanted) -> Finding:
 
 
 def check_libfranka(machine: Machine, wanted: Wanted) -> Finding:
-    """pylibfranka; panda-python, of which no driver of ours makes use, is mentioned."""
+    """The clients of libfranka: pylibfranka for an FR3, panda-python for a Panda."""
     ours, older = machine.find_version("pylibfranka"), machine.find_version("panda-python")
     found = f"pylibfranka {ours}, for version {to_server_version(ours)} of the interface" if ours else "no pylibfranka"
-    found += f"; panda-python {older}" if older else ""
-    advice = "pip install 'robot-rl[franka]' (Linux on x86-64, Python 3.10 to 3.12)"
-    return judge(ours is not None, wanted.is_wired, found, advice)
+    found += f"; panda-python {older}, for version {PANDA_VERSION}" if older else "; no panda-python"
+    if wanted.library is None:
+        return Finding(Mark.OK, found)
+    extra = {"pylibfranka": "franka", "panda-python": "panda"}[wanted.library]
+    advice = f"pip install 'robot-rl[{extra}]' (Linux on x86-64, Python 3.10 to 3.12)"
+    return judge(machine.find_version(wanted.library) is not None, True, found, advice)

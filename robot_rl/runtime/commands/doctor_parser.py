@@ -18,8 +18,9 @@ is missing, else 1."""
 
 _EPILOG = """examples:
   robot-rl doctor
-  robot-rl doctor --robot fr3 --host 172.16.0.2 --camera 130322272869 --teleop spacemouse
-  robot-rl doctor --robot fci_sim --host 127.0.0.1        with `robot-rl fci-sim` in another terminal"""
+  robot-rl doctor robot=fr3 robot.franka.host=172.16.0.2
+  robot-rl doctor robot=fr3 robot.cameras=[wrist] camera=realsense "camera.realsense=[{name: wrist, serial: '1303'}]"
+  robot-rl doctor robot=fr3 robot.franka.host=127.0.0.1       with `robot-rl fci-sim` in another terminal"""
 
 
 def add_parser(commands: Commands) -> None:
@@ -31,18 +32,26 @@ def add_parser(commands: Commands) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--robot", default="sim", help="sim, fci_sim or fr3 (default: sim)")
-    parser.add_argument("--host", help="of the robot (default: 127.0.0.1 for fci_sim, else 172.16.0.2)")
     parser.add_argument(
-        "--camera", action="append", default=[], metavar="SERIAL", help="that must be there; repeatable"
+        "overrides", nargs="*", metavar="KEY=VALUE", help="what it is to be able to do, as for `robot-rl up teleop`"
     )
-    parser.add_argument("--teleop", default="none", help="none, spacemouse, gamepad or keyboard (default: none)")
     parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="FOLDER", help="of runs (default: runs)")
     parser.set_defaults(run=_run)
 
 
 def _run(parsed: argparse.Namespace) -> int:
+    from robot_rl import config as configuration
+    from robot_rl.runtime.config import EnvConfig
+
+    config = configuration.load(EnvConfig, "env", parsed.overrides)
     finding, command = (importlib.import_module(f"{_DOCTOR}.{name}") for name in ("finding", "command"))
-    host = parsed.host or ("127.0.0.1" if parsed.robot == "fci_sim" else "172.16.0.2")
-    code: int = command.run(finding.Wanted(parsed.robot, host, tuple(parsed.camera), parsed.teleop, parsed.runs))
+    robot, camera = config.robot, config.camera
+    wanted = finding.Wanted(
+        robot.franka.robot if robot.kind == "franka" else robot.kind,
+        robot.franka.host,
+        tuple(each.serial for each in camera.find(robot.cameras) if not each.file) if camera.is_device else (),
+        config.teleop.kind if config.teleop.is_device else "none",
+        parsed.runs,
+    )
+    code: int = command.run(wanted)
     return code

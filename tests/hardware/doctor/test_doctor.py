@@ -169,15 +169,27 @@ def test_a_panda_is_no_robot_for_pylibfranka():
         found = robot.check_robot(machine, Wanted(robot="fr3", host=served.host))
     assert found.mark is Mark.MISSING
     assert "version 5" in found.found
-    assert "Panda" in found.advice
+    assert "robot=panda" in found.advice
 
 
-@pytest.mark.parametrize("wanted_robot", ["fr3", "fci_sim"])
+def test_a_panda_for_panda_python():
+    machine = make_machine(versions={"panda-python": "1.1.1"})
+    with run_robot(make_host(), robot="panda") as served:
+        assert robot.check_robot(machine, Wanted(robot="panda", host=served.host)).mark is Mark.OK
+    assert software.check_libfranka(machine, Wanted(robot="panda")).mark is Mark.OK
+    assert software.check_libfranka(machine, Wanted(robot="fr3")).mark is Mark.MISSING
+
+
+@pytest.mark.parametrize("wanted_robot", ["fr3", "panda"])
 def test_nobody_there(wanted_robot):
     found = robot.check_robot(make_machine(), Wanted(robot=wanted_robot, host=make_host()))
     assert found.mark is Mark.MISSING
     assert "port 1337" in found.found
-    assert ("robot-rl fci-sim" in found.advice) == (wanted_robot == "fci_sim")
+
+
+@pytest.mark.parametrize("wanted_robot", ["sim", "fci_sim", "external"])
+def test_a_robot_that_is_nobodys_to_reach(wanted_robot):
+    assert robot.check_robot(make_machine(), Wanted(robot=wanted_robot, host=make_host())).mark is Mark.OK
 
 
 @pytest.mark.parametrize("host", ["", "no such name.", "a" * 80 + ".b", "256.1.1.1"])
@@ -343,7 +355,7 @@ def test_names_that_do_not_exist_are_answered_with_those_that_do(wanted):
 
 
 def test_the_command():
-    words = [sys.executable, "-m", "robot_rl.cli", "doctor", "--robot", "fci_sim", "--host", make_host()]
+    words = [sys.executable, "-m", "robot_rl.cli", "doctor", "robot=fr3", f"robot.franka.host={make_host()}"]
     ended = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
     assert ended.returncode == 1, ended.stderr
     assert "missing  robot" in ended.stdout
