@@ -105,6 +105,8 @@ def test_a_lost_hand_stops_the_arm_and_the_reason_is_told(served, words, tmp_pat
         here.wait_for(lambda: arm.state().stop is not None)
         assert arm.state().stop.reason is Reason.STALE_STATE
         assert "hand is lost" in arm.state().stop.detail
+        here.advance(0.5)
+        assert process.output().count("the robot is stopped") == 1, "told once, however often somebody looks"
         with pytest.raises(RobotRLError, match="hand is lost"):
             here.cell.env.reset(1)
         assert process.popen.poll() is None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import subprocess
 import sys
 import threading
 import time
@@ -22,6 +21,7 @@ from robot_rl.errors import DeviceError, SetupError, SpecError, StoppedError
 from robot_rl.geometry import Array, Pose
 from robot_rl.types import ArmState, Reason, StopRecord
 from robot_rl_hardware.franka import arm_process
+from robot_rl_hardware.franka.child import Child
 from robot_rl_hardware.franka.lock_step import LockStepClock
 from robot_rl_hardware.franka.presets import presets_of
 from robot_rl_hardware.franka.records import ORDER_DTYPE, REPORT_DTYPE, get_stop, put_stop, to_text
@@ -31,9 +31,7 @@ from robot_rl_hardware.franka.shared import SharedRecord
 _log = logging.getLogger(__name__)
 
 _START_S: Final = 180.0  # on a machine that has never run the law, it is compiled first
-_END_S: Final = 5.0
 _RECOVER_S: Final = 10.0
-_POLL_S: Final = 1e-3
 _TARE_MS: Final = 250  # five time constants of the mean
 _NUMBERS: Final = {name: number for number, name in enumerate(PRESETS)}
 
@@ -59,8 +57,9 @@ class FrankaArm:
         self._settings, self._pause = settings, pause
         self._time = clock or MonotonicClock()
         self._lock = threading.Lock()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._child: Child | None = None
         self._died: StopRecord | None = None
+        self._told: tuple[StopRecord, StopRecord] | None = None
 
     def __enter__(self) -> Self:
         """Connect, and hold the arm where it is; a robot that cannot move yet is a stop, and no error.
@@ -92,8 +91,8 @@ class FrankaArm:
     @property
     def process_number(self) -> int:
         """Of the process that drives it, for those who watch it."""
-        assert self._process is not None, "inside the context"
-        return self._process.pid
+        assert self._child is not None, "inside the context"
+        return self._child.number
 
     def state(self) -> ArmState:
         """Newest state."""
@@ -192,7 +191,7 @@ class FrankaArm:
             StoppedError: it cannot be recovered: the user stop is pressed, or it was recovered too often.
             DeviceError: the process that drives it had died, and no new one reaches the robot.
         """
-        if self._process is None or self._process.poll() is not None:
+        if self._child is None or self._child.status is not None:
             self._end()
             self._start()
             with self._lock:
@@ -222,16 +221,9 @@ class FrankaArm:
         self._orders.write()
         files = (self._orders.file, self._reports.file)
         words = [str(os.getpid()), *map(str, files), json.dumps(asdict(settings))]
-        self._process = subprocess.Popen(
-            [*self._make_command(), *words],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            pass_fds=files,
-            start_new_session=True,  # Ctrl-C is for us, who end it
-            env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
-        )
+        self._child = Child([*self._make_command(), *words], files, self._pause)
         try:
-            self._wait_for_start(self._process)
+            self._wait_for_start(self._child)
         except (SetupError, DeviceError):
             self._end()
             raise
@@ -240,13 +232,13 @@ class FrankaArm:
         """What starts the process, less its words; benchmarks start one that takes the time."""
         return [sys.executable, "-P", "-m", arm_process.__name__]
 
-    def _wait_for_start(self, process: subprocess.Popen[bytes]) -> None:
+    def _wait_for_start(self, child: Child) -> None:
         def is_there() -> bool:
             report = self._read()
             return self._reports.was_written and (bool(report["is_moving"]) or get_stop(report) is not None)
 
         if not self._wait(is_there, _START_S):
-            status, problem = process.poll(), to_text(self._read()["refusal"])
+            status, problem = child.status, to_text(self._read()["refusal"])
             if status == arm_process.SETUP_STATUS:
                 raise SetupError(problem)
             if status == arm_process.DEVICE_STATUS:
@@ -257,18 +249,15 @@ class FrankaArm:
             _log.warning("the arm's loop has no real-time scheduling: allow rtprio in /etc/security/limits.conf")
 
     def _end(self) -> None:
-        process = self._process
-        if process is None:
+        if self._child is None:
             return
         with self._lock:
             self._order["is_over"] = 1
             self._orders.write()
-        if not self._wait(lambda: process.poll() is not None, _END_S):
-            process.kill()
-            process.wait()
+        self._child.end()
         self._orders.close()
         self._reports.close()
-        self._process = None
+        self._child = None
 
     def _wait_for_recovery(self) -> None:
         def is_answered() -> bool:
@@ -285,18 +274,14 @@ class FrankaArm:
             raise StoppedError(f"The arm is not recovered: {to_text(report['refusal']) or stop.detail}.")
 
     def _wait(self, is_true: Callable[[], bool], limit_s: float) -> bool:
-        """Wait for something that the process says; whether it did before the time, or the process, was over."""
-        assert self._process is not None
-        deadline_s = time.monotonic() + limit_s
-        while time.monotonic() < deadline_s:
-            is_over = self._process.poll() is not None  # first: what it says last is heard
+        """See `Child.wait`."""
+
+        def is_true_now() -> bool:
             with self._lock:
-                if is_true():
-                    return True
-            if is_over:
-                return False
-            self._pause(_POLL_S)
-        return False
+                return is_true()
+
+        assert self._child is not None
+        return self._child.wait(is_true_now, limit_s)
 
     def _read(self) -> Any:
         self._reports.read()
@@ -305,7 +290,7 @@ class FrankaArm:
     def _stop(self) -> StopRecord | None:
         """The stop in force: of a dead process, of the arm, or one that is on its way to it."""
         report = self._reports.record[0]
-        status = self._process.poll() if self._process is not None else 0
+        status = self._child.status if self._child is not None else 0
         stop = get_stop(report)
         is_unseen = int(report["mode_count"]) != int(self._order["mode_count"])
         if status is not None and self._died is None:
@@ -323,7 +308,10 @@ class FrankaArm:
             raise StoppedError(f"The arm is stopped ({stop.reason.value}: {stop.detail}); call recover() first.")
 
     def _to_own_time(self, stop: StopRecord) -> StopRecord:
-        return StopRecord(stop.reason, stop.detail, stop.stamp_ns + self._offset_ns())
+        """The same object for the same stop: between two clocks its moment would be another at every look."""
+        if self._told is None or self._told[0] != stop:
+            self._told = stop, StopRecord(stop.reason, stop.detail, stop.stamp_ns + self._offset_ns())
+        return self._told[1]
 
     def _offset_ns(self) -> int:
         """From the time of the process to that of the stamps."""

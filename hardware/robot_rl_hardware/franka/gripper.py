@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import threading
 import time
@@ -18,12 +17,12 @@ import numpy as np
 from robot_rl.errors import DeviceError, SetupError, SpecError
 from robot_rl_hardware.franka import hand_process
 from robot_rl_hardware.franka.arm_process import SETUP_STATUS
+from robot_rl_hardware.franka.child import Child
 from robot_rl_hardware.franka.records import HAND_MOVE_DTYPE, HAND_ORDER_DTYPE, HAND_REPORT_DTYPE, to_text
 from robot_rl_hardware.franka.settings import HandSettings
 from robot_rl_hardware.franka.shared import SharedRecord
 
 _START_S: Final = 60.0
-_END_S: Final = 5.0
 _POLL_S: Final = 2e-3
 
 
@@ -37,7 +36,7 @@ class FrankaGripper:
         """Store what is driven, and what lets some seconds pass (see `FrankaArm`)."""
         self._settings, self._pause = settings, pause
         self._lock = threading.Lock()
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._children: list[Child] = []
         self._orders = SharedRecord(HAND_ORDER_DTYPE)
         self._moves, self._reports = SharedRecord(HAND_MOVE_DTYPE), SharedRecord(HAND_REPORT_DTYPE)
 
@@ -51,14 +50,8 @@ class FrankaGripper:
         files = (self._orders.file, self._moves.file, self._reports.file)
         for role in ("watch", "move"):
             words = [role, str(os.getpid()), *map(str, files), json.dumps(asdict(self._settings))]
-            self._processes.append(
-                subprocess.Popen(
-                    [sys.executable, "-P", "-m", hand_process.__name__, *words],
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    pass_fds=files,
-                    start_new_session=True,  # Ctrl-C is for us, who end them
-                )
+            self._children.append(
+                Child([sys.executable, "-P", "-m", hand_process.__name__, *words], files, self._pause)
             )
         try:
             self._wait_for_start()
@@ -76,7 +69,7 @@ class FrankaGripper:
     @property
     def process_numbers(self) -> tuple[int, ...]:
         """Of the processes that watch and move it, for those who watch these."""
-        return tuple(process.pid for process in self._processes)
+        return tuple(child.number for child in self._children)
 
     def width(self) -> float:
         """Present opening [m].
@@ -115,7 +108,7 @@ class FrankaGripper:
             self._orders.write()
 
     def _check(self) -> None:
-        if any(process.poll() is not None for process in self._processes):
+        if any(child.status is not None for child in self._children):
             raise DeviceError(f"The hand is lost: {self._problem()}")
 
     def _problem(self) -> str:
@@ -123,13 +116,13 @@ class FrankaGripper:
         self._moves.read()
         self._reports.read()
         said = [to_text(record.record[0]["problem"]) for record in (self._reports, self._moves)]
-        statuses = [process.poll() for process in self._processes]
+        statuses = [child.status for child in self._children]
         return next((text for text in said if text), f"its processes have ended with {statuses}; open it again.")
 
     def _wait_for_start(self) -> None:
         deadline_s = time.monotonic() + _START_S
         while time.monotonic() < deadline_s:
-            statuses = [process.poll() for process in self._processes]
+            statuses = [child.status for child in self._children]
             if SETUP_STATUS in statuses:
                 raise SetupError(self._problem())
             if any(status is not None for status in statuses):
@@ -146,12 +139,8 @@ class FrankaGripper:
         with self._lock:
             self._orders.record[0]["is_over"] = 1
             self._orders.write()
-        deadline_s = time.monotonic() + _END_S
-        while any(process.poll() is None for process in self._processes) and time.monotonic() < deadline_s:
-            self._pause(_POLL_S)
-        for process in self._processes:
-            process.kill()
-            process.wait()
-        self._processes.clear()
+        for child in self._children:
+            child.end()
+        self._children.clear()
         for record in (self._orders, self._moves, self._reports):
             record.close()
