@@ -105,7 +105,8 @@ class ScriptedReset:
             yield Progress(phase, 1.0, clock.now_ns() + to_ns(self.period_s))
         if isinstance(robot.arm, TaredArm):  # what it feels here, it feels without touching anything
             yield from self._wait(clock, "resting before the tare")
-            robot.arm.tare()
+            while not robot.arm.tare():
+                yield Progress("coming to rest", 1.0, clock.now_ns() + to_ns(self.period_s))
 
     def _take_posture(self, arm: Arm, clock: Clock, posture: Posture) -> Iterator[Progress]:
         """Turn the elbow while the tool stays."""

@@ -73,12 +73,15 @@ class PosturedArm(Arm, Protocol):
 class TaredArm(Arm, Protocol):
     """An arm that estimates its external wrench, and can be told what it feels when nothing touches it."""
 
-    def tare(self) -> None:
+    def tare(self) -> bool:
         """Take what is felt now, at rest and in free space, off the wrench from now on; it replaces the last one.
+
+        Returns:
+            False, and nothing is taken, while the arm was not at rest for a moment.
 
         Raises:
             StoppedError: the arm is stopped.
-            DeviceError: it was not at rest for a moment, or feels too much: it is touched, or its load is wrong.
+            DeviceError: it feels too much: it is touched, or its load is wrong.
         """
         ...
 

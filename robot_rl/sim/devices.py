@@ -70,8 +70,9 @@ class SimArm:
         """Have the null space return to these joint positions [rad], shape (7,)."""
         self._simulation.law.set_posture(joint_positions)
 
-    def tare(self) -> None:
+    def tare(self) -> bool:
         """Nothing to take off: what is felt here is contact alone. A reset takes the same time as on a real arm."""
+        return True
 
     def stop(self, reason: Reason = Reason.REQUESTED, detail: str = "") -> StopRecord:
         """Hold softly here."""

@@ -47,7 +47,7 @@ def test_the_same_commands_lead_where_they_lead_in_simulation(tmp_path, record_p
 
 
 def test_a_training_run_comes_to_its_end(tmp_path):
-    graph = Up(tmp_path, "robot=fci_sim", f"robot.franka.host={make_host()}", "task=peg", "task.episode.step_limit=50")
+    graph = Up(tmp_path, "robot=fci_sim", f"robot.franka.host={make_host()}", "task=peg", "task.episode.step_limit=100")
     try:
         assert graph.process.wait(2 * PATIENCE_S) == 0, graph.output()
     finally:

@@ -151,15 +151,13 @@ class FrankaArm:
             self._order["posture_count"] += 1
             self._orders.write()
 
-    def tare(self) -> None:
+    def tare(self) -> bool:
         """Take what is felt now off the wrench; the robot's own thresholds know nothing of it."""
         with self._lock:
             report = self._read()
             self._check_not_stopped()
             if int(report["rest_ticks"]) < _TARE_MS:
-                raise DeviceError(
-                    f"A tare needs {_TARE_MS} ms at rest, got {int(report['rest_ticks'])} ms since the arm has moved."
-                )
+                return False
             felt, settings = report["measured"]["mean_wrench"], self._settings
             force_n, torque_nm = float(np.linalg.norm(felt[:3])), float(np.linalg.norm(felt[3:]))
             if not (force_n <= settings.tare_limit_n and torque_nm <= settings.tare_limit_nm):
@@ -170,6 +168,7 @@ class FrankaArm:
             self._order["tare"] = felt
             self._order["tare_count"] += 1
             self._orders.write()
+            return True
 
     def stop(self, reason: Reason = Reason.REQUESTED, detail: str = "") -> StopRecord:
         """Hold softly here."""

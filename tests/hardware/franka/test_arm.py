@@ -7,7 +7,7 @@ from robot_rl_hardware.franka.arm import FrankaArm
 from robot_rl_hardware.franka.settings import ROBOTS, ArmSettings
 
 from robot_rl.clock import to_ns
-from robot_rl.errors import DeviceError, SpecError, StoppedError
+from robot_rl.errors import SpecError, StoppedError
 from robot_rl.geometry import Pose
 from robot_rl.robot.protocols import TaredArm
 from robot_rl.sim import franka
@@ -110,10 +110,9 @@ def test_a_tare_needs_rest(arm, advance):
     assert isinstance(arm, TaredArm)
     arm.set_equilibrium_pose(arm.state().tcp_pose @ Pose(np.array([0.02, 0.0, 0.0])), arm.state().stamp_ns)
     advance(0.08)
-    with pytest.raises(DeviceError, match="250 ms at rest, got"):
-        arm.tare()
+    assert not arm.tare()
     advance(1.0)
-    arm.tare()
+    assert arm.tare()
     arm.stop()
     with pytest.raises(StoppedError, match="stop requested"):
         arm.tare()
