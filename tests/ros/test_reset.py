@@ -38,7 +38,7 @@ def test_it_says_what_it_does_and_when_it_dies_that_is_an_error_and_not_a_hang(t
         assert asker.wait(handle).success
         here.link.spin_until(lambda: asker.heard[-1].phase == "settling" and asker.heard[-1].progress == 1.0, 10.0)
         phases = list(dict.fromkeys(feedback.phase for feedback in asker.heard))
-        assert phases == ["letting go", "lifting", "returning", "lowering", "settling"]
+        assert phases[:5] == ["letting go", "lifting", "returning", "lowering", "settling"]
         here.cell.env.reset(seed=2)
         process.kill()
         here.link.patience_s = 1.0

@@ -124,7 +124,7 @@ def test_each_process_is_killed_in_turn_and_the_run_ends_well_with_every_row_rig
     assert result["env_steps"] >= STEPS
 
 
-@pytest.mark.parametrize("corrector", [None, "additive", "edit_select"])
+@pytest.mark.parametrize("corrector", [None, "edit_select"])  # the latter of all correctors sends the most
 def test_a_run_over_the_graph_is_bit_for_bit_that_of_one_process(corrector, up, tmp_path):
     """The person, the learner's weights and the stamps included, and what a base policy says."""
     words = ["steps=60", "teleop.human.patience_s=0.3"]
