@@ -34,6 +34,7 @@ _COMMAND_QOS = QoSProfile(depth=1)
 _LOOK_EVERY_S = 0.05
 _POLL_S = 2e-3
 _LEAVE_S = 1.0
+_NOT_YET_KNOWN = "_NODE_NAME_UNKNOWN_"  # what rmw says of a node whose topic was discovered before its name
 
 
 @dataclass(frozen=True)
@@ -231,8 +232,10 @@ class ExternalArm:
             return problem
         topic, node = self._publisher.topic_name, self._node
         if node.count_publishers(topic) > 1:
-            names = sorted(each.node_name for each in node.get_publishers_info_by_topic(topic))
-            return Reason.STALE_COMMAND, f"{topic} has several publishers ({', '.join(names)}): only one is obeyed"
+            found = {each.node_name for each in node.get_publishers_info_by_topic(topic)}
+            others = sorted(found - {node.get_name(), _NOT_YET_KNOWN})
+            who = f", also {', '.join(others)}" if others else ""
+            return Reason.STALE_COMMAND, f"{topic} has several publishers{who}: only one is obeyed"
         if not self._publisher.get_subscription_count():
             return Reason.STALE_COMMAND, f"nobody listens to {topic}: is the controller active?"
         return None
