@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from robot_rl.errors import StoppedError
 from robot_rl.geometry import Array, Pose
 
 
@@ -86,6 +87,16 @@ class StopRecord:
     reason: Reason
     detail: str
     stamp_ns: int
+
+
+def check_not_stopped(stop: StopRecord | None) -> None:
+    """Refuse what only an arm may do that is free to move.
+
+    Raises:
+        StoppedError: there is a stop; the message says which.
+    """
+    if stop is not None:
+        raise StoppedError(f"The arm is stopped ({stop.reason.value}: {stop.detail}); call recover() first.")
 
 
 @dataclass(frozen=True, eq=False)

@@ -39,6 +39,7 @@ from robot_rl.types import (
     RobotCommand,
     Source,
     TimeStep,
+    check_not_stopped,
     restart,
     running,
     termination,
@@ -123,7 +124,7 @@ class RobotEnv:
         if seed is not None:
             self._generator = np.random.default_rng(seed)
         self._reading = None  # should the reset fail, there is no episode
-        self._check_not_stopped(self.robot.arm.state())
+        check_not_stopped(self.robot.arm.state().stop)
         self._reset_procedure.run(self.robot, self.clock, self._safety, int(self._generator.integers(2**63)))
         self.robot.arm.set_impedance(self.config.impedance)
         self._takeover.reset(int(self._generator.integers(2**31)))
@@ -133,7 +134,7 @@ class RobotEnv:
         self.outcome = Outcome()
         self._period_start_ns = self.clock.now_ns()
         reading = self._look()
-        self._check_not_stopped(reading.state)
+        check_not_stopped(reading.state.stop)
         self._reading = reading
         self._reset_pose = self._rest_pose = reading.state.tcp_pose
         time_step = restart(self._observe(reading), self.action_map.action_size)
@@ -152,11 +153,6 @@ class RobotEnv:
                 self.robot.stop(Reason.STALE_IMAGE, detail)
                 return replace(reading, state=self.robot.arm.state())
         return reading
-
-    def _check_not_stopped(self, state: ArmState) -> None:
-        stop = state.stop
-        if stop is not None:
-            raise StoppedError(f"The arm is stopped ({stop.reason.value}: {stop.detail}); call recover() first.")
 
     def step(self, action: ArrayLike) -> TimeStep:
         """Run one policy period and return what came of it; if a person has paused, after they have gone on.

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robot_rl.clock import Clock
-from robot_rl.errors import SpecError, StoppedError, UnknownNameError
+from robot_rl.errors import SpecError, UnknownNameError
 from robot_rl.geometry import Pose
-from robot_rl.types import ArmState, Command, Reason, StopRecord
+from robot_rl.types import ArmState, Command, Reason, StopRecord, check_not_stopped
 
 TOOL_DOWN = Pose(np.array([0.5, 0.0, 0.2]), np.array([1.0, 0.0, 0.0, 0.0]))
 """TCP half a metre in front of the base, z axis down."""
@@ -37,8 +37,7 @@ class FakeArm:
     def set_equilibrium_pose(self, pose: Pose, stamp_ns: int) -> None:
         """Jump there."""
         del stamp_ns
-        if self._stop is not None:
-            raise StoppedError(f"The arm is stopped ({self._stop.reason.value}); call recover() first.")
+        check_not_stopped(self._stop)
         if not np.isfinite(pose.to_vector()).all():
             raise SpecError(f"equilibrium pose must be finite, got {pose}.")
         self._pose = pose

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from robot_rl.errors import StoppedError
 from robot_rl.robot.protocols import Arm, Gripper
+from robot_rl.types import check_not_stopped
 
 
 class GuardedGripper:
@@ -26,7 +26,5 @@ class GuardedGripper:
         Raises:
             StoppedError: the arm is stopped.
         """
-        stop = self._arm.state().stop
-        if stop is not None:
-            raise StoppedError(f"The arm is stopped ({stop.reason.value}: {stop.detail}); call recover() first.")
+        check_not_stopped(self._arm.state().stop)
         self._gripper.set_width(width_m)

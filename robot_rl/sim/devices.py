@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robot_rl.clock import NS_PER_S
-from robot_rl.errors import SpecError, StoppedError, UnknownNameError
+from robot_rl.errors import SpecError, UnknownNameError
 from robot_rl.geometry import Array, Pose
 from robot_rl.sim import franka
 from robot_rl.sim.rendering import make_renderer
 from robot_rl.sim.simulation import Simulation
-from robot_rl.types import ArmState, Reason, StopRecord
+from robot_rl.types import ArmState, Reason, StopRecord, check_not_stopped
 
 
 class SimClock:
@@ -54,9 +54,7 @@ class SimArm:
 
     def set_equilibrium_pose(self, pose: Pose, stamp_ns: int) -> None:
         """Reach `pose` one policy period after `stamp_ns`: a command that was under way for long has less time left."""
-        stop = self._simulation.stop_record
-        if stop is not None:
-            raise StoppedError(f"The arm is stopped ({stop.reason.value}: {stop.detail}); call recover() first.")
+        check_not_stopped(self._simulation.stop_record)
         if not np.isfinite(pose.to_vector()).all():
             raise SpecError(f"equilibrium pose must be finite, got {pose}.")
         age_s = (self._simulation.now_ns() - stamp_ns) / NS_PER_S
@@ -101,9 +99,7 @@ class SimGripper:
         """Start moving to an opening [m]; refused while the arm is stopped, so that nothing is dropped."""
         if not np.isfinite(width_m):
             raise SpecError(f"gripper width must be finite, got {width_m}.")
-        stop = self._simulation.stop_record
-        if stop is not None:
-            raise StoppedError(f"The arm is stopped ({stop.reason.value}: {stop.detail}); call recover() first.")
+        check_not_stopped(self._simulation.stop_record)
         self._simulation.set_width(float(np.clip(width_m, 0.0, franka.MAX_GRIPPER_WIDTH_M)))
 
 

@@ -231,7 +231,8 @@ def test_a_second_publisher_is_a_stop_since_the_controller_obeys_nobody_then(arm
 
 def test_a_controller_that_does_not_listen_is_a_stop(arm, foreign):
     foreign.node.destroy_subscription(foreign.listener)
-    broken(arm, foreign, Reason.STALE_COMMAND, "nobody listens to /target_pose")
+    stop = broken(arm, foreign, Reason.STALE_COMMAND, "nobody listens to /target_pose")
+    assert arm.state().stop == stop
 
 
 @pytest.mark.parametrize(

@@ -31,4 +31,4 @@ def test_nonsense_is_refused(values, message):
 
 
 def test_without_a_recovery_its_type_does_not_matter():
-    ExternalConfig(recovery="", recovery_type="")
+    assert ExternalConfig(recovery="", recovery_type="").recovery == ""

@@ -35,7 +35,7 @@ _LIMIT_S: Final = 45.0
 
 
 def run(wanted: Wanted, machine: Machine | None = None) -> int:
-    """Print what was found; 0 where nothing is missing, else 1.
+    """Print what was found; 0 where nothing is missing or unknown, else 1.
 
     Raises:
         UnknownNameError: no such robot or device.
@@ -44,13 +44,14 @@ def run(wanted: Wanted, machine: Machine | None = None) -> int:
         if name not in valid:
             raise UnknownNameError(kind, name, valid)
     machine = machine or Machine()
-    missing = []
+    wrong: dict[Mark, list[str]] = {Mark.MISSING: [], Mark.UNKNOWN: []}
     for name, check in CHECKS.items():
         finding = run_isolated(partial(check, machine, wanted), _LIMIT_S)
         print(f"{finding.mark.value:8} {name:13} {finding.found}", flush=True)
         if finding.advice:
             print(f"{'':22} -> {finding.advice}", flush=True)
-        if finding.mark is Mark.MISSING:
-            missing.append(name)
-    print(f"missing: {', '.join(missing)}" if missing else f"nothing that robot={wanted.robot} needs is missing")
-    return 1 if missing else 0
+        if finding.mark in wrong:
+            wrong[finding.mark].append(name)
+    listed = [f"{mark.value}: {', '.join(names)}" for mark, names in wrong.items() if names]
+    print("; ".join(listed) or f"nothing that robot={wanted.robot} needs is missing")
+    return 1 if listed else 0

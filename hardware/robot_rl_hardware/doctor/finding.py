@@ -19,6 +19,8 @@ class Mark(enum.Enum):
     """It works, or may; but not well."""
     MISSING = "missing"
     """What was asked for cannot work."""
+    UNKNOWN = "unknown"
+    """The check itself has failed."""
 
 
 @dataclass(frozen=True)

@@ -14,17 +14,17 @@ _fork: Final = multiprocessing.get_context("fork")
 
 
 def run_isolated(check: Callable[[], Finding], limit_s: float) -> Finding:
-    """What the check finds; a warning where it takes longer, crashes, or fails."""
+    """What the check finds; that nothing is known where it takes longer, crashes, or fails."""
     ours, theirs = _fork.Pipe(duplex=False)
     process = _fork.Process(target=_answer, args=(check, theirs), daemon=False)
     process.start()
     theirs.close()
     try:
         if not ours.poll(limit_s):
-            return Finding(Mark.WARNING, f"no answer within {limit_s:g} s", "look at it by hand")
+            return Finding(Mark.UNKNOWN, f"no answer within {limit_s:g} s", "look at it by hand")
         finding: Finding = ours.recv()
     except EOFError:
-        return Finding(Mark.WARNING, "the check has crashed", "a library of it does not fit this machine")
+        return Finding(Mark.UNKNOWN, "the check has crashed", "a library of it does not fit this machine")
     finally:
         process.kill()
         process.join()
@@ -37,5 +37,5 @@ def _answer(check: Callable[[], Finding], pipe: Connection) -> None:
     try:
         finding = check()
     except Exception as error:  # noqa: BLE001  whatever it was, the person gets a line and the other checks
-        finding = Finding(Mark.WARNING, f"the check failed: {type(error).__name__}: {error}", "report it")
+        finding = Finding(Mark.UNKNOWN, f"the check failed: {type(error).__name__}: {error}", "report it")
     pipe.send(finding)

@@ -19,7 +19,7 @@ from robot_rl.clock import Clock, MonotonicClock
 from robot_rl.control.presets import PRESETS, preset
 from robot_rl.errors import DeviceError, SetupError, SpecError, StoppedError
 from robot_rl.geometry import Array, Pose
-from robot_rl.types import ArmState, Reason, StopRecord
+from robot_rl.types import ArmState, Reason, StopRecord, check_not_stopped
 from robot_rl_hardware.franka import arm_process
 from robot_rl_hardware.franka.child import Child
 from robot_rl_hardware.franka.lock_step import LockStepClock
@@ -117,7 +117,7 @@ class FrankaArm:
             raise SpecError(f"equilibrium pose must be finite, got {pose}.")
         with self._lock:
             self._read()
-            self._check_not_stopped()
+            check_not_stopped(self._stop())
             order = self._order
             order["position_m"], order["quaternion"] = pose.position, pose.quaternion
             order["stamp_ns"] = stamp_ns - self._offset_ns()
@@ -155,7 +155,7 @@ class FrankaArm:
         """Take what is felt now off the wrench; the robot's own thresholds know nothing of it."""
         with self._lock:
             report = self._read()
-            self._check_not_stopped()
+            check_not_stopped(self._stop())
             if int(report["rest_ticks"]) < _TARE_MS:
                 return False
             felt, settings = report["measured"]["mean_wrench"], self._settings
@@ -300,11 +300,6 @@ class FrankaArm:
         if is_unseen and not (stop is not None and not report["is_moving"]):
             stop = get_stop(self._order) if stop is None or get_stop(self._order) is None else stop
         return None if stop is None else self._to_own_time(stop)
-
-    def _check_not_stopped(self) -> None:
-        stop = self._stop()
-        if stop is not None:
-            raise StoppedError(f"The arm is stopped ({stop.reason.value}: {stop.detail}); call recover() first.")
 
     def _to_own_time(self, stop: StopRecord) -> StopRecord:
         """The same object for the same stop: between two clocks its moment would be another at every look."""

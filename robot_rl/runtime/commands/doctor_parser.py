@@ -12,9 +12,9 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 _DOCTOR = "robot_rl_hardware.doctor"
 
 _DESCRIPTION = """Look at this machine: what is installed, whether the robot answers and in which version, what the
-system does for a loop of 1 kHz, cameras, people's devices, room. A line each: ok, warning (works, but not well) or
-missing (what was asked for cannot work), and what to do about it. Nothing is moved. The exit status is 0 when nothing
-is missing, else 1."""
+system does for a loop of 1 kHz, cameras, people's devices, room. A line each: ok, warning (works, but not well),
+missing (what was asked for cannot work) or unknown (the check has failed), and what to do about it. Nothing is moved.
+The exit status is 0 when nothing is missing or unknown, else 1."""
 
 _EPILOG = """examples:
   robot-rl doctor

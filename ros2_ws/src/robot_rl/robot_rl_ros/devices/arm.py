@@ -11,9 +11,9 @@ from robot_rl_msgs.msg import ArmState as ArmStateMsg
 from robot_rl_msgs.srv import SetImpedance, Stop
 from std_srvs.srv import Trigger
 
-from robot_rl.errors import DeviceError, SpecError, StoppedError, UnknownNameError
+from robot_rl.errors import DeviceError, SpecError, UnknownNameError
 from robot_rl.geometry import Pose
-from robot_rl.types import ArmState, Reason, StopRecord
+from robot_rl.types import ArmState, Reason, StopRecord, check_not_stopped
 from robot_rl_ros import convert, qos
 from robot_rl_ros.link import Link, Newest
 
@@ -62,20 +62,14 @@ class RosArm:
         """Send the pose; in lock-step, wait until the controller has dealt with it."""
         if not np.isfinite(pose.to_vector()).all():
             raise SpecError(f"equilibrium pose must be finite, got {pose}.")
-        self._check_not_stopped(self.state())
+        check_not_stopped(self.state().stop)
         before = self._commands
         self._publisher.publish(convert.to_pose_stamped(pose, stamp_ns, self._frame))
         if self._link.due_ns is None:
             return
         if not self._link.wait_for(lambda: self._commands != before):
             raise DeviceError(f"The controller took no command within {self._link.patience_s:g} s.")
-        self._check_not_stopped(self.state())
-
-    def _check_not_stopped(self, state: ArmState) -> None:
-        if state.stop is not None:
-            raise StoppedError(
-                f"The arm is stopped ({state.stop.reason.value}: {state.stop.detail}); call recover() first."
-            )
+        check_not_stopped(self.state().stop)
 
     def set_impedance(self, preset: str) -> None:
         """Change to a named preset."""

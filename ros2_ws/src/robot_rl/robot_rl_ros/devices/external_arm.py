@@ -25,7 +25,7 @@ from robot_rl.clock import Clock, to_ns
 from robot_rl.errors import DeviceError, SpecError, StoppedError, UnknownNameError
 from robot_rl.geometry import Pose
 from robot_rl.runtime.external_config import ExternalConfig
-from robot_rl.types import ArmState, Reason, StopRecord
+from robot_rl.types import ArmState, Reason, StopRecord, check_not_stopped
 from robot_rl_ros import convert
 from robot_rl_ros.devices.foreign_recovery import ForeignRecovery
 from robot_rl_ros.devices.foreign_states import ForeignStates, Problem
@@ -118,9 +118,7 @@ class ExternalArm:
             raise SpecError(f"equilibrium pose must be finite, got {pose}.")
         with self._lock:
             self._watch()
-            if self._stop is not None:
-                stop = self._stop
-                raise StoppedError(f"The arm is stopped ({stop.reason.value}: {stop.detail}); call recover() first.")
+            check_not_stopped(self._stop)
             now_ns = self._clock.now_ns()
             start = self._states.pose.newest[1] if self._line is None else self._line.at(now_ns)
             period_ns = to_ns(self._period_s) if self._config.is_streamed else 0
