@@ -33,13 +33,33 @@ METHODS: dict[str, tuple[str, ...]] = {
     "noise_steer": ("corrector=noise_steer",),
     "rlpd": ("agent=rlpd",),
 }
+ABLATIONS: dict[str, tuple[str, ...]] = {
+    "no_layer_norm": ("agent.corrector.has_layer_norm=false",),
+    "anchor": ("replay.shares={online: 0.4, demonstration: 0.25, intervention: 0.25, anchor: 0.1}",),
+    "scale_0.2": ("agent.corrector.scale=0.2",),
+    "scale_1": ("agent.corrector.scale=1.0",),
+    "one_step": ("agent.n_step=1",),
+    "five_steps": ("agent.n_step=5",),
+    "no_gate": ("agent.corrector.gate_steps=0",),
+    "no_critic_phase": ("agent.corrector.critic_updates=0",),
+    "no_imitation": ("agent.corrector.imitation_weight=0",),
+    "utd_1": ("agent.utd=1",),
+    "utd_2": ("agent.utd=2",),
+    "execute_8": ("inference.executor.execute=8",),
+    "execute_8_phase": ("inference.executor.execute=8", "agent.corrector.plan_steps=8"),
+}
+"""What a part of additive is worth: additive, but for these words."""
+WORDS = METHODS | {name: (*METHODS["additive"], *words) for name, words in ABLATIONS.items()}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("task")
     parser.add_argument("--base", type=Path, required=True, help="folder of the base policy")
-    parser.add_argument("--methods", nargs="+", choices=sorted(METHODS), default=list(METHODS))
+    known = f"{', '.join(METHODS)} (default: these); parts of additive: {', '.join(ABLATIONS)}"
+    parser.add_argument(
+        "--methods", nargs="+", choices=list(WORDS), default=list(METHODS), metavar="METHOD", help=known
+    )
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
     parser.add_argument("--steps", type=int, default=10_000, help="environment steps of a run (default: 10000)")
     parser.add_argument("--every", type=int, default=2500, help="steps between two evaluations (default: 2500)")
@@ -66,7 +86,7 @@ def _train(chosen: argparse.Namespace, method: str, seed: int, run: Path) -> int
     if run.exists():
         folder = RunFolder(run)
         return 0 if folder.finished_steps() >= folder.load_config().steps else cli.main(["resume", str(run)])
-    words = [f"task={chosen.task}", f"seed={seed}", f"run_dir={run}", f"steps={chosen.steps}", *METHODS[method]]
+    words = [f"task={chosen.task}", f"seed={seed}", f"run_dir={run}", f"steps={chosen.steps}", *WORDS[method]]
     words += [f"evaluate_every_steps={chosen.every}", f"evaluation_episodes={chosen.episodes}"]
     words += [f"final_episodes={chosen.episodes}", f"teleop={'human' if chosen.person else 'none'}"]
     if method != "rlpd":

@@ -65,6 +65,7 @@ class AgentConfig:
         n_step: steps of a return before it bootstraps; where critics see chunks, the length of these.
         pretrain_updates: of imitation, on the demonstrations, before the first step.
         warmup_steps: environment steps before the first update.
+        frozen_from_step: environment step from which nothing is learned any more; None learns to the end.
         grasp_penalty: for telling a gripper to change over.
         grasp_open_from: opening from which it counts as open, 0 closed to 1 open.
         rlpd: of the agent of that name.
@@ -81,6 +82,7 @@ class AgentConfig:
     n_step: int = 3
     pretrain_updates: int = 2000
     warmup_steps: int = 100
+    frozen_from_step: int | None = None
     grasp_penalty: float = -0.02
     grasp_open_from: float = 0.9
     rlpd: RlpdConfig = field(default_factory=RlpdConfig)
@@ -94,6 +96,11 @@ class AgentConfig:
         for name in ("pretrain_updates", "warmup_steps"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} must not be negative, got {getattr(self, name)}.")
+        if self.frozen_from_step is not None and self.frozen_from_step <= self.warmup_steps:
+            raise ConfigError(
+                f"frozen_from_step must come after the warm-up of {self.warmup_steps} steps, or nothing is learned, "
+                f"got {self.frozen_from_step}."
+            )
         if not self.hidden or min(self.hidden) < 1:
             raise ConfigError(f"hidden must name the widths of the layers, for example [256, 256], got {self.hidden}.")
         if not self.std > 0.0:

@@ -7,7 +7,7 @@ residual. With several candidates one half of the target critics chooses and the
 worth, so that no error chooses itself.
 
 Phases: the base policy collects alone (`warmup_steps`); the critics learn from that (`critic_updates`); then the gate
-opens over `gate_steps`.
+opens over `gate_steps`; from `frozen_from_step` on nothing is learned any more.
 
 Suffixes of tensors: see `correctors.corrector`.
 """
@@ -25,7 +25,6 @@ from torch import Tensor, nn
 from robot_rl.agents.batch import Batch
 from robot_rl.agents.correctors.config import CorrectorConfig
 from robot_rl.agents.correctors.policy import CorrectedPolicy, Seen, evaluate, take
-from robot_rl.agents.networks import CriticEnsemble
 from robot_rl.agents.policy_network import PolicySpec
 from robot_rl.agents.rlpd import move
 
@@ -61,9 +60,7 @@ class Corrected:
     def _make_critics(self, spec: PolicySpec) -> nn.ModuleDict:
         """Every critic there is, by name; "action" values what is executed."""
         inputs = self.policy.latent_size + self.policy.chunk * spec.action_size
-        return nn.ModuleDict(
-            {"action": self.policy.critic or CriticEnsemble(self.config.ensemble, inputs, spec.hidden)}
-        )
+        return nn.ModuleDict({"action": self.policy.critic or self.config.make_critics(inputs, spec.hidden)})
 
     def pretrain(self, batch: Batch) -> Metrics:
         """Nothing: what there is to imitate was imitated by the base policy."""

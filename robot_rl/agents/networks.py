@@ -49,15 +49,28 @@ class EnsembleNorm(nn.Module):
         return (normal * self.weight[members]).add_(self.bias[members])
 
 
-class CriticEnsemble(nn.Module):
-    """E independent Q functions, each Linear - LayerNorm - tanh, twice, then Linear; nothing is shared."""
+class _NoNorm(nn.Module):
+    """What stands where a norm would."""
 
-    def __init__(self, members: int, inputs: int, hidden: tuple[int, ...] = (256, 256)) -> None:
+    def forward(self, x_EBH: Tensor, members: Tensor | None = None) -> Tensor:
+        del members
+        return x_EBH
+
+
+class CriticEnsemble(nn.Module):
+    """E independent Q functions, each Linear - LayerNorm - tanh, twice, then Linear; nothing is shared.
+
+    Without the LayerNorm, for comparison, values of actions that nobody took are not bounded.
+    """
+
+    def __init__(
+        self, members: int, inputs: int, hidden: tuple[int, ...] = (256, 256), *, has_layer_norm: bool = True
+    ) -> None:
         super().__init__()
         self.members = members
         sizes = (inputs, *hidden)
         self.layers = nn.ModuleList(EnsembleLinear(members, a, b) for a, b in pairwise(sizes))
-        self.norms = nn.ModuleList(EnsembleNorm(members, size) for size in hidden)
+        self.norms = nn.ModuleList(EnsembleNorm(members, size) if has_layer_norm else _NoNorm() for size in hidden)
         self.head = EnsembleLinear(members, hidden[-1], 1)
 
     def forward(self, latent_BL: Tensor, action_BA: Tensor, members: Tensor | None = None) -> Tensor:

@@ -19,7 +19,6 @@ from robot_rl.agents.batch import Batch
 from robot_rl.agents.corrected import Corrected, Metrics, least
 from robot_rl.agents.correctors.noise_steer import NoiseSteer
 from robot_rl.agents.correctors.policy import Seen, take
-from robot_rl.agents.networks import CriticEnsemble
 from robot_rl.agents.policy_network import PolicySpec
 
 
@@ -29,7 +28,7 @@ class Steered(Corrected):
     def _make_critics(self, spec: PolicySpec) -> nn.ModuleDict:
         critics = super()._make_critics(spec)
         inputs = self.policy.latent_size + spec.action_size
-        critics["noise"] = CriticEnsemble(self.config.ensemble, inputs, spec.hidden)
+        critics["noise"] = self.config.make_critics(inputs, spec.hidden)
         return critics
 
     def critic_loss(self, seen: Seen, following: Seen, batch: Batch) -> tuple[Tensor, Metrics]:

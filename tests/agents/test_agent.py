@@ -62,6 +62,13 @@ def test_counts_below_one_are_refused(name):
         AgentConfig(**{name: 0})
 
 
+@pytest.mark.parametrize("step", [0, 99, 100])
+def test_an_agent_that_is_frozen_before_it_has_learned_is_refused(step):
+    with pytest.raises(ConfigError, match=f"warm-up of 100 steps, or nothing is learned, got {step}"):
+        AgentConfig(frozen_from_step=step)
+    assert AgentConfig(frozen_from_step=101).frozen_from_step == 101
+
+
 @pytest.mark.parametrize("hidden", [(), (0,), (16, -3)])
 def test_layers_without_a_width_are_refused(hidden):
     with pytest.raises(ConfigError, match="widths of the layers"):

@@ -45,6 +45,21 @@ def test_changing_all_parameters_of_a_member_changes_that_member_only():
     assert (after[1] - before[1]).abs().min() > 1e-3
 
 
+def test_without_layer_norm_a_member_is_linear_tanh_twice_and_then_linear():
+    torch.manual_seed(0)
+    critic = CriticEnsemble(MEMBERS, LATENT + ACTION, (16, 16), has_layer_norm=False)
+    latent, action = make_inputs()
+    assert {name.split(".")[0] for name, _ in critic.named_parameters()} == {"layers", "head"}
+    for member in range(MEMBERS):
+        x = torch.cat([latent, action], dim=1)
+        for layer in critic.layers:
+            x = torch.tanh(F.linear(x, layer.weight[member].T, layer.bias[member, 0]))
+        alone = F.linear(x, critic.head.weight[member].T, critic.head.bias[member, 0])[:, 0]
+        torch.testing.assert_close(critic(latent, action)[member], alone)
+    some = torch.tensor([2, 0])
+    torch.testing.assert_close(critic(latent, action, some), critic(latent, action)[some])
+
+
 def test_every_member_begins_elsewhere_in_every_layer_the_last_one_included():
     critic = make_critic()
     for layer in [*critic.layers, critic.head]:

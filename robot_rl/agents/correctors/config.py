@@ -7,6 +7,7 @@ from typing import Literal
 
 from robot_rl.agents.correctors import plan_input
 from robot_rl.agents.correctors.candidates import CandidateLayout
+from robot_rl.agents.networks import CriticEnsemble
 from robot_rl.errors import ConfigError
 from robot_rl.specs import EnvironmentSpec
 
@@ -36,6 +37,7 @@ class CorrectorConfig:
         target_noise_std, target_noise_limit: of the smoothing of targets (TD3, Fujimoto et al. 2018).
         ensemble: number of critics.
         subsample: how many of them, drawn anew each update, the target takes the minimum of.
+        has_layer_norm: whether the critics' layers are normalised, which bounds what they say of actions nobody took.
         gamma: discount per control step.
         tau: Polyak factor of the targets.
         critic_learning_rate, actor_learning_rate: Adam.
@@ -61,6 +63,7 @@ class CorrectorConfig:
     target_noise_limit: float = 0.1
     ensemble: int = 10
     subsample: int = 2
+    has_layer_norm: bool = True
     gamma: float = 0.97
     tau: float = 0.005
     critic_learning_rate: float = 3e-4
@@ -122,6 +125,10 @@ class CorrectorConfig:
         if layout is not None:
             return layout.extend(spec)
         return plan_input.extend(spec, self.plan_steps) if self.plan_steps else spec
+
+    def make_critics(self, inputs: int, hidden: tuple[int, ...]) -> CriticEnsemble:
+        """An untrained ensemble for that many inputs."""
+        return CriticEnsemble(self.ensemble, inputs, hidden, has_layer_norm=self.has_layer_norm)
 
     def make_layout(self, action_size: int) -> CandidateLayout | None:
         """How the base policy's candidates lie in observations; None where it gives none."""

@@ -20,7 +20,6 @@ from robot_rl.agents.correctors.corrector import Corrector, Identity
 from robot_rl.agents.correctors.edit_select import EditSelect
 from robot_rl.agents.correctors.noise_steer import NoiseSteer
 from robot_rl.agents.gripper import ARM_ELEMENTS
-from robot_rl.agents.networks import CriticEnsemble
 from robot_rl.agents.policy_network import PolicyNetwork, PolicySpec
 from robot_rl.errors import ConfigError, SpecError
 
@@ -52,7 +51,7 @@ class CorrectedPolicy(PolicyNetwork):
         self.corrector = _make_corrector(spec, config, self.latent_size)
         self.steers = isinstance(self.corrector, NoiseSteer)
         inputs = self.latent_size + self.chunk * spec.action_size
-        self.critic = CriticEnsemble(config.ensemble, inputs, spec.hidden) if self.corrector.candidates > 1 else None
+        self.critic = config.make_critics(inputs, spec.hidden) if self.corrector.candidates > 1 else None
 
     @property
     def noise_size(self) -> int:

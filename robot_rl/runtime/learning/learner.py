@@ -63,7 +63,7 @@ class Learner:
         self.memory_lock: AbstractContextManager[Any] = threading.Lock()
         self._sampler = ThreadPoolExecutor(1, "sampler")
         self._channel, self._store = channel, store
-        self.budget = UpdateBudget(config.utd, config.warmup_steps, config.critic_first)
+        self.budget = UpdateBudget(config.utd, config.warmup_steps, config.critic_first, config.frozen_from_step)
         self.version = -1
         self._publish_every_steps = publish_every_steps
         self._published_at_step, self._published_at_update = 0, -1

@@ -15,6 +15,7 @@ class UpdateBudget:
         utd: updates per environment step.
         warmup_steps: environment steps that bring none, at the start of a run.
         critic_first: updates without the actor that are owed at the end of these, beside those of each step.
+        frozen_from_step: of these and later environment steps none brings any, either; None for no such end.
         steps: environment steps that arrived.
         updates: made so far.
     """
@@ -22,13 +23,15 @@ class UpdateBudget:
     utd: int
     warmup_steps: int
     critic_first: int = 0
+    frozen_from_step: int | None = None
     steps: int = 0
     updates: int = 0
 
     @property
     def owed(self) -> int:
         """Updates that the experience so far asks for and that were not made yet."""
-        beyond = self.steps - self.warmup_steps
+        last = self.steps if self.frozen_from_step is None else min(self.steps, self.frozen_from_step)
+        beyond = last - self.warmup_steps
         return (self.critic_first + beyond * self.utd if beyond > 0 else 0) - self.updates
 
     @property

@@ -57,3 +57,11 @@ def test_the_critics_alone_learn_first_and_each_later_step_brings_what_it_always
     assert due == [False] * 5 + [False, True] * 3
     resumed = UpdateBudget(utd=2, warmup_steps=3, critic_first=5, steps=6, updates=4)
     assert (resumed.owed, resumed.is_actor_due) == (7, False)
+
+
+def test_what_is_frozen_owes_what_came_before_and_nothing_after():
+    budget = UpdateBudget(utd=2, warmup_steps=3, critic_first=5, frozen_from_step=6)
+    owed = []
+    for budget.steps in (3, 4, 6, 7, 100):
+        owed.append(budget.owed)
+    assert owed == [0, 7, 11, 11, 11]
