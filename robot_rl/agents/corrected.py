@@ -63,9 +63,17 @@ class Corrected:
         return nn.ModuleDict({"action": self.policy.critic or self.config.make_critics(inputs, spec.hidden)})
 
     def pretrain(self, batch: Batch) -> Metrics:
-        """Nothing: what there is to imitate was imitated by the base policy."""
-        del batch
-        return {}
+        """One step of imitation alone: the corrector towards the actions of the batch's people, as far as it reaches.
+
+        The base policy has imitated, too, but perhaps other demonstrations, and it is frozen.
+        """
+        distance = self._imitation_loss(self.policy.see(batch.observations), batch)
+        if distance is None:
+            return {}
+        self._step_actor(distance)
+        for behind in (self.target_corrector, self.average_policy.corrector):
+            behind.load_state_dict(self.policy.corrector.state_dict())
+        return {"actor/imitation": distance.detach()}
 
     def update(self, batch: Batch, *, is_actor_due: bool) -> Metrics:
         """One step of the critics and their targets, and if due one of the corrector and its slow average."""
@@ -157,9 +165,7 @@ class Corrected:
         self._open_gate()
         if self._actor_optimiser is not None:
             loss, metrics = self.actor_loss(seen, batch)
-            self._actor_optimiser.zero_grad(set_to_none=True)
-            loss.backward(inputs=list(self.policy.corrector.parameters()))  # not the critics'
-            self._actor_optimiser.step()
+            self._step_actor(loss)
         else:
             metrics = {}
         with torch.no_grad():
@@ -169,17 +175,28 @@ class Corrected:
                 move(self.average_policy.encoder, self.policy.encoder, 1.0 - self.config.average_decay)
         return metrics
 
+    def _step_actor(self, loss: Tensor) -> None:
+        assert self._actor_optimiser is not None
+        self._actor_optimiser.zero_grad(set_to_none=True)
+        loss.backward(inputs=list(self.policy.corrector.parameters()))  # not the critics'
+        self._actor_optimiser.step()
+
     def actor_loss(self, seen: Seen, batch: Batch) -> tuple[Tensor, Metrics]:
         """- what the actor raises, and the distance to people's actions that can be followed."""
-        corrector = self.policy.corrector
-        loss, metrics = -self.worth(seen), corrector.measure(*seen)
-        distances = corrector.imitate(*seen, batch.action)
-        if distances is not None:
-            human = batch.is_human.to(distances.dtype)
-            distance = (human * distances).sum() / human.sum().clamp(min=1.0)
+        loss, metrics = -self.worth(seen), self.policy.corrector.measure(*seen)
+        distance = self._imitation_loss(seen, batch)
+        if distance is not None:
             loss = loss + self.config.imitation_weight * distance
             metrics["actor/imitation"] = distance.detach()
         return loss, metrics | {"actor/loss": loss.detach()}
+
+    def _imitation_loss(self, seen: Seen, batch: Batch) -> Tensor | None:
+        """The mean distance to people's actions, over those of the batch; None of a corrector that cannot imitate."""
+        distances = self.policy.corrector.imitate(*seen, batch.action)
+        if distances is None:
+            return None
+        human = batch.is_human.to(distances.dtype)
+        return (human * distances).sum() / human.sum().clamp(min=1.0)
 
     def worth(self, seen: Seen) -> Tensor:
         """What the actor raises: the mean over the ensemble of Q(s, a), of every candidate that it can improve."""
