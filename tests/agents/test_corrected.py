@@ -156,6 +156,32 @@ def test_the_actor_climbs_the_critics_slope():
     assert float(moved.abs().max()) <= 0.2 + 1e-6
 
 
+def test_imitation_alone_moves_the_corrector_and_what_follows_it_and_no_critic():
+    agent, batch = make_agent(actor_learning_rate=1e-2), make_batch(is_human=torch.ones(B, dtype=torch.bool))
+    base = 0.8 * batch.observations.base_action  # so that what is wanted lies within reach, and in [-1, 1]
+    batch = batch._replace(
+        observations=batch.observations._replace(base_action=base), action=base + torch.tensor([0.1, -0.15])
+    )
+    critics = copy.deepcopy(agent.critics.state_dict())
+    distances = [float(agent.pretrain(batch)["actor/imitation"]) for _ in range(200)]
+    assert distances[-1] < 0.1 * distances[0]
+    assert all(torch.equal(value, critics[name]) for name, value in agent.critics.state_dict().items())
+    for behind in (agent.target_corrector, agent.average_policy.corrector):
+        for name, value in agent.policy.corrector.state_dict().items():
+            assert torch.equal(value, behind.state_dict()[name])
+    assert float(agent.policy.corrector.gate) == 0.0
+    assert agent.actor_updates == 0
+
+
+@pytest.mark.parametrize("name", ["identity", "best_of_n"])
+def test_a_corrector_that_cannot_imitate_is_left_as_it_is(name):
+    is_plain = name == "identity"
+    agent = make_agent(name) if is_plain else make_candidate_agent(name)
+    before = copy.deepcopy(agent.policy.state_dict())
+    assert agent.pretrain(make_batch() if is_plain else make_candidate_batch()) == {}
+    assert all(torch.equal(value, before[key]) for key, value in agent.policy.state_dict().items())
+
+
 def test_people_are_imitated_by_their_own_rows():
     agent = make_agent()
     batch = make_batch(is_human=torch.arange(B) < 4)
