@@ -2,41 +2,25 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from robot_rl.bench.arenas import Arena
 from robot_rl.bench.report import Targets, make_progress
 from robot_rl.bench.sampler_metrics import (
     Recovery,
+    Times,
     Trial,
     pool_recoveries,
     pool_trials,
     summarise_latency,
     summarise_recovery,
     summarise_trial,
-    switch_threshold,
 )
-from robot_rl.bench.sampler_trials import (
-    ENTRIES,
-    WATCH_TICKS,
-    Rollout,
-    measure_recovery,
-    run_trial,
-    scene_seeds,
-    time_decisions,
-)
-from robot_rl.errors import ConfigError
-from robot_rl.inference.noise_level import NoiseLevel
-from robot_rl.inference.samplers.ddim import DDIM
-from robot_rl.policies.diffusion import DiffusionNetwork, DiffusionPolicy
-from robot_rl.runtime.pretraining.policy_file import FILE_NAME, load_policy_file
+from robot_rl.bench.sampler_parts import Examiner, Part
+from robot_rl.bench.sampler_study import Study
+from robot_rl.bench.sampler_trials import ENTRIES
 
 TARGETS: Final[Targets] = {
     "relay_2_minus_ddim_10_points": (">=", -1.0),
@@ -48,118 +32,81 @@ TARGETS: Final[Targets] = {
 """What relay is for, without delay: as good as a full solve, five times as fast, committed, and not stubborn."""
 
 
-@dataclass(frozen=True, eq=False)
-class Rated:
-    """A policy, and where it is from."""
-
-    name: str
-    policy: DiffusionPolicy
-    level: NoiseLevel
-
-
 class Measured:
     """What has been measured so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, policies: Sequence[str]) -> None:
+        """Nothing yet, of these policies."""
+        self._policies = policies
         self.trials: dict[tuple[str, int], dict[str, Trial]] = {}
-        self.durations_ns: dict[str, dict[str, NDArray[np.int64]]] = {}
+        self.times: dict[str, dict[str, Times]] = {}
         self.recoveries: dict[str, dict[str, Recovery]] = {}
 
+    def add(self, part: Part, value: Times | Recovery | Trial) -> None:
+        """This is what the part came to."""
+        name, sampler = part.rated.name, part.sampler
+        if isinstance(value, Trial):
+            self.trials.setdefault((sampler, part.delay), {})[name] = value
+        elif isinstance(value, Recovery):
+            self.recoveries.setdefault(sampler, {})[name] = value
+        else:
+            self.times.setdefault(sampler, {})[name] = value
+
     def rows(self) -> list[dict[str, Any]]:
-        """A row for each sampler and delay, in the order of `ENTRIES`: all policies together, and each."""
-        names = list(ENTRIES)
-        order = sorted(self.trials, key=lambda key: (names.index(key[0]), key[1]))
-        return [
-            {
-                "sampler": sampler,
-                "delay": delay,
-                **self._summarise(sampler, delay, list(self.trials[sampler, delay])),
-                "by_policy": {name: self._summarise(sampler, delay, [name]) for name in self.trials[sampler, delay]},
-            }
-            for sampler, delay in order
-        ]
+        """A row for each sampler and delay, in the order of `ENTRIES`: all policies together, and each.
+
+        Policies of which a part is missing are left out.
+        """
+        names, out = list(ENTRIES), []
+        for sampler, delay in sorted(self.trials, key=lambda key: (names.index(key[0]), key[1])):
+            known = (self.trials[sampler, delay], self.times.get(sampler, {}), self.recoveries.get(sampler, {}))
+            policies = [name for name in self._policies if all(name in each for each in known)]
+            if policies:
+                by_policy = {name: self._summarise(sampler, delay, [name]) for name in policies}
+                pooled = self._summarise(sampler, delay, policies)
+                out.append({"sampler": sampler, "delay": delay, **pooled, "by_policy": by_policy})
+        return out
 
     def _summarise(self, sampler: str, delay: int, policies: Sequence[str]) -> dict[str, Any]:
-        trials = self.trials[sampler, delay]
-        durations, recoveries = self.durations_ns.get(sampler, {}), self.recoveries.get(sampler, {})
+        trials, times, recoveries = self.trials[sampler, delay], self.times[sampler], self.recoveries[sampler]
         return {
             **summarise_trial(pool_trials([trials[name] for name in policies])),
-            **summarise_latency(np.concatenate([durations[name] for name in policies])),
+            **summarise_latency(np.concatenate([times[name].durations_ns for name in policies])),
             **summarise_recovery(pool_recoveries([recoveries[name] for name in policies])),
         }
 
 
-def load_policies(paths: Sequence[str], arena: Arena) -> list[Rated]:
-    """The policies in these folders or files.
+def recall(parts: Sequence[Part], study: Study, measured: Measured) -> list[Part]:
+    """Fill `measured` with what was kept; returns the parts that are missing.
 
     Raises:
-        ConfigError: one is not there, does not denoise, looks at cameras, or is named twice.
-        CheckpointError: a file is damaged, or of another task.
+        ConfigError: a file of the study is damaged.
     """
-    out: dict[str, Rated] = {}
-    for word in paths:
-        file = Path(word) / FILE_NAME if Path(word).is_dir() else Path(word)
-        if not file.is_file():
-            raise ConfigError(f"there is no policy {file}; policies are folders or {FILE_NAME} of `robot-rl pretrain`.")
-        stored = load_policy_file(file)
-        stored.network.spec.check_environment(arena.spec)
-        if not isinstance(stored.network, DiffusionNetwork) or stored.noise_level is None:
-            raise ConfigError(
-                f"{word} holds a policy that does not denoise; samplers need policy=diffusion, for example."
-            )
-        if stored.network.spec.cameras:
-            raise ConfigError(f"{word} looks at cameras; scenes are compared many at once, from proprioception only.")
-        if word in out:
-            raise ConfigError(f"policies names {word} twice.")
-        out[word] = Rated(word, DiffusionPolicy(stored.network, DDIM()), stored.noise_level)
-    return list(out.values())
+    missing = []
+    for part in parts:
+        value = study.find(part.name, part.kind)
+        if value is None:
+            missing.append(part)
+        else:
+            measured.add(part, value)
+    return missing
 
 
-def measure(rated: Sequence[Rated], arena: Arena, values: Mapping[str, Any], measured: Measured) -> None:
-    """Fill `measured`, the smallest delay of everything first."""
-    seed, steps = values["seed"], values["steps"]
-    batches, pushed = (_make_batches(arena, seed, values[name]) for name in ("episodes", "pushes"))
-    pairs = len(rated) * len(values["samplers"])
-    watch = arena.push_tick + WATCH_TICKS
+def measure(
+    parts: Sequence[Part], missing: Sequence[Part], examiner: Examiner, study: Study, measured: Measured
+) -> None:
+    """Measure those of the parts that are missing, and keep each in `study` and `measured` as soon as it is there."""
     with make_progress() as progress:
-        total = pairs * (values["decisions"] + len(pushed) * watch + len(values["delays"]) * len(batches) * steps)
-        task = progress.add_task("", total=total)
-        reached = 0
-
-        def track(title: str, length: int) -> Callable[[], None]:
-            """A callback for the next `length` steps; those that the work before left out count as made."""
-            nonlocal reached
-            progress.update(task, description=title, completed=reached)
-            reached += length
-            return lambda: progress.advance(task)
-
-        for delay in values["delays"]:
-            for each in rated:
-                for sampler in values["samplers"]:
-                    entry, level, title = ENTRIES[sampler], each.level, f"{sampler}, delay {delay}"
-                    begin = functools.partial(Rollout, arena, each.policy, level, entry)
-                    if each.name not in measured.recoveries.get(sampler, {}):
-                        durations = time_decisions(
-                            begin(0, batches[0][:1], seed), values["decisions"], track(title, values["decisions"])
-                        )
-                        measured.durations_ns.setdefault(sampler, {})[each.name] = durations
-                        recoveries = [
-                            measure_recovery(begin(0, batch, seed + number), level.spread, track(title, watch))
-                            for number, batch in enumerate(pushed)
-                        ]
-                        measured.recoveries.setdefault(sampler, {})[each.name] = pool_recoveries(recoveries)
-                    threshold = switch_threshold(level)
-                    trials = [
-                        run_trial(begin(delay, batch, seed + number), threshold, steps, track(title, steps))
-                        for number, batch in enumerate(batches)
-                    ]
-                    measured.trials.setdefault((sampler, delay), {})[each.name] = pool_trials(trials)
-
-
-def _make_batches(arena: Arena, seed: int, count: int) -> list[list[int]]:
-    """Seeds of so many scenes, as many together as the arena holds."""
-    seeds = scene_seeds(seed, count)
-    return [seeds[begin : begin + arena.at_once] for begin in range(0, count, arena.at_once)]
+        total = sum(examiner.count_steps(part) for part in parts)
+        reached = total - sum(examiner.count_steps(part) for part in missing)
+        task = progress.add_task("", total=total, completed=reached)
+        for part in missing:
+            progress.update(task, description=part.title)
+            value = examiner.measure(part, lambda: progress.advance(task))
+            study.keep(part.name, value)
+            measured.add(part, value)
+            reached += examiner.count_steps(part)
+            progress.update(task, completed=reached)  # steps that episodes left out count as made
 
 
 def compare(rows: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:

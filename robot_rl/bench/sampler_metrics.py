@@ -57,6 +57,13 @@ class Recovery:
     is_agreeing_before: Mask
 
 
+@dataclass(frozen=True, eq=False)
+class Times:
+    """Durations [ns] of single decisions."""
+
+    durations_ns: NDArray[np.int64]
+
+
 def pool_trials(trials: Sequence[Trial]) -> Trial:
     """All episodes as those of one trial."""
     return Trial(

@@ -25,8 +25,12 @@
 
 Options: task=push_t (or peg, plug, pick_cube, reach), policies=RUN,RUN (folders or policy.pt files of `robot-rl
 pretrain`: several training seeds are pooled), episodes=200 (of each), seed=0, delays=0,1,2,3,4 (control steps that a
-decision takes), samplers=all, steps=N (of an episode; by default the task's), decisions=200 (timed), pushes=50,
-out=FILE.json, picture=FILE.png. Ctrl-C reports what has been measured.
+decision takes), samplers=all (or ddim-10,relay-2), steps=N (of an episode; by default the task's), decisions=200
+(timed), pushes=50, run_dir=FOLDER (by default runs/samplers-TASK-SEED, with a number where another study is there),
+out=FILE.json, picture=FILE.png.
+
+Ctrl-C reports what has been measured. Every part is kept in run_dir as soon as it is there: the same words go on from
+there, and more samplers, delays and policies add to it. The same weights under another name are the same policy.
 """
 
 from __future__ import annotations
@@ -42,7 +46,9 @@ import torch
 
 from robot_rl.bench.arenas import PUSH_T, Arena, make_arena
 from robot_rl.bench.report import judge, print_report, read_options
-from robot_rl.bench.sampler_comparison import TARGETS, Measured, compare, load_policies, measure
+from robot_rl.bench.sampler_comparison import TARGETS, Measured, compare, measure, recall
+from robot_rl.bench.sampler_parts import Examiner, list_parts, load_policies
+from robot_rl.bench.sampler_study import Study, choose_folder
 from robot_rl.bench.sampler_trials import ENTRIES, Rollout
 from robot_rl.errors import ConfigError, UnknownNameError
 from robot_rl.inference.noise_level import NoiseLevel
@@ -64,6 +70,8 @@ _COLUMNS: Final = {
     "recovery_p90_ticks": "90 %",
     "agreeing_before_push": "before",
 }
+_CONDITIONS: Final = ("task", "seed", "steps", "episodes", "decisions", "pushes")
+"""Options on which every part depends; the others choose among the parts."""
 _NOTES: Final = (
     "In brackets: 95 % Wilson interval. NFE: evaluations of the network. Times: one scene, one thread.",
     "Seam: px, or mm of the arm. Jerk: the same, a second to the third power.",
@@ -88,28 +96,37 @@ def run(options: list[str]) -> int:
             for delay in values["delays"]:
                 # raises now rather than hours later
                 Rollout(arena, each.policy, each.level, ENTRIES[sampler], delay, [0], 0)
-    measured, is_complete = Measured(), True
+    study = _open_study(values)
+    measured, is_complete, parts = Measured(values["policies"]), True, list_parts(rated, values)
+    missing = recall(parts, study, measured)
     threads_before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        measure(rated, arena, values, measured)
+        measure(parts, missing, Examiner(arena, values), study, measured)
     except KeyboardInterrupt:
         is_complete = False
     finally:
         torch.set_num_threads(threads_before)
     rows = measured.rows()
-    result = {**values, "rows": rows, "targets": compare(rows), "is_complete": is_complete}
-    result["length_unit"] = arena.length_unit
+    result = {**values, "run_dir": str(study.path), "rows": rows, "targets": compare(rows), "is_complete": is_complete}
+    result |= {"length_unit": arena.length_unit, "revisions": sorted(study.revisions)}
     result |= {"noise": {each.name: _describe(each.level) for each in rated}, "load_1m": round(os.getloadavg()[0], 2)}
-    verdicts = [" ".join(row) for row in judge(result["targets"], TARGETS)]
+    notes = [*_NOTES, f"Kept in {study.path}; {len(parts) - len(missing)} of {len(parts)} parts were there before."]
+    notes += [" ".join(row) for row in judge(result["targets"], TARGETS)]
     title = f"{values['task']}: {values['episodes']} episodes of each of {len(rated)} policies"
     title += "" if is_complete else ", interrupted"
-    print_report(title, ["sampler", *_COLUMNS.values()], _to_words(rows), [*_NOTES, *verdicts], result)
+    print_report(title, ["sampler", *_COLUMNS.values()], _to_words(rows), notes, result)
     if values["picture"] and rows:
         draw_samplers(rows, title, arena.length_unit, Path(values["picture"]))
     if values["out"]:
         _write(Path(values["out"]), json.dumps(result, indent=1) + "\n")
     return 0 if is_complete else 130
+
+
+def _open_study(values: Mapping[str, Any]) -> Study:
+    """Where parts are kept."""
+    conditions = {key: values[key] for key in _CONDITIONS}
+    return Study(Path(values["run_dir"]) if values["run_dir"] else choose_folder(conditions), conditions)
 
 
 def read_values(options: list[str]) -> dict[str, Any]:
@@ -127,7 +144,7 @@ def read_values(options: list[str]) -> dict[str, Any]:
         "delays": "0,1,2,3,4",
         "samplers": "all",
     }
-    values = read_options(options, {**counts, **words, "out": "", "picture": ""})
+    values = read_options(options, {**counts, **words, "run_dir": "", "out": "", "picture": ""})
     values["policies"] = [word for word in values["policies"].split(",") if word]
     if not values["policies"]:
         raise ConfigError(

@@ -1,13 +1,11 @@
-"""The comparison of samplers on Push-T: its metrics by hand, pushes with a known denoiser, and a reduced run."""
+"""The comparison of samplers on Push-T: its metrics by hand, and rollouts, some with a known denoiser."""
 
-import json
 import math
 
 import numpy as np
 import pytest
 import torch
 
-from robot_rl.bench import samplers
 from robot_rl.bench.arenas import PushTArena
 from robot_rl.bench.sampler_comparison import compare
 from robot_rl.bench.sampler_metrics import (
@@ -33,31 +31,13 @@ from robot_rl.bench.sampler_trials import (
     scene_seeds,
     time_decisions,
 )
-from robot_rl.errors import CheckpointError, ConfigError, UnknownNameError
 from robot_rl.inference.noise_level import NoiseLevel
 from robot_rl.inference.samplers.ddim import DDIM
 from robot_rl.policies.chunk_executor import Tick
 from robot_rl.policies.diffusion import DiffusionPolicy
-from robot_rl.policies.spec import BasePolicySpec
-from robot_rl.runtime.pretraining.config import BasePolicyConfig, NetworkConfig
-from robot_rl.runtime.pretraining.networks import make_chunk_network
-from robot_rl.runtime.pretraining.policy_file import FILE_NAME, StoredPolicy, save_policy
-from robot_rl.sim.push_t.push_t import PushT
+from tests.push_t_policies import LEVEL, make_network
 
 ARENA = PushTArena()
-LEVEL = NoiseLevel(spread=0.005, motion=0.1, mode_distance=0.6, share_of_two=0.1)
-ROW_KEYS = {
-    "sampler", "delay", "by_policy", "successes", "episodes", "success", "ci95", "score", "nfe_per_action",
-    "jerk_rms", "seam_rms", "seam_p95", "switches_per_decision", "decision_p50_ms", "decision_p99_ms",
-    "decision_max_ms", "recovery_p50_ticks", "recovery_p90_ticks", "agreeing_before_push",
-}  # fmt: skip
-TIMES = {"decision_p50_ms", "decision_p99_ms", "decision_max_ms"}
-
-
-def make_network(seed=0, **config):
-    torch.manual_seed(seed)
-    network = NetworkConfig("dit", width=16, layers=1, heads=2)
-    return make_chunk_network(BasePolicyConfig(network=network, **config), BasePolicySpec.from_environment(PushT.spec))
 
 
 class Follower:
@@ -80,17 +60,6 @@ def follower():
     policy = DiffusionPolicy(make_network(), DDIM())
     policy.denoiser = Follower(policy.denoiser.schedule)
     return policy
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory):
-    folders = []
-    for seed in (0, 1):
-        folder = tmp_path_factory.mktemp(f"run{seed}")
-        save_policy(folder / FILE_NAME, StoredPolicy(make_network(seed), BasePolicyConfig(
-            network=NetworkConfig("dit", width=16, layers=1, heads=2)), LEVEL, {}))  # fmt: skip
-        folders.append(str(folder))
-    return folders
 
 
 def make_trial(solved, **more):
@@ -240,93 +209,3 @@ def test_initial_states_are_paired():
     first, second = (Rollout(ARENA, policy, LEVEL, ENTRIES[name], delay, scene_seeds(0, 3), 0)
                      for name, delay in (("rti", 0), ("rtc-5", 3)))  # fmt: skip
     np.testing.assert_array_equal(first.scenes.env.save(), second.scenes.env.save())
-
-
-# --- the command --------------------------------------------------------------------------------------------------
-
-
-def run_reduced(runs, capsys, *more):
-    words = ["episodes=2", "steps=12", "decisions=2", "pushes=2", *more]
-    code = samplers.run([f"policies={','.join(runs)}", *words])
-    out = capsys.readouterr().out.splitlines()
-    return code, out, json.loads(out[-1])
-
-
-def test_every_key_of_every_sampler_is_measured(runs, capsys, tmp_path):
-    picture, file = tmp_path / "a.png", tmp_path / "a.json"
-    code, lines, result = run_reduced(runs[:1], capsys, "delays=2", f"out={file}", f"picture={picture}")
-    assert code == 0
-    assert [row["sampler"] for row in result["rows"]] == list(ENTRIES)
-    for row in result["rows"]:
-        assert set(row) == ROW_KEYS
-        assert None not in row.values(), row
-        assert list(row["by_policy"]) == runs[:1]
-    assert set(result["targets"]) == set(samplers.TARGETS)
-    assert json.loads(file.read_text()) == result
-    assert picture.read_bytes().startswith(b"\x89PNG")
-    assert any("relay-2" in line for line in lines)
-
-
-def test_the_same_seed_gives_the_same_figures(runs, capsys):
-    words = ("delays=1,0", "samplers=relay-2,rti", "seed=5")
-    first, second = (run_reduced(runs, capsys, *words)[2]["rows"] for _ in range(2))
-    assert [(row["sampler"], row["delay"]) for row in first] == [("rti", 0), ("rti", 1), ("relay-2", 0), ("relay-2", 1)]
-    assert without_times(first) == without_times(second)
-    assert first[0]["episodes"] == 4
-    assert {each["episodes"] for each in first[0]["by_policy"].values()} == {2}
-
-
-def without_times(rows):
-    return [
-        {key: without_times(value.values()) if key == "by_policy" else value
-         for key, value in row.items() if key not in TIMES}
-        for row in rows
-    ]  # fmt: skip
-
-
-def test_ctrl_c_reports_what_there_is(runs, capsys, monkeypatch):
-    def interrupt(rated, arena, values, measured):
-        real(rated, arena, {**values, "samplers": ["relay-1"]}, measured)
-        raise KeyboardInterrupt
-
-    real = samplers.measure
-    monkeypatch.setattr(samplers, "measure", interrupt)
-    code, _, result = run_reduced(runs[:1], capsys, "delays=0", "samplers=relay-1,relay-2")
-    assert code == 130
-    assert result["is_complete"] is False
-    assert [row["sampler"] for row in result["rows"]] == ["relay-1"]
-
-
-@pytest.mark.parametrize(
-    ("words", "error", "match"),
-    [
-        (["episode=3"], UnknownNameError, "episodes"),
-        (["samplers=ddim-11"], UnknownNameError, "ddim-10"),
-        (["delays=0,x"], ConfigError, "whole numbers"),
-        (["seed=-1"], ConfigError, "whole numbers"),
-        (["steps=301"], ConfigError, "from 1 to 300"),
-        (["delays=8"], ConfigError, "15 positions"),
-        (["out=/nowhere/at/all.json"], ConfigError, "does not exist"),
-    ],
-)
-def test_wrong_options_are_answered_with_the_right_ones(runs, words, error, match):
-    with pytest.raises(error, match=match):
-        samplers.run([f"policies={runs[0]}", *words])
-
-
-def test_policies_must_be_there_and_denoise(runs, tmp_path):
-    with pytest.raises(ConfigError, match="names no run"):
-        samplers.run([])
-    with pytest.raises(ConfigError, match=f"there is no policy {tmp_path}"):
-        samplers.run([f"policies={tmp_path}"])
-    with pytest.raises(ConfigError, match="twice"):
-        samplers.run([f"policies={runs[0]},{runs[0]}"])
-    damaged = tmp_path / "damaged.pt"
-    damaged.write_bytes(b"no")
-    with pytest.raises(CheckpointError):
-        samplers.run([f"policies={damaged}"])
-    cloning = BasePolicyConfig(kind="cloning", network=NetworkConfig("mlp", widths=(8,)))
-    network = make_chunk_network(cloning, BasePolicySpec.from_environment(PushT.spec))
-    save_policy(tmp_path / FILE_NAME, StoredPolicy(network, cloning, None, {}))
-    with pytest.raises(ConfigError, match="does not denoise"):
-        samplers.run([f"policies={tmp_path}"])
