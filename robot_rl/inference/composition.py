@@ -12,7 +12,7 @@ from robot_rl.inference.schedule import Schedule
 
 
 class Composition:
-    """A denoiser whose noise estimate is weight * first + (1 - weight) * second.
+    """A denoiser whose noise estimate is (1 - weight) * first + weight * second.
 
     At one level the noise estimate is linear in the estimate of x0, so that mixing either is the same; what the two
     predict (noise, velocity) may differ, the noise that they were trained on may not.
@@ -24,10 +24,10 @@ class Composition:
         Args:
             first: one policy's.
             second: the other's.
-            weight: of the first, from 0 to 1; the best is searched for by evaluations.
+            weight: of the second, from 0 to 1 (1 - w of the paper); the best is searched for by evaluations.
 
         Raises:
-            ConfigError: another weight, or the two know different noise.
+            ConfigError: another weight, or the two know different noise, or only one was trained to continue a prefix.
         """
         if not 0.0 <= weight <= 1.0:
             raise ConfigError(f"the weight of a composition must be from 0 to 1, got {weight}.")
@@ -39,15 +39,23 @@ class Composition:
                 "only policies of one noise schedule can be composed, got "
                 f"{ours.spec.kind} with {len(ours)} levels and {theirs.spec.kind} with {len(theirs)}."
             )
+        if ours.spec.clip != theirs.spec.clip:
+            raise ConfigError(f"schedule.clip={ours.spec.clip} of the one is {theirs.spec.clip} of the other.")
+        if first.is_prefix_trained != second.is_prefix_trained:  # it would take noisy actions for given ones
+            raise ConfigError("one was trained to continue given actions (max_prefix), the other was not.")
         self._first, self._second, self._weight = first, second, weight
         self.schedule: Schedule = ours
-        self.is_prefix_trained = first.is_prefix_trained and second.is_prefix_trained
+        self.is_prefix_trained = first.is_prefix_trained
 
     def prepare(self, condition: Tensor) -> tuple[Any, Any]:
-        """See Denoiser."""
-        return self._first.prepare(condition), self._second.prepare(condition)
+        """See Denoiser; where both are told the same."""
+        return self.prepare_each(condition, condition)
+
+    def prepare_each(self, first: Tensor, second: Tensor) -> tuple[Any, Any]:
+        """As `prepare`, where each has features of its own."""
+        return self._first.prepare(first), self._second.prepare(second)
 
     def __call__(self, x_BHA: Tensor, level: int, prepared: tuple[Any, Any], committed: int) -> Tensor:
         """See Denoiser."""
         first = self._first(x_BHA, level, prepared[0], committed)
-        return self._weight * first + (1.0 - self._weight) * self._second(x_BHA, level, prepared[1], committed)
+        return (1.0 - self._weight) * first + self._weight * self._second(x_BHA, level, prepared[1], committed)

@@ -96,7 +96,7 @@ def test_the_score_of_a_composition_is_between_those_of_its_parts():
     both = Composition(first, second, 0.25)
     x = noise(3, 1)
     ours = both(x, 30, both.prepare(torch.tensor([[0.8]]).double()), 0)
-    expected = 0.25 * first(x, 30, torch.tensor([[0.8]]).double(), 0) + 0.75 * second(
+    expected = 0.75 * first(x, 30, torch.tensor([[0.8]]).double(), 0) + 0.25 * second(
         x, 30, torch.tensor([[0.8]]).double(), 0
     )
     assert torch.allclose(ours, expected)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from robot_rl.clock import Clock
+from robot_rl.errors import ConfigError
 from robot_rl.inference.engine import Engine
 from robot_rl.inference.hysteresis import Hysteresis
 from robot_rl.inference.plan import Plan
@@ -19,6 +20,7 @@ from robot_rl.inference.problem import Problem
 from robot_rl.policies.base_policy import BasePolicy
 from robot_rl.policies.chunk_executor import ChunkExecutor, Tick
 from robot_rl.policies.cloning import CloningNetwork, CloningPolicy
+from robot_rl.policies.composed import ComposedPolicy
 from robot_rl.policies.diffusion import DiffusionNetwork, DiffusionPolicy
 from robot_rl.policies.networks.product import Precision
 from robot_rl.runtime.acting.inference_config import InferenceConfig
@@ -39,14 +41,35 @@ def load_base_policy(path: Path, config: InferenceConfig) -> BasePolicy:
 
     Raises:
         CheckpointError: the file is none, or damaged.
-        UnknownNameError, ConfigError: the sampler does not exist, or does not take its settings.
+        UnknownNameError, ConfigError: the sampler does not exist, or does not take its settings; or there is no such
+            policy to compose it with, or they do not go together.
     """
     stored = load_policy_file(path)
     if isinstance(stored.network, DiffusionNetwork):
         sampler = config.make_sampler(stored.noise_level, stored.network.spec.past)
-        return DiffusionPolicy(stored.network, sampler, precision=Precision(config.precision))
+        precision = Precision(config.precision)
+        if config.compose is None:
+            return DiffusionPolicy(stored.network, sampler, precision=precision)
+        try:
+            other = _load_other(config.compose)
+            return ComposedPolicy(stored.network, other, config.compose_weight, sampler, precision)
+        except ConfigError as error:
+            raise ConfigError(f"inference.compose={config.compose} does not go with {path}: {error}") from error
     assert isinstance(stored.network, CloningNetwork)
+    if config.compose is not None:
+        raise ConfigError(f"inference.compose={config.compose} does not go with {path}: it does not denoise.")
     return CloningPolicy(stored.network)
+
+
+def _load_other(word: str) -> DiffusionNetwork:
+    """What was trained of the policy that another is composed with."""
+    file = find_base_policy(Path(word))
+    if file is None:
+        raise ConfigError("there is no base policy; they are folders of `robot-rl pretrain`.")
+    network = load_policy_file(file).network
+    if not isinstance(network, DiffusionNetwork):
+        raise ConfigError("it does not denoise; policy=diffusion does, for example.")
+    return network
 
 
 def open_base_policy(path: Path, spec: EnvironmentSpec, config: InferenceConfig) -> BasePolicy:

@@ -30,6 +30,9 @@ class InferenceConfig:
             that begin from noise.
         score: what is best: near the "plan" so far (bidirectional decoding's backward coherence), or with the "past"
             actions that were executed, of policies that predict more than one of them.
+        compose: folder or file of another base policy, whose score is mixed with the policy's at every step: a decision
+            costs as much as one of each. None for none. What "relay" knows of its noise is of the policy itself.
+        compose_weight: of the other's score: 0 is the policy alone, 1 the other. The best is found by evaluations.
         precision: of the network's weights on a CPU: "float16" reads half as much memory in an evaluation, which makes
             large networks faster; it changes what they say by less than a thousandth.
         executor: without a clock, where time waits for the policy.
@@ -42,6 +45,8 @@ class InferenceConfig:
     temperature: float | None = None
     candidates: int = 1
     score: Literal["plan", "past"] = "plan"
+    compose: str | None = None
+    compose_weight: float = 0.5
     precision: Literal["float32", "float16"] = "float32"
     executor: ExecutorConfig = field(default_factory=lambda: ExecutorConfig(execute=1, hysteresis_ticks=2))
     engine: EngineConfig = field(default_factory=EngineConfig)
@@ -59,6 +64,13 @@ class InferenceConfig:
             raise ConfigError(
                 f"inference.sampler={self.sampler} makes the same of every noise; candidates need one of "
                 f"{', '.join(_FROM_NOISE)}."
+            )
+
+        if not 0.0 <= self.compose_weight <= 1.0:
+            raise ConfigError(f"inference.compose_weight must be from 0 to 1, got {self.compose_weight}.")
+        if self.compose is None and self.compose_weight != InferenceConfig.compose_weight:
+            raise ConfigError(
+                f"inference.compose_weight={self.compose_weight} needs another base policy: inference.compose=RUN."
             )
 
     def make_sampler(self, level: NoiseLevel | None, past: int) -> Sampler:

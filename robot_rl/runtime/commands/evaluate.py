@@ -60,10 +60,12 @@ def resolve(config: EvalConfig, overrides: Sequence[str]) -> EvalConfig:
         overrides: the words that it was composed with; a task among them is not replaced by that of the training.
 
     Raises:
-        ConfigError: no episodes, or no such run.
+        ConfigError: no episodes, or no such run, or something to be composed with what is no base policy.
     """
     if config.episodes < 1:
         raise ConfigError(f"episodes must be at least 1, got {config.episodes}.")
+    if config.inference.compose is not None and find_base_policy(Path(config.policy)) is None:
+        raise ConfigError(f"inference.compose is for the policy of a `robot-rl pretrain`, not policy={config.policy}.")
     if config.policy in SCRIPTED:
         # A script acts through the person's device, like a person.
         teleop = TeleopConfig(kind="expert" if config.policy == "expert" else "blind")

@@ -19,6 +19,7 @@ from robot_rl.inference.rerank import BackwardCoherence, PastAgreement, Rerank
 from robot_rl.inference.samplers.ddim import DDIM
 from robot_rl.inference.samplers.relay import Relay
 from robot_rl.inference.samplers.rtc import RTC
+from robot_rl.inference.schedule import ScheduleSpec
 from robot_rl.runtime.acting.base_policies import EngineRunner, ExecutorRunner, find_base_policy, make_runner
 from robot_rl.runtime.acting.inference_config import InferenceConfig
 from robot_rl.runtime.assembly import make_env
@@ -40,6 +41,17 @@ def env():
 @pytest.fixture(scope="module")
 def file(env, tmp_path_factory):
     return base_policies.write(tmp_path_factory.mktemp("base") / "policy.pt", env.spec)
+
+
+@pytest.fixture(scope="module")
+def other(env, tmp_path_factory):
+    """Another policy that acts alike: another network, another prediction."""
+    config = BasePolicyConfig(
+        network=NetworkConfig("residual_mlp", width=16, layers=1),
+        schedule=ScheduleSpec(prediction="velocity"),
+        horizon=8,
+    )
+    return base_policies.write(tmp_path_factory.mktemp("other") / "policy.pt", env.spec, config)
 
 
 def test_eval_takes_the_file_or_its_folder(file, capfd):
@@ -65,6 +77,63 @@ def test_what_does_not_fit_is_one_clear_line(file, capfd, words, message):
     lines = capfd.readouterr().err.strip().splitlines()
     assert lines[-1].startswith("robot-rl: ")
     assert re.search(message, lines[-1])
+
+
+def test_eval_composes_two_policies(file, other, env, capfd):
+    """The ends of the scale act as the policies themselves."""
+
+    def act(path, **more):
+        runner = make_runner(path, env.spec, InferenceConfig("ddim", 4, **more), env.clock, 3, is_lock_step=True)
+        runner.reset()
+        time_step = env.reset(4)
+        return np.stack([runner(time_step.observation) for _ in range(4)])
+
+    folder = str(other.parent)
+    first, half, second = (act(file, compose=folder, compose_weight=weight) for weight in (0.0, 0.5, 1.0))
+    assert np.array_equal(first, act(file))
+    assert np.array_equal(second, act(other))
+    assert not np.array_equal(half, first)
+    assert not np.array_equal(half, second)
+    words = [
+        "eval",
+        f"policy={file}",
+        f"inference.compose={other}",
+        "inference.compose_weight=0.3",
+        *REACH,
+        "episodes=1",
+    ]
+    assert cli.main(words) == 0
+    assert json.loads(capfd.readouterr().out.splitlines()[-1])["episodes"] == 1
+
+
+def test_what_cannot_be_composed_is_one_clear_line(file, other, env, tmp_path, capfd):
+    cloning = BasePolicyConfig(kind="cloning", network=NetworkConfig("mlp", widths=(16,)), horizon=4)
+    cloned = base_policies.write(tmp_path / "cloned.pt", env.spec, cloning)
+    short = base_policies.write(
+        tmp_path / "short.pt", env.spec, BasePolicyConfig(network=base_policies.TINY, horizon=4)
+    )
+    compose, weight = "inference.compose=", "inference.compose_weight="
+    train = ["train", f"run_dir={tmp_path / 'run'}", "demonstrations=0"]
+    for words, message in (
+        (
+            ["eval", f"policy={file}", f"{compose}{short}"],
+            "short.pt does not go with .*policy.pt: horizon=8 of the one",
+        ),
+        (
+            ["eval", f"policy={file}", f"{compose}{cloned}"],
+            "cloned.pt does not go .*: it does not denoise; policy=diff",
+        ),
+        (["eval", f"policy={cloned}", f"{compose}{file}"], "does not go with .*cloned.pt: it does not denoise"),
+        (["eval", f"policy={file}", f"{compose}runs/none"], "inference.compose=runs/none .* is no base policy"),
+        (["eval", f"policy={file}", f"{weight}0.3"], "compose_weight=0.3 needs .*inference.compose=RUN"),
+        (["eval", f"policy={file}", f"{compose}{other}", f"{weight}2"], "compose_weight must be from 0 to 1, got 2.0"),
+        (["eval", "policy=expert", f"{compose}{file}"], "inference.compose is for .* not policy=expert"),
+        ([*train, f"{compose}{file}"], "inference.compose=.* is for a base policy: base=RUN"),
+        ([*train, f"base={file}", f"{compose}{short}", "corrector=additive"], "short.pt does not go with"),
+    ):
+        assert cli.main([*words, *REACH]) == 2
+        lines = capfd.readouterr().err.strip().splitlines()
+        assert re.search(rf"^robot-rl: .*{message}", lines[-1]), lines
 
 
 def test_a_training_that_has_not_ended_is_no_policy_yet(tmp_path, capfd):
