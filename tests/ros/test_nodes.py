@@ -1,18 +1,28 @@
-"""Nodes of devices that refuse: who asked is told why, and the node goes on."""
+"""Nodes by themselves: of devices that refuse, in a process that is late, and what they share."""
 
+import gc
+import re
+import time
 from types import SimpleNamespace
 
 import pytest
 import rclpy
+from rclpy.qos import QoSCompatibility, qos_check_compatible
 from robot_rl_msgs.srv import SetWidth
+from robot_rl_ros import convert, process, qos
+from robot_rl_ros.link import Link, Newest
 from robot_rl_ros.nodes.gripper import GripperNode
-from robot_rl_ros.nodes.impedance_controller import ImpedanceController
+from robot_rl_ros.nodes.impedance_controller import BASE_FRAME, ImpedanceController
+from robot_rl_ros.simulation import SimulationNode
+from rosgraph_msgs.msg import Clock
 from std_srvs.srv import Trigger
 
 from robot_rl.clock import FakeClock
 from robot_rl.errors import DeviceError, StoppedError
 from robot_rl.robot.fake import FakeArm, FakeGripper
+from robot_rl.runtime.assembly import make_sim_workcell
 from robot_rl.types import Reason
+from tests.ros import simulated
 
 
 @pytest.fixture
@@ -55,3 +65,54 @@ def test_a_hand_that_is_gone_is_answered():
     finally:
         node.destroy_node()
     assert (answer.success, answer.message) == (False, "the hand does not answer")
+
+
+@pytest.mark.usefixtures("_ros")
+def test_a_simulator_that_is_late_takes_no_punctual_command_for_one_of_the_future():
+    config = simulated.load("task=reach", "teleop=none", "graph=real_time")
+    cell = make_sim_workcell(config)
+    node = SimulationNode(cell, config, is_lock_step=False)
+    try:
+        time.sleep(0.4)  # more than a command's stamp may be off
+        arm, now_ns = cell.env.robot.arm, time.time_ns()
+        assert now_ns - arm.state().stamp_ns >= 400_000_000, "simulated time has not passed"
+        node.controller.commands.callback(convert.to_pose_stamped(arm.state().tcp_pose, now_ns, BASE_FRAME))
+        assert arm.state().stop is None
+    finally:
+        for each in node.nodes:
+            each.destroy_node()
+
+
+def test_the_garbage_collector_looks_no_more_at_what_was_there_before_the_work():
+    before = [["something old"]]
+    try:
+        process.freeze_heap()
+        assert not any(each is before for each in gc.get_objects())
+    finally:
+        gc.unfreeze()
+
+
+def test_who_commands_is_heard_several_times_within_the_time_after_which_it_counts_as_gone():
+    listener, commander = qos.make_command_qos(0.1), qos.make_commander_qos(0.1)
+    assert qos_check_compatible(commander, listener)[0] == QoSCompatibility.OK
+    assert 3 * commander.liveliness_lease_duration.nanoseconds < listener.liveliness_lease_duration.nanoseconds
+
+
+@pytest.mark.parametrize(
+    ("profile", "cause"),
+    [(qos.STREAM, "nothing came."), (qos.FOREIGN, "nothing came; talker publishes it otherwise: ERROR: Best effort")],
+)
+def test_why_a_topic_is_silent_is_said_where_the_graph_knows(profile, cause):
+    context = simulated.make_context()
+    talker, node = (rclpy.create_node(name, context=context) for name in ("talker", "actor"))
+    link = Link(node, patience_s=1.0)
+    try:
+        talker.create_publisher(Clock, "topic", profile)
+        newest = Newest(link, Clock, "topic", lambda message: (0, message), qos.STREAM)
+        with pytest.raises(DeviceError, match=re.escape(cause)):
+            newest.read()
+    finally:
+        link.close()
+        for each in (node, talker):
+            each.destroy_node()
+        rclpy.try_shutdown(context=context)

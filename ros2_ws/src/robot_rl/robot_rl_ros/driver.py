@@ -14,7 +14,7 @@ from robot_rl.runtime.config import EnvConfig
 from robot_rl.runtime.reporting.evaluation import EpisodeResult
 from robot_rl.runtime.reporting.observers import Observer
 from robot_rl.types import Source, TimeStep
-from robot_rl_ros import convert, qos
+from robot_rl_ros import convert, process, qos
 from robot_rl_ros.assembly import RosWorkcell
 from robot_rl_ros.link import Link
 
@@ -70,6 +70,7 @@ def joined(name: str, config: EnvConfig) -> Iterator[Driver]:
         cell = RosWorkcell(link, config)
         free_to_move(link, cell, config)
         link.patience_s = config.graph.patience_s
+        process.freeze_heap()
         with stopping(cell.robot, f"the {name}"):
             yield Driver(cell, GraphObserver(node, cell))
     finally:

@@ -205,7 +205,7 @@ class Newest(Generic[T]):
             f"; {other.node_name} publishes it otherwise: {reason}"
             for other in publishers
             for fit, reason in [qos_check_compatible(other.qos_profile, self._qos)]
-            if fit is not QoSCompatibility.OK
+            if fit == QoSCompatibility.ERROR
         ]
         return "".join(reasons)
 

@@ -22,6 +22,7 @@ from robot_rl.runtime.assembly import SimWorkcell, make_sim_workcell
 from robot_rl.runtime.config import EnvConfig, TeleopConfig
 from robot_rl_ros import convert, fci_workcell, process, qos
 from robot_rl_ros.broadcast import Broadcast
+from robot_rl_ros.clock import NodeClock
 from robot_rl_ros.clock import now_ns as clock_now_ns
 from robot_rl_ros.nodes.camera import CameraNode
 from robot_rl_ros.nodes.gripper import GripperNode
@@ -58,7 +59,9 @@ class SimulationNode(Node):
         filtered = make_safety_filter(episode)
         clock, robot = cell.env.clock, cell.env.robot
         self.safety = Safety(Guard(filtered.limits))
-        self.controller = ImpedanceController(robot.arm, self.safety, clock, config.graph.lease_s)
+        # In real time a command is as old as the system's clock says: simulated time may lag where the machine is busy.
+        judging = clock if is_lock_step else NodeClock(self)
+        self.controller = ImpedanceController(robot.arm, self.safety, judging, config.graph.lease_s)
         assert robot.gripper is not None, "the simulated robot has a hand"
         self.gripper = GripperNode(robot.gripper, clock)
         self.cameras = [CameraNode(name, camera) for name, camera in robot.cameras.items()]

@@ -43,7 +43,7 @@ class RosArm:
         self._state = Newest(link, ArmStateMsg, f"{controller}/state", self._take, qos.STREAM)
         self._commands = 0
         self._publisher = node.create_publisher(
-            PoseStamped, f"{controller}/equilibrium_pose", qos.make_command_qos(lease_s)
+            PoseStamped, f"{controller}/equilibrium_pose", qos.make_commander_qos(lease_s)
         )
         self._set_impedance: Client[Any, Any] = node.create_client(SetImpedance, f"{controller}/set_impedance")
         self._stop: Client[Any, Any] = node.create_client(Stop, f"{controller}/stop")
