@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import yaml
 from hydra import compose, initialize_config_dir
@@ -23,6 +23,15 @@ from pydantic import TypeAdapter, ValidationError
 from robot_rl.errors import ConfigError, UnknownNameError
 
 T = TypeVar("T")
+
+
+@runtime_checkable
+class Said(Protocol):
+    """A config dataclass of which some values say nothing beside others. What was saved once is not asked again."""
+
+    def check_words(self) -> None:
+        """Raise ConfigError for a value that somebody has said, and nobody would look at."""
+        ...
 
 
 def config_directory() -> Path:
@@ -43,7 +52,8 @@ def load(schema: type[T], name: str, overrides: list[str] | tuple[str, ...] = ()
         overrides: words such as `task=peg` (choose a file of a group) or `task.scene.clearance_m=0.0003`.
 
     Raises:
-        ConfigError: a word that cannot be read, a key that does not exist, or a value of the wrong type.
+        ConfigError: a word that cannot be read, a key that does not exist, a value of the wrong type, or one that says
+            nothing beside the others.
         UnknownNameError: a choice that does not exist.
     """
     defaults = to_plain(schema())
@@ -59,9 +69,12 @@ def load(schema: type[T], name: str, overrides: list[str] | tuple[str, ...] = ()
         raise ConfigError(_first_lines(error)) from error
     _check_keys(plain, defaults)
     try:
-        return TypeAdapter(schema).validate_python(plain)
+        config = TypeAdapter(schema).validate_python(plain)
     except ValidationError as error:
         raise ConfigError(_describe(error)) from error
+    if isinstance(config, Said):
+        config.check_words()
+    return config
 
 
 def to_plain(config: Any) -> dict[str, Any]:

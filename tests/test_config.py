@@ -109,6 +109,27 @@ def test_a_group_that_is_no_key_of_the_configuration_lists_its_choices_too():
 
 
 @pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["agent.corrector.scale=0.3"], "agent.corrector.scale=0.3 is for a corrector, and agent=rlpd has none"),
+        (["agent=bc", "agent.corrector.return_range=null"], "corrector.return_range=None is .*agent=bc has none"),
+        (["corrector=none", "agent.corrector.gate_steps=0"], "agent.corrector.gate_steps=0 is for a corrector"),
+        (["corrector=additive", "agent=rlpd"], "corrector=additive does not go with agent=rlpd"),
+    ],
+)
+def test_what_a_corrector_is_told_is_refused_where_there_is_none(words, message):
+    with pytest.raises(ConfigError, match=message) as raised:
+        configuration.load(TrainConfig, "train", words)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("words", [["corrector=additive"], ["agent=residual"]])
+def test_what_a_corrector_is_told_holds_where_there_is_one(words):
+    config = configuration.load(TrainConfig, "train", [*words, "agent.corrector.scale=0.3"])
+    assert config.agent.corrector.scale == 0.3
+
+
+@pytest.mark.parametrize(
     ("word", "words_of_the_message"),
     [
         ("episodes=many", ["episodes", "many", "integer"]),

@@ -110,6 +110,26 @@ class AgentConfig:
         if self.is_corrector and self.corrector.candidates and self.stack > 1:
             raise ConfigError(f"corrector={self.corrector.name} sees one time step: stack must be 1, got {self.stack}.")
 
+    def check_words(self) -> None:
+        """Raise ConfigError for what a corrector would be told, where there is none.
+
+        Not a matter of construction: the default of a corrector's setting may change, and runs that were saved without
+        a corrector still load.
+        """
+        if self.is_corrector:
+            return
+        if self.corrector.name != "none":
+            raise ConfigError(
+                f"corrector={self.corrector.name} does not go with agent={self.name}: leave out one of them."
+            )
+        for name, default in vars(CorrectorConfig()).items():
+            value = getattr(self.corrector, name)
+            if value != default:
+                raise ConfigError(
+                    f"agent.corrector.{name}={value} is for a corrector, and agent={self.name} has none: choose one, "
+                    "for example corrector=additive base=RUN."
+                )
+
     @property
     def is_corrector(self) -> bool:
         """Whether it acts on top of a base policy."""

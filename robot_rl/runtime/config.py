@@ -318,6 +318,10 @@ class TrainConfig(EnvConfig):
                 "say demonstrations_from=FOLDER; or demonstrations=0."
             )
 
+    def check_words(self) -> None:
+        """See Said."""
+        self.agent.check_words()
+
     @property
     def waits_for_learner(self) -> bool:
         """Whether the actor does, after each time step."""

@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 from robot_rl.agents.agent import AgentConfig
+from robot_rl.agents.correctors.config import CorrectorConfig
 from robot_rl.errors import ConfigError, RobotRLError
 from robot_rl.runtime import run_folder
 from robot_rl.runtime.config import TaskConfig, TeleopConfig, TrainConfig
@@ -20,6 +21,14 @@ def test_the_configuration_is_found_again_as_it_was(tmp_path):
     folder = RunFolder(tmp_path / "a" / "b")
     folder.create(config)
     assert folder.load_config() == config
+
+
+def test_a_run_with_a_word_that_would_be_refused_today_still_loads(tmp_path):
+    config = TrainConfig(agent=AgentConfig(name="rlpd", corrector=CorrectorConfig(scale=0.3)))
+    with pytest.raises(ConfigError, match=r"scale=0\.3 is for a corrector"):
+        config.check_words()
+    RunFolder(tmp_path).create(config)
+    assert RunFolder(tmp_path).load_config() == config
 
 
 def test_a_folder_with_a_run_in_it_is_refused_and_left_as_it_is(tmp_path):
