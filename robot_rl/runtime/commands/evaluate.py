@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,18 +17,13 @@ from robot_rl import config as configuration
 from robot_rl.env.robot_env import RobotEnv
 from robot_rl.errors import ConfigError, StoppedError
 from robot_rl.robot.protocols import Camera
-from robot_rl.runtime.acting.base_policies import find_base_policy, make_runner
-from robot_rl.runtime.acting.policies import SCRIPTED, Policy, make_policy
-from robot_rl.runtime.acting.shadow import make_shadow
-from robot_rl.runtime.acting.trained_policy import load_policy
+from robot_rl.runtime.acting import named_policy
 from robot_rl.runtime.assembly import make_sim_workcell
-from robot_rl.runtime.config import EvalConfig, TeleopConfig
+from robot_rl.runtime.config import EvalConfig
 from robot_rl.runtime.interruption import interruptible
-from robot_rl.runtime.pretraining.run import CONFIG_FILE as PRETRAIN_FILE
 from robot_rl.runtime.reporting.evaluation import EpisodeResult, Evaluation, evaluate
 from robot_rl.runtime.reporting.observers import Observer
 from robot_rl.runtime.reporting.recording import ContactSheet, VideoRecorder
-from robot_rl.runtime.run_folder import RunFolder
 from robot_rl.types import TimeStep
 
 _VIEW_HEIGHT, _VIEW_WIDTH = 240, 320
@@ -37,7 +31,7 @@ _VIEW_HEIGHT, _VIEW_WIDTH = 240, 320
 
 def run(overrides: list[str]) -> int:
     """Evaluate as the overrides say; the last line printed is a JSON object."""
-    config = resolve(configuration.load(EvalConfig, "eval", overrides), overrides)
+    config = named_policy.resolve(configuration.load(EvalConfig, "eval", overrides), overrides)
     console = Console()
     with console.status("preparing (the first run compiles the 1 kHz loop, about a minute)"):
         workcell = make_sim_workcell(config)
@@ -52,34 +46,6 @@ def run(overrides: list[str]) -> int:
             camera.close()
 
 
-def resolve(config: EvalConfig, overrides: Sequence[str]) -> EvalConfig:
-    """The configuration with what the policy decides: who acts for a script, what a trained one saw in training.
-
-    Args:
-        config: as composed.
-        overrides: the words that it was composed with; a task among them is not replaced by that of the training.
-
-    Raises:
-        ConfigError: no episodes, or no such run, or something to be composed with what is no base policy.
-    """
-    if config.episodes < 1:
-        raise ConfigError(f"episodes must be at least 1, got {config.episodes}.")
-    if config.inference.compose is not None and find_base_policy(Path(config.policy)) is None:
-        raise ConfigError(f"inference.compose is for the policy of a `robot-rl pretrain`, not policy={config.policy}.")
-    if config.policy in SCRIPTED:
-        # A script acts through the person's device, like a person.
-        teleop = TeleopConfig(kind="expert" if config.policy == "expert" else "blind")
-        return dataclasses.replace(config, teleop=teleop)
-    run = _find_run(config)
-    if run is None:
-        return config
-    trained = run.load_config()
-    config = dataclasses.replace(config, robot=trained.robot)
-    if not any(word.startswith(("task=", "task.")) for word in overrides):
-        config = dataclasses.replace(config, task=trained.task)
-    return config
-
-
 def run_on(
     env: RobotEnv, config: EvalConfig, console: Console, cameras: Sequence[Camera], observers: Sequence[Observer] = ()
 ) -> int:
@@ -87,7 +53,7 @@ def run_on(
 
     Args:
         env: without a person, unless the policy is a script.
-        config: from `resolve`.
+        config: from `named_policy.resolve`.
         console: for people.
         cameras: their pictures are recorded side by side, where any are to be.
         observers: told everything.
@@ -95,7 +61,7 @@ def run_on(
     Returns:
         0; 2 where the robot was stopped, and 130 where interrupted.
     """
-    policy = _make_policy(env, config)
+    policy = named_policy.make(env, config)
     stopped: StoppedError | None = None
     with _pictures(config, cameras) as recorders, _progress(config, console) as bar, interruptible() as interrupted:
         try:
@@ -117,34 +83,6 @@ def run_on(
     names = {"policy": config.policy, "task": config.task.name, "level": config.task.level, "seed": config.seed}
     print(json.dumps({**evaluation.to_json(), **names}))
     return 130 if interrupted else 2 if stopped else 0
-
-
-def _make_policy(env: RobotEnv, config: EvalConfig) -> Policy:
-    base = find_base_policy(Path(config.policy))
-    if base is not None:
-        is_lock_step = config.graph.is_lock_step
-        return make_runner(base, env.spec, config.inference, env.clock, config.seed, is_lock_step=is_lock_step)
-    run = _find_run(config)
-    if run is None:
-        return make_policy(config.policy, env.spec, config.seed)
-    env.base = make_shadow(run.load_config(), env.spec, env.clock, is_lock_step=config.graph.is_lock_step)
-    return load_policy(run, env.spec, env.base)
-
-
-def _find_run(config: EvalConfig) -> RunFolder | None:
-    """The training run that the policy comes from; None for one that needs none, or is a base policy."""
-    path = Path(config.policy)
-    if find_base_policy(path) is not None:
-        return None
-    if (path / PRETRAIN_FILE).is_file():
-        raise ConfigError(
-            f"the base policy's training in {path} has not ended: the same `robot-rl pretrain` words go on with it."
-        )
-    if path.is_dir():
-        return RunFolder(path)
-    if "/" in config.policy:
-        raise ConfigError(f"policy={config.policy}: there is no such folder of a training run or a base policy.")
-    return None
 
 
 def _paths(config: EvalConfig) -> list[Path]:

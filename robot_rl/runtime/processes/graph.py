@@ -12,7 +12,7 @@ from pathlib import Path
 
 from robot_rl import config as configuration
 from robot_rl.errors import ConfigError, UnknownNameError
-from robot_rl.runtime.commands import evaluate as evaluate_command
+from robot_rl.runtime.acting import named_policy
 from robot_rl.runtime.config import ChannelConfig, EnvConfig, EvalConfig, RecordConfig, TrainConfig
 from robot_rl.runtime.processes.process_spec import ProcessSpec, Restart, RosExecutable
 
@@ -87,7 +87,7 @@ def list_processes(graph: str, overrides: Sequence[str] = (), namespace: str = "
     chosen = _GRAPHS[graph]
     config = configuration.load(chosen.schema, chosen.config, list(overrides))
     if isinstance(config, EvalConfig):
-        config = evaluate_command.resolve(config, overrides)
+        config = named_policy.resolve(config, overrides)
     config.check_device()
     kind: str = config.robot.kind
     if kind not in _ROBOTS:

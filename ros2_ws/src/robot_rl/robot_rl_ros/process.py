@@ -20,7 +20,7 @@ from rclpy.utilities import remove_ros_args
 
 from robot_rl import config as configuration
 from robot_rl.errors import RobotRLError
-from robot_rl.runtime.commands import evaluate as evaluate_command
+from robot_rl.runtime.acting import named_policy
 from robot_rl.runtime.config import EnvConfig, EvalConfig, RecordConfig, TrainConfig
 from robot_rl.runtime.interruption import interruptible
 from robot_rl_ros.hot_wait import HotWait
@@ -58,7 +58,7 @@ def started(description: str, arguments: Sequence[str] | None) -> Iterator[EnvCo
     try:
         config = configuration.load(_SCHEMAS[parsed.config], parsed.config, parsed.overrides)
         if isinstance(config, EvalConfig):
-            config = evaluate_command.resolve(config, parsed.overrides)
+            config = named_policy.resolve(config, parsed.overrides)
         yield config
     except RobotRLError as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
