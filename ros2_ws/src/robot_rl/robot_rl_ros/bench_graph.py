@@ -8,6 +8,7 @@
 | obs_to_command_ms_p50, _p99 | real time, 10 Hz: from the stamp of an observation to its command's arrival |
 | takeover_ms_p50, _p99 | real time: from a device's first deflected message to the first pose commanded for it |
 | weights_age_s_p50, _p99 | real time, while a learner trains: time since the policy took over its weights |
+| corrected_period_ms_p50, _p99, _max | likewise, with a diffusion policy below a corrector: between two observations |
 
 Options: steps=N control steps a repeat, repeats=N, seconds=N of each real-time measurement, takeovers=N.
 """
@@ -17,12 +18,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from robot_rl.bench.report import Targets, judge, make_progress, print_report, read_options
 from robot_rl.errors import RobotRLError
-from robot_rl_ros.bench import lock_step, real_time
+from robot_rl_ros.bench import corrected, lock_step, real_time
 
 TARGETS: Final[Targets] = {
     "lockstep_steps_per_s": (">=", 60.0),
@@ -36,7 +38,7 @@ def measure(steps: int, repeats: int, seconds: int, takeovers: int) -> dict[str,
     """Every key of the table above."""
     result: dict[str, Any] = {}
     with make_progress() as progress, TemporaryDirectory() as folder:
-        task = progress.add_task("measuring", total=6)
+        task = progress.add_task("measuring", total=7)
         kinds = {
             "": ["teleop=none"],
             "_2cams_128": ["teleop=none", "robot.cameras=[wrist,side]", "robot.image_size=128"],
@@ -51,6 +53,10 @@ def measure(steps: int, repeats: int, seconds: int, takeovers: int) -> dict[str,
         progress.advance(task)
         ages_s = real_time.measure_weights(seconds, [*_SMALL, f"run_dir={folder}/run"])
         result |= real_time.to_percentiles("weights_age_s", ages_s)
+        progress.advance(task)
+        periods_ms = corrected.measure_periods(seconds, Path(folder, "corrected"))
+        result |= real_time.to_percentiles("corrected_period_ms", periods_ms)
+        result["corrected_period_ms_max"] = round(max(periods_ms), 3)
         progress.advance(task)
     return result | {"load_1m": round(os.getloadavg()[0], 2)}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -128,27 +128,45 @@ class _Device:
 def measure_weights(duration_s: float, words: Sequence[str]) -> list[float]:
     """Ages [s] of the acting weights at each control step of a training run: the time since the policy took them."""
     words = [*_WORDS, "teleop=human", *words]
+    ages_s: list[float] = []
+    taken_s = {-1: time.monotonic()}  # by version
+
+    def note(runner: PolicyRunner) -> None:
+        now_s = time.monotonic()
+        ages_s.append(now_s - taken_s.setdefault(runner.version, now_s))
+
     with running(words, ("simulation", "learner")) as graph:
-        env, config = graph.cell.env, graph.config
-        runner = PolicyRunner(make_agent(config.agent, env.spec, seed=0).policy, config.agent.stack)
-        ages_s: list[float] = []
-        taken_s = {-1: time.monotonic()}  # by version
+        act_beside_learner(graph, duration_s, note)
+    return ages_s
 
-        def note() -> None:
-            now_s = time.monotonic()
-            ages_s.append(now_s - taken_s.setdefault(runner.version, now_s))
 
-        channel = make_actor_channel(config, env.spec)
-        try:
-            if not channel.wait_taken(_LEARNER_S) or channel.progress is None:
-                raise SetupError(f"the learner was not ready within {_LEARNER_S:g} s.")
-            load_newest(runner, channel)
-            end_s = time.monotonic() + duration_s
-            first = channel.progress.next_episode
-            run_episodes(env, runner, channel, config.seed, first, [], note, lambda: time.monotonic() > end_s)
-        finally:
-            channel.close(has_finished=False)
-        return ages_s
+def act_beside_learner(graph: Graph, duration_s: float, note: Callable[[PolicyRunner], None]) -> None:
+    """Make episodes of a graph's training run in the place of its actor, as long as told.
+
+    Args:
+        graph: with a learner.
+        duration_s: after it no episode begins.
+        note: told after each time step who acts.
+
+    Raises:
+        SetupError: the learner is not there.
+    """
+    env, config = graph.cell.env, graph.config
+    runner = PolicyRunner(make_agent(config.agent, env.spec, seed=0).policy, config.agent.stack, base=env.base)
+    channel = make_actor_channel(config, env.spec)
+    try:
+        if not channel.wait_taken(_LEARNER_S) or channel.progress is None:
+            raise SetupError(f"the learner was not ready within {_LEARNER_S:g} s.")
+        load_newest(runner, channel)
+        end_s = time.monotonic() + duration_s
+        first = channel.progress.next_episode
+
+        def is_over() -> bool:
+            return time.monotonic() > end_s
+
+        run_episodes(env, runner, channel, config.seed, first, [], lambda: note(runner), is_over)
+    finally:
+        channel.close(has_finished=False)
 
 
 def to_percentiles(name: str, values: Sequence[float]) -> Mapping[str, float]:
