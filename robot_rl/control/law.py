@@ -43,7 +43,7 @@ class ImpedanceLaw:
 
     Attributes:
         inputs: an array of one record of INPUT_DTYPE: what `tick` computes with.
-        status: what the last tick took.
+        flags: `status` as a number, for callers in a hurry.
     """
 
     def __init__(self, parameters: str | ImpedanceParameters = "insertion") -> None:
@@ -53,7 +53,7 @@ class ImpedanceLaw:
         self._inputs_bytes = self.inputs.view(np.uint8)
         self._arrays = tuple(self.inputs[name][0] for name in INPUT_DTYPE.names or ())
         self._torque = np.zeros(7)
-        self.status = Status(0)
+        self.flags = 0
         self.set_preset(parameters)
 
     @property
@@ -80,7 +80,7 @@ class ImpedanceLaw:
         arguments = (np.array(joint_positions, np.float64), tcp_pose.position.copy(), tcp_pose.rotation)
         if not impedance.start(self.parameters_record, self.state_record, *arguments):
             raise SpecError(f"Cannot start at joints {joint_positions} and {tcp_pose}: not finite.")
-        self.status = Status(0)
+        self.flags = 0
 
     def set_target(self, pose: Pose, duration_s: float) -> None:
         """Equilibrium pose T_base_tcp, reached `duration_s` from now.
@@ -135,12 +135,20 @@ class ImpedanceLaw:
         )  # fmt: skip
         for own, value in zip(self._arrays, given, strict=True):
             own[...] = value
-        return self.tick(dt_s)
+        return self.tick(dt_s).copy()
 
     def tick(self, dt_s: float) -> Array:
-        """`torque` for what stands in `inputs`: for a driver that writes its measurements there, without a copy."""
-        self.status = Status(_tick_bytes(self._record_bytes, self._state_bytes, self._inputs_bytes, dt_s, self._torque))
-        return self._torque.copy()
+        """`torque` for what stands in `inputs`, for a driver that writes its measurements there.
+
+        Nothing is copied: the next tick writes into the same array.
+        """
+        self.flags = _tick_bytes(self._record_bytes, self._state_bytes, self._inputs_bytes, dt_s, self._torque)
+        return self._torque
+
+    @property
+    def status(self) -> Status:
+        """What the last tick took."""
+        return Status(self.flags)
 
     @property
     def shaped_target(self) -> Pose:

@@ -20,6 +20,7 @@ from robot_rl_hardware.franka.sensing import Sensing
 from robot_rl_hardware.franka.settings import ArmSettings
 from robot_rl_hardware.franka.shared import SharedRecord
 
+_NOT_FINITE: Final = int(Status.NOT_FINITE)
 _LONGEST_STEP_MS: Final = 20  # the robot has stopped by then
 _FIRST_RATED_TICK: Final = 200  # the robot's rate of success counts up from zero
 
@@ -41,8 +42,9 @@ class ArmController:
         self._presets = tuple(presets.values())
         self._law = ImpedanceLaw(presets[settings.preset])
         told = reports.record  # fields that are written in every millisecond, looked up once
-        self._stamp_ns, self._told_ticks, self._is_moving = told["stamp_ns"], told["tick_count"], told["is_moving"]
-        self._answered, self._rest_ticks = told["mode_count"], told["rest_ticks"]
+        self._stamp_ns, self._told_ticks = told["stamp_ns"].data, told["tick_count"].data
+        self._is_moving, self._answered = told["is_moving"].data, told["mode_count"].data
+        self._rest_ticks = told["rest_ticks"].data
         self.sensing = Sensing(settings.rotor_inertia_kg_m2, self._law.inputs, told["measured"])
         self._is_started = self._is_obeyed = False
         self._commanded_ns: int | None = None
@@ -93,11 +95,14 @@ class ArmController:
         self.tell(now_ns, is_moving=self._moving_ticks > 1)
 
     def command(self, now_ns: int, elapsed_ms: int) -> Array:
-        """Torques without gravity [Nm] (7,) for the state taken in last, `elapsed_ms` after the one before it."""
+        """Torques without gravity [Nm] (7,) for the state taken in last, `elapsed_ms` after the one before it.
+
+        The array is the law's own: the next one is written into it.
+        """
         self._obey(now_ns)
         self._watch(now_ns, elapsed_ms, self._success)
         torque = self._law.tick(min(max(elapsed_ms, 1), _LONGEST_STEP_MS) * 1e-3)
-        if self._law.status & Status.NOT_FINITE:
+        if self._law.flags & _NOT_FINITE:
             self.stop_softly(Reason.NOT_FINITE, "the robot reports what no arm can be: torques fade to zero", now_ns)
         return torque
 
@@ -217,9 +222,14 @@ class ArmController:
 class RestingModel:
     """Model of no arm in particular, for the state of `make_resting`: something to compile the law with."""
 
-    def read(self, state: Any, numbers: Array) -> None:
+    def __init__(self) -> None:
+        directions, points = np.eye(3)[[0, 1, 2, 0, 1, 2, 0]], np.eye(3)[[1, 2, 0, 2, 0, 1, 0]]
+        self._axes = np.column_stack([directions, points, make_resting().q])
+
+    def read(self, state: Any, numbers: Array) -> Array:
         """Write what belongs to a state."""
-        numbers[:42], numbers[42:91], numbers[91:] = np.eye(6, 7).T.ravel(), np.eye(7).ravel(), state.dq
+        numbers[:49], numbers[49:] = np.eye(7).ravel(), state.dq
+        return self._axes
 
 
 def make_resting() -> SimpleNamespace:

@@ -7,9 +7,10 @@ from typing import Any, Final
 
 from robot_rl.errors import DeviceError, SetupError
 from robot_rl.geometry import Array
+from robot_rl_hardware.franka.axes import JointAxes
 from robot_rl_hardware.franka.library import Model, Step
 
-_NUMBERS: Final = struct.Struct(f"={42 + 49 + 7}d")
+_NUMBERS: Final = struct.Struct(f"={49 + 7}d")
 
 
 class FR3Library:
@@ -62,9 +63,10 @@ class FR3Model:
     """What libfranka computes from the robot's own description; see `library.Model`."""
 
     def __init__(self, model: Any) -> None:
-        self._model = model
+        self._model, self._axes = model, JointAxes()
 
-    def read(self, state: Any, numbers: Array) -> None:
+    def read(self, state: Any, numbers: Array) -> Array:
         """Write what belongs to a state."""
         model = self._model
-        _NUMBERS.pack_into(numbers.data, 0, *model.zero_jacobian(state), *model.mass(state), *model.coriolis(state))
+        _NUMBERS.pack_into(numbers.data, 0, *model.mass(state), *model.coriolis(state))
+        return self._axes.read(state, model.zero_jacobian)

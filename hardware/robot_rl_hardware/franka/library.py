@@ -17,14 +17,16 @@ without gravity [Nm] and whether they are the last ones."""
 class Model(Protocol):
     """Kinematics and dynamics of the arm with what it carries."""
 
-    def read(self, state: Any, numbers: Array) -> None:
+    def read(self, state: Any, numbers: Array) -> Array:
         """Write what belongs to a state.
 
         Args:
             state: a `RobotState`.
-            numbers: one after the other the Jacobian of the TCP ((v, omega) in base axes, 6 x 7 by columns), the mass
-                matrix without the rotors' inertia ([kg m^2], 7 x 7), and Coriolis and centrifugal torques ([Nm], 7).
-                Shape (98,).
+            numbers: one after the other the mass matrix without the rotors' inertia ([kg m^2], 7 x 7), and Coriolis and
+                centrifugal torques ([Nm], 7). Shape (56,), written.
+
+        Returns:
+            The axes of the joints, as of `axes.find_axes`.
         """
         ...
 

@@ -10,6 +10,7 @@ import numpy as np
 from robot_rl.control.kernels import compiled
 from robot_rl.geometry import Array
 from robot_rl_hardware.franka import dynamics
+from robot_rl_hardware.franka.axes import JointAxes
 
 _RIGHT: Final = math.pi / 2
 
@@ -59,37 +60,40 @@ class PandaModel:
         """Compile, on a machine that has never done so."""
         self._bodies = np.zeros((8, dynamics.BODY_SIZE))
         self._bodies[:7] = make_bodies()
-        self._joints, self._speeds, self._tool = np.zeros(7), np.zeros(7), np.zeros(3)
-        self._compute(np.zeros(98))
+        self._joints, self._speeds = np.zeros(7), np.zeros(7)
+        self._axes = JointAxes()
+        self._compute(np.zeros(56))
+        _compute_jacobian(CHAIN, self._joints, np.zeros(3))
 
-    def read(self, state: Any, numbers: Array) -> None:
+    def read(self, state: Any, numbers: Array) -> Array:
         """Write what belongs to a state."""
         self._joints[:], self._speeds[:] = state.q, state.dq
-        self._tool[:] = state.F_T_EE[12:15]
         load = self._bodies[7]
         load[0], load[1:4], load[4:] = state.m_total, state.F_x_Ctotal, state.I_total
         self._compute(numbers)
+        return self._axes.read(state, self._compute_jacobian)
 
     def _compute(self, numbers: Array) -> None:
-        rows, square = numbers[:42].reshape(7, 6), numbers[42:91].reshape(7, 7)
-        _compute(CHAIN, self._bodies, self._joints, self._speeds, self._tool, rows, square, numbers[91:])
+        _compute(CHAIN, self._bodies, self._joints, self._speeds, numbers[:49].reshape(7, 7), numbers[49:])
+
+    def _compute_jacobian(self, state: Any) -> Array:
+        return _compute_jacobian(CHAIN, np.array(state.q), np.array(state.F_T_EE[12:15]))
 
 
 @compiled
-def _compute(
-    chain: Array,
-    bodies: Array,
-    joints: Array,
-    speeds: Array,
-    tool: Array,
-    jacobian: Array,
-    mass: Array,
-    coriolis: Array,
-) -> None:
+def _compute_jacobian(chain: Array, joints: Array, tool: Array) -> Array:
+    rotations, axes, origins = np.empty((8, 3, 3)), np.empty((8, 3)), np.empty((8, 3))
+    jacobian = np.empty((7, 6))
+    dynamics.place_links(chain, joints, rotations, axes, origins)
+    dynamics.fill_jacobian(rotations, axes, origins, tool, jacobian)
+    return jacobian
+
+
+@compiled
+def _compute(chain: Array, bodies: Array, joints: Array, speeds: Array, mass: Array, coriolis: Array) -> None:
     rotations, axes, origins = np.empty((8, 3, 3)), np.empty((8, 3)), np.empty((8, 3))
     centres, inertias = np.empty((8, 3)), np.empty((8, 3, 3))
     dynamics.place_links(chain, joints, rotations, axes, origins)
     dynamics.place_bodies(bodies, rotations, origins, centres, inertias)
-    dynamics.fill_jacobian(rotations, axes, origins, tool, jacobian)
     dynamics.fill_mass(bodies, axes, origins, centres, inertias, mass)
     dynamics.fill_coriolis(bodies, axes, origins, centres, inertias, speeds, coriolis)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from robot_rl.control.kernels import compiled, matrix_quaternion
 from robot_rl.control.records import INPUT_DTYPE
 from robot_rl.geometry import Array, Pose
+from robot_rl_hardware.franka.axes import turn_jacobian
 from robot_rl_hardware.franka.library import Model
 from robot_rl_hardware.franka.records import MEASURED_DTYPE
 
@@ -24,7 +25,6 @@ RAW_DTYPE: Final = np.dtype(
         ("tau_J_d", "f8", (7,)),
         ("K_F_ext_hat_K", "f8", (6,)),
         ("O_T_EE", "f8", (16,)),
-        ("zero_jacobian", "f8", (7, 6)),
         ("mass", "f8", (7, 7)),
         ("coriolis", "f8", (7,)),
     ],
@@ -68,8 +68,8 @@ class Sensing:
         _NUMBERS.pack_into(  # one call: numpy takes as long for each of these lists
             self._numbers, 0, *state.q, *state.dq, *state.tau_J_d, *state.K_F_ext_hat_K, *state.O_T_EE
         )
-        model.read(state, self._of_model)
-        self.force_n, is_at_rest = _sort(*self._records)
+        axes = model.read(state, self._of_model)
+        self.force_n, is_at_rest = _sort(axes, *self._records)
         self.rest_ticks = self.rest_ticks + 1 if is_at_rest else 0
 
     @property
@@ -80,11 +80,13 @@ class Sensing:
 
 @compiled
 def _sort(
-    raw_bytes: Bytes, rotors: Array, tare: Array, input_bytes: Bytes, measured_bytes: Bytes
+    axes: Array, raw_bytes: Bytes, rotors: Array, tare: Array, input_bytes: Bytes, measured_bytes: Bytes
 ) -> tuple[float, bool]:
     """Fill the two records from libfranka's; returns the length of the force [N], and whether joints rest."""
     raw, inputs = raw_bytes.view(RAW_DTYPE)[0], input_bytes.view(INPUT_DTYPE)[0]
     measured = measured_bytes.view(MEASURED_DTYPE)[0]
+    jacobian = np.empty((7, 6))
+    turn_jacobian(axes, raw["q"], jacobian)
     for j in range(7):
         inputs["joint_positions"][j] = measured["joint_positions"][j] = raw["q"][j]
         inputs["joint_velocities"][j] = measured["joint_velocities"][j] = raw["dq"][j]
@@ -97,8 +99,8 @@ def _sort(
         measured["wrench"][i] = raw["K_F_ext_hat_K"][i]
         measured["twist"][i] = 0.0
         for j in range(7):
-            inputs["jacobian"][i, j] = raw["zero_jacobian"][j, i]
-            measured["twist"][i] += raw["zero_jacobian"][j, i] * raw["dq"][j]
+            inputs["jacobian"][i, j] = jacobian[j, i]
+            measured["twist"][i] += jacobian[j, i] * raw["dq"][j]
     split(raw["O_T_EE"], inputs["tcp_position"], inputs["tcp_rotation"], measured["quaternion"])
     for i in range(3):
         measured["position_m"][i] = inputs["tcp_position"][i]
