@@ -9,6 +9,7 @@
 | takeover_ms_p50, _p99 | real time: from a device's first deflected message to the first pose commanded for it |
 | weights_age_s_p50, _p99 | real time, while a learner trains: time since the policy took over its weights |
 | corrected_period_ms_p50, _p99, _max | likewise, with a diffusion policy below a corrector: between two observations |
+| corrected_stop | what stopped the arm meanwhile, or null: a busy machine can |
 
 Options: steps=N control steps a repeat, repeats=N, seconds=N of each real-time measurement, takeovers=N.
 """
@@ -54,9 +55,11 @@ def measure(steps: int, repeats: int, seconds: int, takeovers: int) -> dict[str,
         ages_s = real_time.measure_weights(seconds, [*_SMALL, f"run_dir={folder}/run"])
         result |= real_time.to_percentiles("weights_age_s", ages_s)
         progress.advance(task)
-        periods_ms = corrected.measure_periods(seconds, Path(folder, "corrected"))
-        result |= real_time.to_percentiles("corrected_period_ms", periods_ms)
-        result["corrected_period_ms_max"] = round(max(periods_ms), 3)
+        periods_ms, stop = corrected.measure_periods(seconds, Path(folder, "corrected"))
+        if periods_ms:
+            result |= real_time.to_percentiles("corrected_period_ms", periods_ms)
+            result["corrected_period_ms_max"] = round(max(periods_ms), 3)
+        result["corrected_stop"] = stop
         progress.advance(task)
     return result | {"load_1m": round(os.getloadavg()[0], 2)}
 

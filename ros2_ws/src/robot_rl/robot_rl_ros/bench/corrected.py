@@ -10,6 +10,7 @@ import torch
 
 from robot_rl import config as configuration
 from robot_rl.env.base_actions import BaseActions
+from robot_rl.errors import StoppedError
 from robot_rl.inference.schedule import ScheduleSpec
 from robot_rl.policies.spec import BasePolicySpec
 from robot_rl.runtime.acting.shadow import make_shadow
@@ -29,13 +30,10 @@ _WORDS = ("task=peg", "graph=real_time", "graph.recovers=true", "teleop=none", "
 _SOON = ("agent.warmup_steps=20", "agent.corrector.critic_updates=20", "steps=100000", "evaluate_every_steps=100000")
 
 
-def measure_periods(duration_s: float, folder: Path) -> list[float]:
-    """Times [ms] from one observation of an episode to the next.
+def measure_periods(duration_s: float, folder: Path) -> tuple[list[float], str | None]:
+    """Times [ms] from one observation of an episode to the next, and what stopped the arm, if anything did.
 
     The base policy asks for no motion, and takes as long for that as one that was trained.
-
-    Raises:
-        StoppedError: the arm was stopped.
     """
     words = [*_WORDS, *_SOON, f"base={folder}", f"run_dir={folder}/run"]
     _write_base(folder / FILE_NAME, make_spec(configuration.load(TrainConfig, "train", words)))
@@ -45,11 +43,14 @@ def measure_periods(duration_s: float, folder: Path) -> list[float]:
         assert shadow is not None, "base= says which"
         env.base = watched = _Watched(shadow)
         process.freeze_heap()
+        stop: str | None = None
         try:
             act_beside_learner(graph, duration_s, lambda runner: None)  # noqa: ARG005
+        except StoppedError as error:
+            stop = str(error)
         finally:
             shadow.close()
-        return [(after - before) * 1e3 for seen_s in watched.episodes_s for before, after in pairwise(seen_s)]
+        return [(after - before) * 1e3 for seen_s in watched.episodes_s for before, after in pairwise(seen_s)], stop
 
 
 def _write_base(path: Path, spec: EnvironmentSpec) -> None:
