@@ -87,7 +87,26 @@ class CorrectedPolicy(PolicyNetwork):
         candidates = self.corrector.propose(latent, base, noise)
         if self.critic is None:
             return candidates[:, 0]
-        return take(candidates, evaluate(self.critic, latent, candidates).mean(0).argmax(1))
+        values = evaluate(self.critic, latent, candidates)
+        return take(candidates, choose(values, self.corrector.of_base))
+
+
+def choose(values_EBM: Tensor, of_base: int) -> Tensor:
+    """The candidate to act on, (B,): the best of the base policy's own, unless another is surely better.
+
+    What another gains counts by the mean over the critics less their spread. Where they have seen little they disagree,
+    and the best of their means would be the best of their errors.
+
+    Args:
+        values_EBM: of each critic for each candidate.
+        of_base: how many of the candidates are the base policy's own, at least 1; they come first.
+    """
+    mean_BM = values_EBM.mean(0)
+    best_B1 = mean_BM[:, :of_base].argmax(1, keepdim=True)
+    gain_EBM = values_EBM - values_EBM.gather(2, best_B1.expand(len(values_EBM), -1, -1))
+    spread_BM = gain_EBM.std(0, correction=0)
+    spread_BM[:, :of_base] = 0.0
+    return (gain_EBM.mean(0) - spread_BM).argmax(1)
 
 
 def evaluate(critic: nn.Module, latent_BL: Tensor, candidates_BMC: Tensor, members: Tensor | None = None) -> Tensor:

@@ -12,7 +12,7 @@ from robot_rl.agents.correctors.config import CorrectorConfig
 from robot_rl.agents.correctors.corrector import Identity
 from robot_rl.agents.correctors.edit_select import EditSelect
 from robot_rl.agents.correctors.noise_steer import NoiseSteer
-from robot_rl.agents.correctors.policy import CorrectedPolicy, evaluate, take
+from robot_rl.agents.correctors.policy import CorrectedPolicy, choose, evaluate, take
 from robot_rl.agents.networks import CriticEnsemble
 from robot_rl.agents.policy_network import PolicySpec
 from robot_rl.errors import ConfigError, SpecError
@@ -189,6 +189,28 @@ def test_a_choosers_actor_follows_people_everywhere():
 def test_what_was_chosen_is_taken_row_by_row():
     candidates = torch.arange(12.0).view(2, 3, 2)
     assert take(candidates, torch.tensor([1, 2])).tolist() == [[2.0, 3.0], [10.0, 11.0]]
+
+
+@pytest.mark.parametrize(
+    ("gains", "chosen"),
+    [
+        ((0.2, 0.2), 1),  # they agree
+        ((0.5, 0.1), 1),  # 0.3 on the whole, 0.2 apart
+        ((0.5, -0.1), 0),  # 0.2 on the whole, 0.3 apart
+        ((0.0, 0.0), 0),
+        ((-0.1, -0.1), 0),
+    ],
+)
+def test_another_than_the_base_policys_candidate_is_chosen_where_it_is_surely_better(gains, chosen):
+    of_base = torch.tensor([0.7, 0.3])  # what they think of the base policy's own does not matter, if they differ
+    values = torch.stack([of_base, of_base + torch.tensor(gains)], dim=-1)[:, None]
+    assert choose(values, 1).tolist() == [chosen]
+
+
+def test_of_the_base_policys_own_candidates_the_best_is_chosen_however_unsure_it_is():
+    values = torch.tensor([[[0.4, 0.9, 0.55]], [[0.4, 0.1, 0.55]]])  # (E, B, M)
+    assert choose(values, 3).tolist() == [2]
+    assert choose(values, 2).tolist() == [1], "0.5 on the whole; the third gains 0.05, 0.4 apart"
 
 
 def test_candidates_are_valued_as_if_each_were_asked_about_alone():
