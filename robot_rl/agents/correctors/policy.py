@@ -88,11 +88,12 @@ class CorrectedPolicy(PolicyNetwork):
         if self.critic is None:
             return candidates[:, 0]
         values = evaluate(self.critic, latent, candidates)
-        return take(candidates, choose(values, self.corrector.of_base))
+        is_exploring = noise is not None  # or what nobody knows would never be tried
+        return take(candidates, values.mean(0).argmax(1) if is_exploring else choose(values, self.corrector.of_base))
 
 
 def choose(values_EBM: Tensor, of_base: int) -> Tensor:
-    """The candidate to act on, (B,): the best of the base policy's own, unless another is surely better.
+    """The candidate to rely on, (B,): the best of the base policy's own, unless another is surely better.
 
     What another gains counts by the mean over the critics less their spread. Where they have seen little they disagree,
     and the best of their means would be the best of their errors.
