@@ -83,8 +83,8 @@ def main() -> int:
 
 def _train(chosen: argparse.Namespace, method: str, seed: int, run: Path) -> int:
     """Train one run to its end, from wherever it is."""
-    if run.exists():
-        folder = RunFolder(run)
+    folder = RunFolder(run)
+    if folder.config_file.is_file():
         return 0 if folder.finished_steps() >= folder.load_config().steps else cli.main(["resume", str(run)])
     words = [f"task={chosen.task}", f"seed={seed}", f"run_dir={run}", f"steps={chosen.steps}", *WORDS[method]]
     words += [f"evaluate_every_steps={chosen.every}", f"evaluation_episodes={chosen.episodes}"]
