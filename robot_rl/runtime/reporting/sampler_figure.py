@@ -9,6 +9,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from robot_rl.errors import ConfigError
 
@@ -39,6 +40,9 @@ def draw_samplers(rows: Sequence[Mapping[str, Any]], title: str, length_unit: st
     delays = sorted({int(row["delay"]) for row in rows})
     by_delay.set(xlabel="delay [control steps]", ylabel="success", ylim=(0.0, 1.0), xticks=delays)
     by_time.set(xlabel="time of a decision, median [ms]", ylabel="success", ylim=(0.0, 1.0), xscale="log")
+    by_time.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    by_time.xaxis.set_major_formatter("{x:g}")
+    by_time.xaxis.set_minor_formatter(NullFormatter())
     by_time.legend(fontsize="small")
     _draw_bars(seams, first, samplers, ("seam_rms", "seam_p95"), ("RMS", "95 %"))
     seams.set(ylabel=f"jump from plan to plan [{length_unit}], delay {delays[0] if delays else 0}")
