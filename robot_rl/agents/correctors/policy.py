@@ -23,6 +23,9 @@ from robot_rl.agents.gripper import ARM_ELEMENTS
 from robot_rl.agents.policy_network import PolicyNetwork, PolicySpec
 from robot_rl.errors import ConfigError, SpecError
 
+_CAUTION = 0.25
+"""A whole spread keeps a policy that has learned everything from using it: docs/results.md has the figures."""
+
 
 class Seen(NamedTuple):
     """What a corrector is told.
@@ -95,8 +98,8 @@ class CorrectedPolicy(PolicyNetwork):
 def choose(values_EBM: Tensor, of_base: int) -> Tensor:
     """The candidate to rely on, (B,): the best of the base policy's own, unless another is surely better.
 
-    What another gains counts by the mean over the critics less their spread. Where they have seen little they disagree,
-    and the best of their means would be the best of their errors.
+    What another gains counts by the mean over the critics less a share of their spread. Where they have seen little
+    they disagree, and the best of their means would be the best of their errors.
 
     Args:
         values_EBM: of each critic for each candidate.
@@ -107,7 +110,7 @@ def choose(values_EBM: Tensor, of_base: int) -> Tensor:
     gain_EBM = values_EBM - values_EBM.gather(2, best_B1.expand(len(values_EBM), -1, -1))
     spread_BM = gain_EBM.std(0, correction=0)
     spread_BM[:, :of_base] = 0.0
-    return (gain_EBM.mean(0) - spread_BM).argmax(1)
+    return (gain_EBM.mean(0) - _CAUTION * spread_BM).argmax(1)
 
 
 def evaluate(critic: nn.Module, latent_BL: Tensor, candidates_BMC: Tensor, members: Tensor | None = None) -> Tensor:

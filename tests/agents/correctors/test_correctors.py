@@ -195,8 +195,8 @@ def test_what_was_chosen_is_taken_row_by_row():
     ("gains", "chosen"),
     [
         ((0.2, 0.2), 1),  # they agree
-        ((0.5, 0.1), 1),  # 0.3 on the whole, 0.2 apart
-        ((0.5, -0.1), 0),  # 0.2 on the whole, 0.3 apart
+        ((0.5, -0.2), 1),  # 0.15 on the whole, a quarter of 0.35 apart
+        ((0.5, -0.4), 0),  # 0.05 on the whole, a quarter of 0.45 apart
         ((0.0, 0.0), 0),
         ((-0.1, -0.1), 0),
     ],
@@ -210,7 +210,7 @@ def test_another_than_the_base_policys_candidate_is_chosen_where_it_is_surely_be
 def test_of_the_base_policys_own_candidates_the_best_is_chosen_however_unsure_it_is():
     values = torch.tensor([[[0.4, 0.9, 0.55]], [[0.4, 0.1, 0.55]]])  # (E, B, M)
     assert choose(values, 3).tolist() == [2]
-    assert choose(values, 2).tolist() == [1], "0.5 on the whole; the third gains 0.05, 0.4 apart"
+    assert choose(values, 2).tolist() == [1], "0.5 on the whole; the third gains 0.05, a quarter of 0.4 apart"
 
 
 def test_candidates_are_valued_as_if_each_were_asked_about_alone():
