@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 import numpy as np
 
 from robot_rl.data.durable import write_durably
+from robot_rl.data.json_object import read_json_object
 from robot_rl.errors import ConfigError
 from robot_rl.runtime.run_folder import find_revision
 
@@ -109,9 +110,6 @@ def _read_conditions(path: Path) -> dict[str, Any] | None:
     if not file.is_file():
         return None
     try:
-        conditions = json.loads(file.read_text())
+        return read_json_object(file)
     except (OSError, ValueError) as error:
         raise ConfigError(f"{file} cannot be read: {error}") from error
-    if not isinstance(conditions, dict):
-        raise ConfigError(f"{file} is damaged: it should hold the words of a study.")
-    return conditions

@@ -29,6 +29,7 @@ from typing import Any
 
 from robot_rl.data import store_spec
 from robot_rl.data.durable import PARTIAL, synchronise_folder, write_durably
+from robot_rl.data.json_object import read_json_object
 from robot_rl.errors import StoreError
 from robot_rl.specs import EnvironmentSpec
 
@@ -209,9 +210,6 @@ def _list_rows(store: Path) -> list[str]:
 
 def _read_json(file: Path) -> Mapping[str, Any]:
     try:
-        values = json.loads(file.read_bytes())
+        return read_json_object(file)
     except (OSError, ValueError) as error:
         raise StoreError(f"{file} cannot be read ({error}); restore it from a copy.") from error
-    if not isinstance(values, dict):
-        raise StoreError(f"{file} must hold a JSON object, got {type(values).__name__}; restore it from a copy.")
-    return values

@@ -11,7 +11,6 @@ the observation after its last action. No row is made up for that one, for a rea
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -29,6 +28,7 @@ from robot_rl.data.exchange.lerobot_video import read_frames
 from robot_rl.data.exchange.lerobot_writer import OWN, DatasetWriter
 from robot_rl.data.exchange.schema import with_schema
 from robot_rl.data.exchange.target import new_target
+from robot_rl.data.json_object import read_json_object
 from robot_rl.errors import ExchangeError
 
 OWN_COLUMNS = (
@@ -81,7 +81,7 @@ def import_episodes(path: Path) -> Iterator[Episode]:
     if not description_path.is_file():
         raise missing(str(path), "meta/info.json", "the description of a LeRobotDataset v3.0")
     try:
-        description = json.loads(description_path.read_text(encoding="utf-8"))
+        description = read_json_object(description_path)
     except ValueError as error:
         raise ExchangeError(f"{description_path} cannot be read as JSON: {error}") from error
     for key, expected in REQUIRED_KEYS.items():

@@ -376,6 +376,9 @@ def test_broken_files_are_named(tmp_path):
     (path / "meta/episodes/chunk-000/file-000.parquet").write_bytes(b"PAR1 and no more")
     with pytest.raises(ExchangeError, match=r"meta/episodes/chunk-000/file-000\.parquet cannot be read"):
         next(lerobot.import_episodes(path))
+    (path / "meta/info.json").write_text("[]")
+    with pytest.raises(ExchangeError, match=r"info\.json cannot be read as JSON: a JSON object was expected, got list"):
+        next(lerobot.import_episodes(path))
     (path / "meta/info.json").write_text("{")
     with pytest.raises(ExchangeError, match=r"info\.json cannot be read as JSON"):
         next(lerobot.import_episodes(path))

@@ -45,7 +45,7 @@ def measure_periods(duration_s: float, folder: Path) -> tuple[list[float], str |
         process.freeze_heap()
         stop: str | None = None
         try:
-            act_beside_learner(graph, duration_s, lambda runner: None)  # noqa: ARG005
+            act_beside_learner(graph, duration_s)
         except StoppedError as error:
             stop = str(error)
         finally:

@@ -140,7 +140,7 @@ def measure_weights(duration_s: float, words: Sequence[str]) -> list[float]:
     return ages_s
 
 
-def act_beside_learner(graph: Graph, duration_s: float, note: Callable[[PolicyRunner], None]) -> None:
+def act_beside_learner(graph: Graph, duration_s: float, note: Callable[[PolicyRunner], None] | None = None) -> None:
     """Make episodes of a graph's training run in the place of its actor, as long as told.
 
     Args:
@@ -164,7 +164,11 @@ def act_beside_learner(graph: Graph, duration_s: float, note: Callable[[PolicyRu
         def is_over() -> bool:
             return time.monotonic() > end_s
 
-        run_episodes(env, runner, channel, config.seed, first, [], lambda: note(runner), is_over)
+        def on_step() -> None:
+            if note is not None:
+                note(runner)
+
+        run_episodes(env, runner, channel, config.seed, first, [], on_step, is_over)
     finally:
         channel.close(has_finished=False)
 
