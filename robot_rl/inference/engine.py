@@ -52,7 +52,7 @@ class _Offer(NamedTuple):
 
 
 class _Published(NamedTuple):
-    """What commands are taken from; replaced as a whole."""
+    """What commands are taken from; replaced as a whole. The actions are (N, H, A)."""
 
     plan: Plan
     actions: NDArray[np.float32]
@@ -73,7 +73,14 @@ class Engine:
     """
 
     def __init__(
-        self, mind: Mind, sampler: Sampler, rates_A: NDArray[np.bool_], config: EngineConfig, clock: Clock, seed: int
+        self,
+        mind: Mind,
+        sampler: Sampler,
+        rates_A: NDArray[np.bool_],
+        config: EngineConfig,
+        clock: Clock,
+        seed: int,
+        count: int = 1,
     ) -> None:
         """Make an engine without a plan.
 
@@ -84,7 +91,9 @@ class Engine:
             config: see there.
             clock: its stamps are those of observations and commands.
             seed: of all noise.
+            count: N, plans that every decision makes, each of noise of its own; commands are the first one's.
         """
+        self._count = count
         self._mind, self._sampler, self._ladder = mind, sampler, Ladder(rates_A, config)
         self._config, self._clock = config, clock
         self._period_ns = round(config.period_s * 1e9)
@@ -126,7 +135,7 @@ class Engine:
             raise self._failure
         published = self._find_published()
         if published is None:
-            return self._ladder.hold()
+            return self._ladder.hold(self._count)
         return self._ladder.serve(published.plan, published.actions, published.offer.stamp_ns, stamp_ns)
 
     # ------------------------------------------------------------------ the thread that decides
@@ -141,7 +150,7 @@ class Engine:
         previous = self._previous_at(offer)
         budget = self._config.budget_periods if previous is not None else self._config.cold_periods
         deadline_ns = offer.stamp_ns + round((budget * self._config.period_s - self._config.margin_s) * 1e9)
-        noise = torch.randn(1, *self._mind.shape, generator=self._generator)
+        noise = self._draw()
         committed = 0 if previous is None else self._count_committed()
         problem = self._mind.to_problem(offer.observation, noise, previous, committed)
         if previous is not None:
@@ -172,7 +181,7 @@ class Engine:
     def warm_up(self, observation: Any, count: int = 3) -> None:
         """Evaluate the network a few times before it matters: the first evaluation takes far longer."""
         for _ in range(count):
-            noise = torch.randn(1, *self._mind.shape, generator=self._generator)
+            noise = self._draw()
             problem = self._mind.to_problem(observation, noise, None, 0)
             begin_ns = self._clock.now_ns()
             next(iter(DDIM(2)(problem)))
@@ -212,7 +221,11 @@ class Engine:
         """Commands are taken from this estimate from now on; one from before a reset is never found."""
         stamp_ns = offer.stamp_ns - self._mind.now * self._period_ns
         plan = Plan(estimate.chunk, estimate.noise, stamp_ns, self._period_ns)
-        self._published = _Published(plan, self._mind.to_actions(estimate.chunk)[0], offer)
+        self._published = _Published(plan, self._mind.to_actions(estimate.chunk), offer)
+
+    def _draw(self) -> torch.Tensor:
+        """Standard normal noise for all plans, (N, H, A)."""
+        return torch.randn(self._count, *self._mind.shape, generator=self._generator)
 
     def _find_published(self) -> _Published | None:
         published = self._published
@@ -226,7 +239,7 @@ class Engine:
         ticks = published.plan.position_at(offer.stamp_ns) - self._mind.now
         if not 0 <= ticks < self._mind.shape[0] - self._mind.now:
             return None
-        return published.plan.advance(ticks, torch.randn(1, *self._mind.shape, generator=self._generator))
+        return published.plan.advance(ticks, self._draw())
 
     def _count_committed(self) -> int:
         """Positions that will have been executed when this decision is there, at the pace of the newest ones.

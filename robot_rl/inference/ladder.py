@@ -22,10 +22,23 @@ class Rung(enum.Enum):
 
 
 class Served(NamedTuple):
-    """A command, shape (A,), and where it comes from."""
+    """A command, what is planned after it, and where it comes from.
 
-    action: NDArray[np.float32]
+    Attributes:
+        remaining: (N, h, A), the rest of each plan; what is commanded is the first plan's first action.
+        phase: control steps since the moment that was planned for, 0 without a plan.
+        rung: see there.
+    """
+
+    remaining: NDArray[np.float32]
+    phase: int
     rung: Rung
+
+    @property
+    def action(self) -> NDArray[np.float32]:
+        """The command, (A,)."""
+        command: NDArray[np.float32] = self.remaining[0, 0]
+        return command
 
 
 class Ladder:
@@ -36,18 +49,18 @@ class Ladder:
         self._rates_A, self._config = rates_A, config
         self._period_ns = round(config.period_s * 1e9)
 
-    def hold(self) -> Served:
-        """The command without a plan."""
-        return Served(np.zeros(len(self._rates_A), np.float32), Rung.HOLDING)
+    def hold(self, count: int) -> Served:
+        """The command without any of `count` plans."""
+        return Served(np.zeros((count, 1, len(self._rates_A)), np.float32), 0, Rung.HOLDING)
 
-    def serve(self, plan: Plan, actions_HA: NDArray[np.float32], seen_ns: int, stamp_ns: int) -> Served:
-        """The command for the period that begins at `stamp_ns`, from a plan for what was seen at `seen_ns`."""
-        position = plan.position_at(stamp_ns)
-        beyond = position - len(actions_HA) + 1
+    def serve(self, plan: Plan, actions_NHA: NDArray[np.float32], seen_ns: int, stamp_ns: int) -> Served:
+        """The command for the period that begins at `stamp_ns`, from plans for what was seen at `seen_ns`."""
+        position, phase = plan.position_at(stamp_ns), (stamp_ns - seen_ns) // self._period_ns
+        beyond = position - plan.horizon + 1
         if beyond <= 0:
             is_fresh = stamp_ns - seen_ns <= (self._config.budget_periods + 1.0) * self._period_ns
-            return Served(actions_HA[max(position, 0)], Rung.FRESH if is_fresh else Rung.LATE)
-        last_A = actions_HA[-1]
+            return Served(actions_NHA[:, max(position, 0) :], phase, Rung.FRESH if is_fresh else Rung.LATE)
+        last_N1A = actions_NHA[:, -1:]
         share = max(0.0, 1.0 - beyond / (self._config.slow_periods + 1))
-        action_A = np.where(self._rates_A, share * last_A, last_A).astype(np.float32)
-        return Served(action_A, Rung.SLOWING if share > 0.0 else Rung.HOLDING)
+        faded_N1A = np.where(self._rates_A, share * last_N1A, last_N1A).astype(np.float32)
+        return Served(faded_N1A, phase, Rung.SLOWING if share > 0.0 else Rung.HOLDING)

@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -47,14 +48,15 @@ def make_candidate_agent(name, seed=0, **values):
     return kind(replace(SPEC, proprio_size=P + config.make_layout(A).size), config, seed)
 
 
-def make_candidate_batch(seed=0, **values):
+def make_candidate_batch(name, seed=0, **values):
     """The observations of `make_batch` with plans of K actions in them, and chunks that were executed."""
+    noise = N * A if name == "noise_steer" else 0
     generator = torch.Generator().manual_seed(seed)
     batch = make_batch(seed)
 
     def extend(observations):
         plans = torch.rand(B, N * K * A, generator=generator) * 2.0 - 1.0
-        parts = [observations.proprio, plans, torch.randn(B, N * A, generator=generator)]
+        parts = [observations.proprio, plans, torch.randn(B, noise, generator=generator)]
         return observations._replace(proprio=torch.cat(parts, 1), base_action=plans[:, :A])
 
     action = torch.rand(B, K * A, generator=generator) * 2.0 - 1.0
@@ -178,7 +180,7 @@ def test_a_corrector_that_cannot_imitate_is_left_as_it_is(name):
     is_plain = name == "identity"
     agent = make_agent(name) if is_plain else make_candidate_agent(name)
     before = copy.deepcopy(agent.policy.state_dict())
-    assert agent.pretrain(make_batch() if is_plain else make_candidate_batch()) == {}
+    assert agent.pretrain(make_batch() if is_plain else make_candidate_batch(name)) == {}
     assert all(torch.equal(value, before[key]) for key, value in agent.policy.state_dict().items())
 
 
@@ -196,7 +198,7 @@ def test_people_are_imitated_by_their_own_rows():
 @pytest.mark.parametrize("name", ["identity", "additive", "chooser", "edit_select", "best_of_n", "noise_steer"])
 def test_an_agent_that_is_restored_goes_on_bit_for_bit(name):
     candidates = {"candidates": N, "chunk": K} if name in OF_CANDIDATES else {}
-    make = make_candidate_batch if candidates else make_batch
+    make = partial(make_candidate_batch, name) if candidates else make_batch
     agent = make_candidate_agent(name) if candidates else make_agent(name)
     for seed in range(3):
         agent.update(make(seed), is_actor_due=seed % 2 == 0)
@@ -239,7 +241,7 @@ def test_an_image_encoder_learns_from_the_critics_error_and_not_from_the_actor(n
 
 
 def test_a_window_that_was_cut_off_teaches_the_critics_of_chunks_nothing():
-    agent, batch = make_candidate_agent("edit_select"), make_candidate_batch(reward=torch.zeros(B))
+    agent, batch = make_candidate_agent("edit_select"), make_candidate_batch("edit_select", reward=torch.zeros(B))
     set_constant(agent.critics["action"], [0.0] * 4)
     set_constant(agent.target_critics["action"], [0.0] * 4)
     wrong = batch._replace(reward=torch.full((B,), 9.0), is_whole=torch.zeros(B, dtype=torch.bool))
@@ -250,7 +252,7 @@ def test_a_window_that_was_cut_off_teaches_the_critics_of_chunks_nothing():
 
 def test_no_noise_is_put_on_the_plans_of_the_base_policy_in_targets():
     agent = make_candidate_agent("edit_select", target_noise_std=0.1)
-    seen = agent.policy.see(make_candidate_batch().observations)
+    seen = agent.policy.see(make_candidate_batch("edit_select").observations)
     candidates = agent._smooth(agent.target_corrector.propose(*seen, None))
     assert torch.equal(candidates[:, :N], seen.base.plans)
     assert not torch.equal(candidates[:, N:], seen.base.plans)
@@ -260,7 +262,8 @@ def test_the_critics_for_noise_are_fitted_to_what_the_base_policy_made_of_it():
     agent = make_candidate_agent("noise_steer", critic_learning_rate=1e-2)
     set_constant(agent.critics["action"], [0.7] * 4)
     set_constant(agent.critics["noise"], [0.0] * 4)
-    seen, batch = agent.policy.see(make_candidate_batch().observations), make_candidate_batch()
+    batch = make_candidate_batch("noise_steer")
+    seen = agent.policy.see(batch.observations)
     _, metrics = agent.critic_loss(seen, seen, batch)
     assert float(metrics["critic/distillation"]) == pytest.approx(0.49)
     loss, _ = agent.critic_loss(seen, seen, batch._replace(is_whole=torch.zeros(B, dtype=torch.bool)))
@@ -272,7 +275,7 @@ def test_the_target_of_steering_is_what_the_critics_for_noise_say():
     agent = make_candidate_agent("noise_steer", subsample=4)
     set_constant(agent.target_critics["noise"], [0.3, 0.5, 0.7, 0.4])
     set_constant(agent.target_critics["action"], [9.0] * 4)
-    value, _ = agent.next_value(agent.policy.see(make_candidate_batch().following))
+    value, _ = agent.next_value(agent.policy.see(make_candidate_batch("noise_steer").following))
     assert value.tolist() == pytest.approx([0.3] * B)
 
 

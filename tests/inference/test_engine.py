@@ -29,7 +29,7 @@ class Network:
 
     def __init__(self, clock):
         self.clock, self.durations_ms, self.committed = clock, itertools.repeat(5), []
-        self.evaluations = 0
+        self.evaluations, self.problems = 0, []
 
     def prepare(self, condition):
         return condition
@@ -50,18 +50,20 @@ class Mind:
         self.network = Network(clock)
 
     def to_problem(self, observation, noise_BHA, previous, committed):
-        return Problem(self.network, float(observation), noise_BHA, previous, committed)
+        problem = Problem(self.network, float(observation), noise_BHA, previous, committed)
+        self.network.problems.append(problem)
+        return problem
 
     def to_actions(self, chunk_BHA):
         return chunk_BHA.numpy().astype(np.float32)
 
 
-def make(sampler=None, **config):
+def make(sampler=None, count=1, **config):
     clock = FakeClock()
     mind = Mind(clock)
     relay = Relay(0.35, 2, large_change=None, wrong_change=None)
     settings = EngineConfig(**{"period_s": 0.1, "wait_s": 0.0, **config})
-    engine = Engine(mind, sampler or relay, np.array([True, False]), settings, clock, seed=0)
+    engine = Engine(mind, sampler or relay, np.array([True, False]), settings, clock, 0, count)
     engine.warm_up(0.0)
     return engine, mind.network, clock
 
@@ -87,7 +89,8 @@ def test_actions_are_placed_by_their_moment():
 
 def test_without_a_plan_it_holds():
     engine, _, _ = make()
-    assert serve(engine, 3) == (pytest.approx(np.zeros(2)), Rung.HOLDING)
+    held = serve(engine, 3)
+    assert (held.action.tolist(), held.phase, held.rung) == ([0.0, 0.0], 0, Rung.HOLDING)
     assert not engine.decide(), "nothing was seen"
 
 
@@ -110,6 +113,31 @@ def test_after_the_plan_the_last_motion_fades_out_and_the_position_stays():
     assert [each.action[0] for each in served] == pytest.approx([last, 0.75 * last, 0.5 * last, 0.25 * last, 0.0, 0.0])
     assert all(each.action[1] == last for each in served), "not a rate"
     assert [each.rung for each in served[1:]] == [Rung.SLOWING] * 3 + [Rung.HOLDING] * 2
+
+
+def test_what_is_planned_after_the_command_is_served_with_its_age():
+    engine, _, clock = make()
+    see(engine, clock, 1)
+    served = serve(engine, 4)
+    assert served.remaining[0, :, 0].tolist() == [4, 5, 6, 7]
+    assert served.phase == 3
+    beyond = serve(engine, 9)
+    assert beyond.remaining.shape == (1, 1, 2)
+    assert beyond.remaining[0, 0].tolist() == beyond.action.tolist()
+
+
+def test_each_of_several_plans_goes_on_with_its_own_noise():
+    engine, network, clock = make(count=3)
+    assert serve(engine, 0).remaining.shape == (3, 1, 2), "held"
+    see(engine, clock, 1)
+    see(engine, clock, 3)
+    first, second = network.problems[-2:]
+    assert first.noise.shape == (3, HORIZON, 2)
+    assert len({row.numpy().tobytes() for row in first.noise}) == 3
+    assert torch.equal(second.previous.noise[:, :-2], first.noise[:, 2:])
+    served = serve(engine, 4)
+    assert served.remaining[:, :, 0].tolist() == [[4, 5, 6, 7, 8, 9]] * 3
+    assert served.action.tolist() == [4, 4]
 
 
 def test_an_evaluation_that_would_miss_the_deadline_is_not_begun():

@@ -28,7 +28,7 @@ class Base(NamedTuple):
     Attributes:
         action: what it would do now, (B, A).
         plans: candidates for the executed chunk, (B, N, C); the first begins with `action`.
-        noise: what each of them came from, (B, N, A).
+        noise: what each of them came from, (B, N, A); (B, N, 0) where nobody asks.
     """
 
     action: Tensor
@@ -44,35 +44,37 @@ class CandidateLayout:
         count: N.
         chunk: K, actions of each.
         action_size: A.
+        has_noise: whether the noise that each came from is seen, too: one row, the same at all positions of a plan.
     """
 
     count: int
     chunk: int
     action_size: int
+    has_noise: bool = False
 
     @property
     def size(self) -> int:
         """Values in an observation."""
-        return self.count * (self.chunk + 1) * self.action_size
+        return self.count * (self.chunk + self.has_noise) * self.action_size
 
     def extend(self, spec: EnvironmentSpec) -> EnvironmentSpec:
         """The spec of an environment whose observations have the candidates in them."""
         plans = self.count * self.chunk * self.action_size
-        parts = {
-            PLANS: ArraySpec(PLANS, (plans,), np.float32, -1.0, 1.0),
-            NOISE: ArraySpec(NOISE, (self.size - plans,), np.float32),
-        }
+        parts = {PLANS: ArraySpec(PLANS, (plans,), np.float32, -1.0, 1.0)}
+        if self.has_noise:
+            parts[NOISE] = ArraySpec(NOISE, (self.size - plans,), np.float32)
         observation = dataclasses.replace(spec.observation, proprio={**spec.observation.proprio, **parts})
         return dataclasses.replace(spec, observation=observation)
 
-    def pack(self, plans_NKA: NDArray[np.float32], noise_NA: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-        """The parts of an observation."""
-        return {PLANS: plans_NKA.reshape(-1), NOISE: noise_NA.reshape(-1)}
+    def pack(
+        self, plans_NKA: NDArray[np.float32], noise_NA: NDArray[np.float32] | None = None
+    ) -> dict[str, NDArray[np.float32]]:
+        """The parts of an observation; the noise where it is one."""
+        parts = {PLANS: plans_NKA.reshape(-1)}
+        return parts if noise_NA is None else {**parts, NOISE: noise_NA.reshape(-1)}
 
     def split(self, proprio_BP: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(what is not candidates, plans (B, N, C), noise (B, N, A))."""
-        own = proprio_BP.shape[1] - self.size
-        plans, noise = proprio_BP[:, own:].split(
-            [self.count * self.chunk * self.action_size, self.count * self.action_size], dim=1
-        )
+        """(what is not candidates, plans (B, N, C), noise (B, N, A); without noise that is (B, N, 0))."""
+        own, plans_size = proprio_BP.shape[1] - self.size, self.count * self.chunk * self.action_size
+        plans, noise = proprio_BP[:, own:].split([plans_size, self.size - plans_size], dim=1)
         return proprio_BP[:, :own], plans.unflatten(1, (self.count, -1)), noise.unflatten(1, (self.count, -1))

@@ -132,4 +132,6 @@ class CorrectorConfig:
 
     def make_layout(self, action_size: int) -> CandidateLayout | None:
         """How the base policy's candidates lie in observations; None where it gives none."""
-        return CandidateLayout(self.candidates, self.chunk, action_size) if self.candidates else None
+        if not self.candidates:
+            return None
+        return CandidateLayout(self.candidates, self.chunk, action_size, has_noise=self.name == "noise_steer")

@@ -15,7 +15,8 @@ from robot_rl.agents.correctors import plan_input
 from robot_rl.agents.correctors.candidates import CandidateLayout
 from robot_rl.errors import ConfigError
 from robot_rl.policies.base_policy import BasePolicy
-from robot_rl.runtime.acting.base_policies import ExecutorRunner
+from robot_rl.policies.chunk_executor import Tick
+from robot_rl.policies.spec import BasePolicySpec
 from robot_rl.specs import EnvironmentSpec
 from robot_rl.types import Observation
 
@@ -64,6 +65,14 @@ class Actions(Protocol):
         ...
 
 
+class Plans(Actions, Protocol):
+    """One that shows what it plans."""
+
+    def tick(self, observation: Observation) -> Tick:
+        """What is due now, with the rest of the plan, or of several; instead of a call."""
+        ...
+
+
 class ActionAnswers:
     """The action that is due in the plan which the base policy executes."""
 
@@ -83,7 +92,7 @@ class ActionAnswers:
 class PlanAnswers:
     """The action that is due, and the rest of the plan that it is from."""
 
-    def __init__(self, executed: ExecutorRunner, steps: int) -> None:
+    def __init__(self, executed: Plans, steps: int) -> None:
         """Answer with the next `steps` actions of what `executed` plans."""
         self._executed, self._steps = executed, steps
         self.reset, self.invalidate, self.close = executed.reset, executed.invalidate, executed.close
@@ -100,27 +109,52 @@ class PlanAnswers:
         return dataclasses.replace(observation, proprio=proprio, base_action=tick.action[0])
 
 
+class ServedCandidates:
+    """Several plans of an engine, which goes on with each of them from decision to decision."""
+
+    def __init__(self, served: Plans, layout: CandidateLayout, spec: BasePolicySpec) -> None:
+        """Ask.
+
+        Args:
+            served: as many plans as the layout has.
+            layout: how many, and how much of each.
+            spec: of the policy that plans.
+
+        Raises:
+            ConfigError: see CandidateAnswers.
+        """
+        _check_chunk(layout, spec)
+        self._served, self._layout = served, layout
+        self.reset, self.invalidate, self.close = served.reset, served.invalidate, served.close
+
+    def extend(self, spec: EnvironmentSpec) -> EnvironmentSpec:
+        """See BaseAnswers."""
+        return self._layout.extend(spec)
+
+    def answer(self, observation: Observation) -> Observation:
+        """See BaseAnswers: what all plans have next, and where one has ended its last action again."""
+        remaining = self._served.tick(observation).remaining
+        plans = remaining[:, np.minimum(np.arange(self._layout.chunk), remaining.shape[1] - 1)]
+        proprio = {**observation.proprio, **self._layout.pack(plans)}
+        return dataclasses.replace(observation, proprio=proprio, base_action=plans[0, 0].copy())
+
+
 class CandidateAnswers:
     """Several plans, made anew at every time step, each from noise of its own; no plan outlives the time step."""
 
-    def __init__(self, policy: BasePolicy, layout: CandidateLayout, seed: int, *, is_noise_repeated: bool) -> None:
+    def __init__(self, policy: BasePolicy, layout: CandidateLayout, seed: int) -> None:
         """Ask.
 
         Args:
             policy: plans.
-            layout: how many, and how much of each.
+            layout: how many, and how much of each; where their noise is part of it, all positions have the same.
             seed: of the noise.
-            is_noise_repeated: whether all positions of a plan have the same noise.
 
         Raises:
             ConfigError: a plan is shorter than the chunk that is to be executed.
         """
-        ahead = policy.spec.horizon - policy.spec.past
-        if layout.chunk > ahead:
-            raise ConfigError(
-                f"agent.corrector.chunk must be from 1 to {ahead}, what the base policy plans, got {layout.chunk}."
-            )
-        self._policy, self._layout, self._is_noise_repeated = policy, layout, is_noise_repeated
+        _check_chunk(layout, policy.spec)
+        self._policy, self._layout = policy, layout
         self._generator = torch.Generator().manual_seed(seed)
         self._frames: deque[Tensor] = deque(maxlen=policy.spec.observation_steps)
 
@@ -147,10 +181,10 @@ class CandidateAnswers:
         while len(self._frames) < (self._frames.maxlen or 1):
             self._frames.append(frames)  # an episode begins as if it had stood still before
         spec = self._policy.spec
-        positions = 1 if self._is_noise_repeated else spec.horizon
+        positions = 1 if self._layout.has_noise else spec.horizon
         noise_NHA = torch.randn(self._layout.count, positions, spec.action_size, generator=self._generator)
         plans = self._plan(noise_NHA)
-        parts = self._layout.pack(plans, noise_NHA[:, 0].numpy())
+        parts = self._layout.pack(plans, noise_NHA[:, 0].numpy() if self._layout.has_noise else None)
         proprio = {**observation.proprio, **parts}
         return dataclasses.replace(observation, proprio=proprio, base_action=plans[0, 0].copy())
 
@@ -167,3 +201,11 @@ class CandidateAnswers:
         due = slice(spec.past, spec.past + self._layout.chunk)
         plans: NDArray[np.float32] = self._policy.to_actions(plan.chunk)[:, due]
         return plans
+
+
+def _check_chunk(layout: CandidateLayout, spec: BasePolicySpec) -> None:
+    ahead = spec.horizon - spec.past
+    if layout.chunk > ahead:
+        raise ConfigError(
+            f"agent.corrector.chunk must be from 1 to {ahead}, what the base policy plans, got {layout.chunk}."
+        )

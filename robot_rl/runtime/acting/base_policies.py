@@ -103,9 +103,16 @@ def make_runner(
     policy = open_base_policy(path, spec, config)
     if is_lock_step or not isinstance(policy, DiffusionPolicy):
         return ExecutorRunner(policy, ChunkExecutor(policy, config.executor, seed))
+    return make_engine_runner(policy, spec, config, clock, seed)
+
+
+def make_engine_runner(
+    policy: DiffusionPolicy, spec: EnvironmentSpec, config: InferenceConfig, clock: Clock, seed: int, count: int = 1
+) -> EngineRunner:
+    """A policy that decides against a deadline, on `count` plans at a time; see `make_runner`."""
     settings = replace(config.engine, period_s=1.0 / spec.rate_hz)
     rates = np.isin(np.arange(spec.action_size), policy.spec.rates)
-    engine = Engine(_Mind(policy), policy.sampler, rates, settings, clock, seed)
+    engine = Engine(_Mind(policy), policy.sampler, rates, settings, clock, seed, count)
     return EngineRunner(policy, engine, config.executor.hysteresis_ticks)
 
 
@@ -130,8 +137,7 @@ class ExecutorRunner:
 
     def tick(self, observation: Observation) -> Tick:
         """What is due, with the plan that it is from; instead of a call."""
-        tick: Tick = self._executor.tick(observation)
-        return tick
+        return self._executor.tick(observation)
 
     def close(self) -> None:
         """See Policy."""
@@ -160,6 +166,11 @@ class EngineRunner:
 
     def __call__(self, observation: Observation) -> NDArray[np.float32]:
         """See Policy."""
+        action: NDArray[np.float32] = self.tick(observation).action[0]
+        return action
+
+    def tick(self, observation: Observation) -> Tick:
+        """What is due of the first plan, with the rests of all of them; instead of a call."""
         self._newest.append(observation)
         while len(self._newest) < (self._newest.maxlen or 1):
             self._newest.append(observation)  # an episode begins as if it had stood still before
@@ -169,7 +180,8 @@ class EngineRunner:
             self._is_started = True
         self.engine.offer(tuple(self._newest), observation.stamp_ns)
         self.engine.wait()
-        return self._hysteresis(self.engine.serve(observation.stamp_ns).action)
+        served = self.engine.serve(observation.stamp_ns)
+        return Tick(self._hysteresis(served.action[None]), served.remaining, served.phase)
 
     def close(self) -> None:
         """See Policy."""

@@ -9,10 +9,23 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from robot_rl.agents.correctors.candidates import CandidateLayout
 from robot_rl.clock import Clock
 from robot_rl.errors import ConfigError, SpecError
-from robot_rl.runtime.acting.base_answers import ActionAnswers, BaseAnswers, CandidateAnswers, PlanAnswers
-from robot_rl.runtime.acting.base_policies import ExecutorRunner, find_base_policy, make_runner, open_base_policy
+from robot_rl.policies.diffusion import DiffusionPolicy
+from robot_rl.runtime.acting.base_answers import (
+    ActionAnswers,
+    BaseAnswers,
+    CandidateAnswers,
+    PlanAnswers,
+    ServedCandidates,
+)
+from robot_rl.runtime.acting.base_policies import (
+    find_base_policy,
+    make_engine_runner,
+    make_runner,
+    open_base_policy,
+)
 from robot_rl.runtime.config import TrainConfig
 from robot_rl.specs import EnvironmentSpec
 from robot_rl.types import Source, StepRecord, TimeStep
@@ -85,21 +98,33 @@ def make_shadow(config: TrainConfig, spec: EnvironmentSpec, clock: Clock, *, is_
         raise ConfigError(f"base={config.base}: there is no base policy; they are folders of `robot-rl pretrain`.")
     corrector = config.agent.corrector
     layout = corrector.make_layout(spec.action_size)
-    if (layout is not None or corrector.plan_steps) and not is_lock_step:
-        raise ConfigError(f"corrector={corrector.name} looks at the base policy's plans: it needs graph=lock_step.")
     if layout is None:
         runner = make_runner(file, spec, config.inference, clock, config.seed, is_lock_step=is_lock_step)
-        if corrector.plan_steps and isinstance(runner, ExecutorRunner):
+        if corrector.plan_steps:
             return Shadow(PlanAnswers(runner, corrector.plan_steps))
         return Shadow(ActionAnswers(runner))
-    policy = open_base_policy(file, spec, config.inference)
-    if corrector.name in _OF_NOISE and not policy.is_random:
+    return Shadow(_ask_for_candidates(file, layout, config, spec, clock, is_lock_step=is_lock_step))
+
+
+def _ask_for_candidates(
+    file: Path, layout: CandidateLayout, config: TrainConfig, spec: EnvironmentSpec, clock: Clock, *, is_lock_step: bool
+) -> CandidateAnswers | ServedCandidates:
+    """What gives a corrector several plans; see `make_shadow`."""
+    policy, name = open_base_policy(file, spec, config.inference), config.agent.corrector.name
+    if name in _OF_NOISE and not policy.is_random:
         raise ConfigError(
-            f"corrector={corrector.name} chooses among what a base policy makes of noise, and that of {config.base} "
+            f"corrector={name} chooses among what a base policy makes of noise, and that of {config.base} "
             "plans the same of any: pretrain one with policy=diffusion, flow or bc_gaussian."
         )
-    steers = corrector.name == "noise_steer"
-    return Shadow(CandidateAnswers(policy, layout, config.seed, is_noise_repeated=steers))
+    if is_lock_step or not isinstance(policy, DiffusionPolicy):
+        return CandidateAnswers(policy, layout, config.seed)
+    if layout.has_noise:
+        raise ConfigError(
+            f"corrector={name} lets a base policy plan while a command waits: with one that takes its time, as that of "
+            f"{config.base}, it needs graph=lock_step."
+        )
+    engine = make_engine_runner(policy, spec, config.inference, clock, config.seed, layout.count)
+    return ServedCandidates(engine, layout, policy.spec)
 
 
 def relabel(records: Iterable[StepRecord], shadow: Shadow) -> Iterator[StepRecord]:

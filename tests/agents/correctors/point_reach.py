@@ -39,7 +39,9 @@ class PointReach:
             return Observation(proprio, {}, 0, base_action(self.point))
         noise = self._generator.standard_normal((self._layout.count, 2)).astype(np.float32)
         plans = np.stack([self.replan(each) for each in noise])
-        return Observation(proprio | self._layout.pack(plans, noise), {}, 0, plans[0, 0])
+        return Observation(
+            proprio | self._layout.pack(plans, noise if self._layout.has_noise else None), {}, 0, plans[0, 0]
+        )
 
     def replan(self, noise):
         """The same action again and again."""

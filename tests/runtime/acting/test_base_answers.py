@@ -1,6 +1,7 @@
 """A base policy's plans as parts of observations, and how a policy that decides on chunks or noise is executed."""
 
 import json
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -13,8 +14,10 @@ from robot_rl.agents.agent import make_agent
 from robot_rl.agents.correctors.candidates import NOISE, PLANS, CandidateLayout
 from robot_rl.agents.correctors.config import CorrectorConfig
 from robot_rl.agents.correctors.plan_input import PHASE, REMAINING
+from robot_rl.clock import MonotonicClock
 from robot_rl.data.store_reader import StoreReader
 from robot_rl.errors import ConfigError, SpecError
+from robot_rl.inference.engine_config import EngineConfig
 from robot_rl.policies.chunk_executor import ExecutorConfig
 from robot_rl.runtime.acting.base_answers import ActionAnswers, CandidateAnswers
 from robot_rl.runtime.acting.base_policies import load_base_policy
@@ -31,7 +34,7 @@ from tests.fakes import Notes
 from tests.runs import ConstantRunner, act, make_agent_config, make_people_cell, make_train_config
 
 N, K, A = 3, 4, 6
-LAYOUT = CandidateLayout(N, K, A)
+LAYOUT, STEERED = CandidateLayout(N, K, A), CandidateLayout(N, K, A, has_noise=True)
 
 
 @pytest.fixture
@@ -44,15 +47,13 @@ def base(tmp_path, env):
     return base_policies.write(tmp_path / "base.pt", env.spec)
 
 
-def make_answers(base, *, seed=0, is_noise_repeated=False):
-    return CandidateAnswers(
-        load_base_policy(base, InferenceConfig()), LAYOUT, seed, is_noise_repeated=is_noise_repeated
-    )
+def make_answers(base, layout=LAYOUT):
+    return CandidateAnswers(load_base_policy(base, InferenceConfig()), layout, seed=0)
 
 
 def make_config(name, **values):
     candidates = {"candidates": N, "chunk": K} if name != "additive" else {}
-    corrector = CorrectorConfig(name, ensemble=2, **candidates, **values)
+    corrector = CorrectorConfig(name, ensemble=2, **{**candidates, **values})
     return make_agent_config(name="corrected", pretrain_updates=0, corrector=corrector)
 
 
@@ -70,9 +71,9 @@ def test_every_observation_has_plans_the_first_of_which_begins_with_the_base_pol
         assert len({each.tobytes() for each in plans}) == N, "each of noise of its own"
         time_step = env.step(observation.base_action)
     answers.reset(5)
-    first = answers.answer(observation).proprio[NOISE]
+    first = answers.answer(observation).proprio[PLANS]
     answers.reset(5)
-    assert np.array_equal(answers.answer(observation).proprio[NOISE], first)
+    assert np.array_equal(answers.answer(observation).proprio[PLANS], first)
 
 
 def test_the_rest_of_the_plan_is_seen_with_its_age_and_zeros_beyond_its_end(env, base):
@@ -95,21 +96,21 @@ def test_the_rest_of_the_plan_is_seen_with_its_age_and_zeros_beyond_its_end(env,
 
 
 def test_a_plan_can_be_made_again_from_its_noise(env, base):
-    answers = make_answers(base, is_noise_repeated=True)
+    answers = make_answers(base, STEERED)
     observation = answers.answer(env.reset(1).observation)
     plans = observation.proprio[PLANS].reshape(N, K, A)
     for noise, plan in zip(observation.proprio[NOISE].reshape(N, A), plans, strict=True):
         np.testing.assert_allclose(answers.replan(noise), plan, atol=1e-5)
 
 
-def test_what_is_split_is_what_was_packed():
-    plans, noise = np.random.default_rng(0).random((2, N, K, A)).astype(np.float32)[0], np.ones((N, A), np.float32)
-    parts = LAYOUT.pack(plans, noise)
-    row = torch.from_numpy(np.concatenate([[7.0, 8.0], parts[PLANS], parts[NOISE]]).astype(np.float32))[None]
-    own, found, made_of = LAYOUT.split(row)
+@pytest.mark.parametrize(("layout", "noise"), [(LAYOUT, None), (STEERED, np.ones((N, A), np.float32))])
+def test_what_is_split_is_what_was_packed(layout, noise):
+    plans = np.random.default_rng(0).random((N, K, A)).astype(np.float32)
+    row = torch.from_numpy(np.concatenate([np.float32([7.0, 8.0]), *layout.pack(plans, noise).values()]))[None]
+    own, found, made_of = layout.split(row)
     assert own.tolist() == [[7.0, 8.0]]
     assert np.array_equal(found[0].numpy(), plans.reshape(N, -1))
-    assert np.array_equal(made_of[0].numpy(), noise)
+    assert np.array_equal(made_of[0].numpy(), np.ones((N, 0)) if noise is None else noise)
 
 
 def test_a_chunk_is_executed_to_its_end_unless_a_person_takes_over(env, base):
@@ -147,7 +148,7 @@ def test_while_a_person_has_the_robot_every_decision_is_made_anew():
 
 
 def test_a_steered_base_policy_executes_what_it_makes_of_the_chosen_noise(env, base):
-    answers = make_answers(base, is_noise_repeated=True)
+    answers = make_answers(base, STEERED)
     env.base = Shadow(answers)
     policy = make_agent(make_config("noise_steer"), env.spec, 0).policy
     observation = env.reset(1).observation
@@ -168,12 +169,55 @@ def test_a_base_policy_that_is_not_asked_for_plans_cannot_be_steered():
 
 def test_a_chunk_longer_than_the_plans_is_one_clear_line(env, base):
     with pytest.raises(ConfigError, match="chunk must be from 1 to 7, what the base policy plans, got 9"):
-        CandidateAnswers(
-            load_base_policy(base, InferenceConfig()), CandidateLayout(2, 9, A), 0, is_noise_repeated=False
-        )
-    config = make_train_config(base=str(base), agent=make_config("edit_select"))
+        make_answers(base, CandidateLayout(2, 9, A))
+    config = make_train_config(base=str(base), agent=make_config("edit_select", chunk=9))
+    with pytest.raises(ConfigError, match="chunk must be from 1 to 7, what the base policy plans, got 9"):
+        make_shadow(config, env.spec, env.clock, is_lock_step=False)
+
+
+def test_noise_that_is_planned_from_while_a_command_waits_is_refused_in_real_time(env, base):
+    config = make_train_config(base=str(base), agent=make_config("noise_steer"))
     with pytest.raises(ConfigError, match="graph=lock_step"):
         make_shadow(config, env.spec, env.clock, is_lock_step=False)
+
+
+@contextmanager
+def shadow_in_real_time(config, spec, clock):
+    """Waits for every decision."""
+    engine = EngineConfig(wait_s=5.0)
+    shadow = make_shadow(
+        replace(config, inference=replace(config.inference, engine=engine)), spec, clock, is_lock_step=False
+    )
+    try:
+        yield shadow
+    finally:
+        shadow.close()
+
+
+def test_in_real_time_an_engine_goes_on_with_every_plan(env, base):
+    config, clock = make_train_config(base=str(base), agent=make_config("edit_select")), MonotonicClock()
+    observation, begin_ns, seen = env.reset(1).observation, clock.now_ns(), []
+    with shadow_in_real_time(config, env.spec, clock) as shadow:
+        spec = shadow.extend(env.spec)
+        for step in range(3):
+            stamp_ns = begin_ns + step * 100_000_000  # at 10 Hz
+            time_step = replace(env.reset(1), observation=replace(observation, stamp_ns=stamp_ns))
+            attached = shadow.attach(time_step).observation
+            spec.observation.validate(attached)
+            seen.append(attached.proprio[PLANS].reshape(N, K, A))
+            assert np.array_equal(seen[-1][0, 0], attached.base_action)
+    assert len({plan.tobytes() for plan in seen[0]}) == N, "each of noise of its own"
+    moved, apart = np.abs(seen[2][:, :-1] - seen[1][:, 1:]).mean(), np.abs(seen[2][:, None] - seen[2][None]).mean()
+    assert moved < apart, "each plan goes on, where they differ from each other"
+
+
+def test_in_real_time_the_rest_of_the_plan_is_seen(env, base):
+    config, clock = make_train_config(base=str(base), agent=make_config("additive", plan_steps=5)), MonotonicClock()
+    observation = replace(env.reset(1).observation, stamp_ns=clock.now_ns())
+    with shadow_in_real_time(config, env.spec, clock) as shadow:
+        proprio = shadow.attach(replace(env.reset(1), observation=observation)).observation.proprio
+    assert proprio[PHASE] == 0.0
+    assert np.abs(proprio[REMAINING].reshape(5, A)).min(axis=1).max() > 0.0
 
 
 @pytest.mark.parametrize("name", ["best_of_n", "noise_steer"])
@@ -186,9 +230,11 @@ def test_a_base_policy_that_plans_the_same_of_any_noise_is_refused(name, tmp_pat
 
 
 def test_the_learner_knows_the_spec_without_the_base_policy():
-    config = make_train_config(base="nowhere", agent=make_config("edit_select"))
+    config = make_train_config(base="nowhere", agent=make_config("noise_steer"))
     spec = make_run_spec(config)
-    assert spec.observation.proprio[NOISE].shape == (N * 6,)
+    assert spec.observation.proprio[NOISE].shape == (N * A,)
+    unsteered = make_run_spec(make_train_config(base="nowhere", agent=make_config("edit_select")))
+    assert NOISE not in unsteered.observation.proprio
     assert PLANS not in make_run_spec(make_train_config()).observation.proprio
 
 
