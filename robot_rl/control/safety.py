@@ -50,11 +50,16 @@ class FilteredCommand:
 
 
 class SafetyFilter:
-    """Corrects commands one after the other; it remembers only the last command that it let through."""
+    """Corrects commands one after the other; it remembers only the last command that it let through.
+
+    Attributes:
+        limits: see there.
+        period_s: between two commands.
+    """
 
     def __init__(self, limits: SafetyLimits, period_s: float) -> None:
         self.limits = limits
-        self._period_s = period_s
+        self.period_s = period_s
         self._last: RobotCommand | None = None
         self._origin = Pose()  # where the equilibrium pose was when the last command was sent, and when that was
         self._sent_ns = 0
@@ -127,9 +132,9 @@ class SafetyFilter:
         self, pose: Pose, measured: Pose, stamp_ns: int, now_ns: int, corrections: list[Correction]
     ) -> Pose:
         """Stay within what the target can still reach until the command's period ends, from where it is now."""
-        remaining_s = self._period_s - max(now_ns - stamp_ns, 0) / NS_PER_S
+        remaining_s = self.period_s - max(now_ns - stamp_ns, 0) / NS_PER_S
         if remaining_s <= 0.0:  # late, but not stale: the arm takes it as a jump, and its law slews there
-            remaining_s = self._period_s
+            remaining_s = self.period_s
         return _limit_distance(
             pose,
             self._find_target(measured, now_ns),
@@ -143,7 +148,7 @@ class SafetyFilter:
         """Where the equilibrium pose is on its way to the last command; without one, where the arm is."""
         if self._last is None:
             return measured
-        start_ns, end_ns = self._sent_ns, self._last.stamp_ns + round(self._period_s * NS_PER_S)
+        start_ns, end_ns = self._sent_ns, self._last.stamp_ns + round(self.period_s * NS_PER_S)
         if now_ns >= end_ns or end_ns <= start_ns:
             return self._last.pose
         share = (now_ns - start_ns) / (end_ns - start_ns)

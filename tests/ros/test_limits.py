@@ -28,10 +28,11 @@ class Parameters:
 
 
 def test_the_limits_are_parameters_that_can_be_tightened_and_not_widened(tmp_path):
-    with simulated.graph(tmp_path, "task=reach", "teleop=none") as (_, here):
+    with simulated.graph(tmp_path, "task=reach", "teleop=none", "reset=scripted") as (_, here):
         limits = Parameters(here, "safety")
         about = limits.describe("max_force_n")
-        assert "N" in about.description
+        assert "beyond this the arm stops" in about.description
+        assert limits.get("max_force_n").double_value == 2.0 * here.config.task.episode.max_force_n
         assert about.floating_point_range[0].to_value == limits.get("max_force_n").double_value
         assert not limits.change("max_step_m", 1.0)
         assert not limits.change("box_lower_m", [0.0, 0.0, 0.0])
@@ -40,3 +41,6 @@ def test_the_limits_are_parameters_that_can_be_tightened_and_not_widened(tmp_pat
         far = type(pose)(pose.position + [0.04, 0.0, 0.0], pose.quaternion)
         with pytest.raises(StoppedError, match="step too large"):
             here.cell.robot.arm.set_equilibrium_pose(far, here.cell.env.clock.now_ns())
+        here.cell.robot.arm.recover()
+        with pytest.raises(StoppedError, match="step too large"):  # lifting, faster than that
+            here.cell.env.reset(0)

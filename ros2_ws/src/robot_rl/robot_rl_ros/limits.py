@@ -1,4 +1,4 @@
-"""The safety limits as parameters of a node: to be read, and to be tightened while the robot runs."""
+"""The limits that stop the arm as parameters of a node: to be read, and to be tightened while the robot runs."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def declare_limits(node: Node, guard: Guard) -> None:
     for name, what in ADJUSTABLE.items():
         value = float(getattr(configured, name))
         allowed = FloatingPointRange(from_value=_SMALLEST_SHARE * value, to_value=value)
-        about = ParameterDescriptor(description=f"above this the arm stops: {what}", floating_point_range=[allowed])
+        about = ParameterDescriptor(description=f"beyond this the arm stops: {what}", floating_point_range=[allowed])
         node.declare_parameter(name, value, about)
 
     def change(parameters: Sequence[Parameter[float]]) -> SetParametersResult:

@@ -25,7 +25,7 @@ from robot_rl_ros.devices.external_arm import ExternalArm
 from robot_rl_ros.nodes.gripper import GripperNode
 from robot_rl_ros.nodes.impedance_controller import ImpedanceController
 from robot_rl_ros.nodes.reset import ResetNode
-from robot_rl_ros.nodes.safety import Safety
+from robot_rl_ros.nodes.safety import GuardedFilter, Safety
 from robot_rl_ros.nodes.task import TaskNode
 
 
@@ -49,8 +49,8 @@ class RobotNode(Node):
             make_real_reset(config.reset, task, place.start_width_m if episode.has_gripper else None),
             Robot(arm, gripper),
             clock,
-            filtered,
-            on_start=lambda: None,
+            GuardedFilter(filtered, self._safety, arm),
+            on_start=self.controller.note_use,
             on_step=self.controller.publish,  # which has the guard look at the arm
             on_end=self._speak,
             is_lock_step=False,

@@ -28,7 +28,7 @@ from robot_rl_ros.nodes.camera import CameraNode
 from robot_rl_ros.nodes.gripper import GripperNode
 from robot_rl_ros.nodes.impedance_controller import ImpedanceController
 from robot_rl_ros.nodes.reset import ResetNode
-from robot_rl_ros.nodes.safety import Safety
+from robot_rl_ros.nodes.safety import GuardedFilter, Safety
 from robot_rl_ros.nodes.task import TaskNode
 from robot_rl_ros.nodes.teleop import TeleopNode
 
@@ -71,8 +71,8 @@ class SimulationNode(Node):
             cell.reset,
             robot,
             clock,
-            filtered,
-            on_start=self._look_away,
+            GuardedFilter(filtered, self.safety, robot.arm),
+            on_start=self._begin_reset,
             on_step=self.controller.publish,  # which has the guard look at the arm
             on_end=self._start_over,
             is_lock_step=is_lock_step,
@@ -154,7 +154,8 @@ class SimulationNode(Node):
                 camera.repeat()
         self._time.send(convert.to_clock(self._simulation.now_ns()))
 
-    def _look_away(self) -> None:
+    def _begin_reset(self) -> None:
+        self.controller.note_use()
         if self.teleop is not None:
             self.teleop.look_away()
 

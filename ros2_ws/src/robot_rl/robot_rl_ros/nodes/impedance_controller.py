@@ -35,7 +35,7 @@ class ImpedanceController(Node):
         """Own `arm`, whose commands `safety` judges; a commander not heard for `lease_s` counts as dead."""
         super().__init__("impedance_controller", start_parameter_services=False)
         self._arm, self._safety, self._time = arm, safety, clock
-        self._commands = 0
+        self._commands, self._is_used = 0, False
         self._state = Broadcast(self, ArmStateMsg, "~/state", qos.STREAM)
         self._joints = Broadcast(self, JointState, "joint_states", qos.STREAM)
         self._pose = Broadcast(self, PoseStamped, "~/tcp_pose", qos.STREAM)
@@ -55,6 +55,10 @@ class ImpedanceController(Node):
     def has_commander(self) -> bool:
         """Whether anybody may command the arm."""
         return self.count_publishers(self.commands.topic_name) > 0
+
+    def note_use(self) -> None:
+        """Whoever may command the arm has it moved, if not by a command: a reset begins."""
+        self._is_used = True
 
     def publish(self) -> None:
         """Judge the present state, and tell it."""
@@ -93,6 +97,7 @@ class ImpedanceController(Node):
     def _command(self, message: PoseStamped) -> None:
         """Let a command through, or stop the arm because of it."""
         self._commands += 1
+        self._is_used = True
         state = self._arm.state()
         if state.stop is None:
             self._obey(message, state)
@@ -116,8 +121,8 @@ class ImpedanceController(Node):
             self._arm.set_equilibrium_pose(pose, stamp_ns)
 
     def _watch(self, event: QoSLivelinessChangedInfo) -> None:
-        """Stop when a commander is gone: it may be the one whose commands were obeyed."""
-        if event.alive_count_change < 0 and self._commands:
+        """Stop when a commander is gone: it may be the one for whom the arm moves."""
+        if event.alive_count_change < 0 and self._is_used:
             self._arm.stop(Reason.WATCHDOG, "whoever commanded the arm is gone")
             self.publish()
 

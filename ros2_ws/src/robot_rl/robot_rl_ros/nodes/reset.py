@@ -11,7 +11,7 @@ from rclpy.action.server import ServerGoalHandle
 from rclpy.node import Node
 from robot_rl_msgs.action import Reset
 
-from robot_rl.clock import Clock
+from robot_rl.clock import NS_PER_S, Clock
 from robot_rl.control.safety import SafetyFilter
 from robot_rl.env.resets import Procedure, hold
 from robot_rl.errors import RobotRLError
@@ -107,7 +107,10 @@ class ResetNode(Node):
                         self.executor.wake()  # it would wait for a message before it looks at us again
                     await _Turn()
                     self._turn_s = time.monotonic()
-            while self._time.now_ns() < progress.until_ns:
+            due_s = time.monotonic() + (progress.until_ns - self._time.now_ns()) / NS_PER_S  # should it be set back
+            while self._time.now_ns() < progress.until_ns and time.monotonic() < due_s:
+                if handle.is_cancel_requested:
+                    return progress.phase
                 await _Turn()
             self._on_step()
             if handle.is_cancel_requested:

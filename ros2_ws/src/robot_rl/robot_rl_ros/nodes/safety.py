@@ -7,8 +7,11 @@ from rclpy.node import Node
 from robot_rl_msgs.msg import Stop
 
 from robot_rl.control.guard import Guard, Violation
+from robot_rl.control.safety import FilteredCommand, SafetyFilter
+from robot_rl.errors import StoppedError
 from robot_rl.geometry import Pose
-from robot_rl.types import ArmState, Reason, StopRecord
+from robot_rl.robot.protocols import Arm
+from robot_rl.types import ArmState, Reason, RobotCommand, StopRecord
 from robot_rl_ros import convert, qos
 from robot_rl_ros.clock import now_ns
 from robot_rl_ros.limits import declare_limits
@@ -69,3 +72,25 @@ class Safety(Node):
         )
         header = convert.to_header(now_ns(self))
         self._diagnostics.publish(DiagnosticArray(header=header, status=[status]))
+
+
+class GuardedFilter(SafetyFilter):
+    """The filter of a procedure that moves the arm from within its process, where no wire leads past the guard."""
+
+    def __init__(self, filtered: SafetyFilter, safety: Safety, arm: Arm) -> None:
+        """Filter as `filtered` does; what `safety` then forbids stops `arm`."""
+        super().__init__(filtered.limits, filtered.period_s)
+        self._safety, self._arm = safety, arm
+
+    def filter(self, command: RobotCommand, state: ArmState, now_ns: int) -> FilteredCommand:
+        """See SafetyFilter.
+
+        Raises:
+            StoppedError: the command is forbidden, and the arm was stopped.
+        """
+        filtered = super().filter(command, state, now_ns)
+        violation = self._safety.check_command(filtered.command.pose, filtered.command.stamp_ns, state, now_ns)
+        if violation is not None and state.stop is None:
+            self._arm.stop(violation.reason, violation.detail)
+            raise StoppedError(f"The arm was stopped: {violation.reason.value}: {violation.detail}.")
+        return filtered
