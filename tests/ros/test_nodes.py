@@ -54,6 +54,21 @@ def test_a_recovery_that_a_robot_refuses_is_answered(error):
 
 
 @pytest.mark.usefixtures("_ros")
+@pytest.mark.parametrize("is_used", [True, False])
+def test_who_has_the_robot_reset_and_dies_leaves_an_arm_that_stops(is_used):
+    clock = FakeClock()
+    arm, nothing_wrong = FakeArm(clock), SimpleNamespace(check_state=lambda state: None, show=lambda state: None)
+    node = ImpedanceController(arm, nothing_wrong, clock, 2.0)
+    try:
+        if is_used:
+            node.note_use()
+        node._watch(SimpleNamespace(alive_count_change=-1))
+    finally:
+        node.destroy_node()
+    assert (arm.state().stop is not None) is is_used
+
+
+@pytest.mark.usefixtures("_ros")
 def test_a_hand_that_is_gone_is_answered():
     class Gone(FakeGripper):
         def set_width(self, width_m):
@@ -96,6 +111,31 @@ def test_who_commands_is_heard_several_times_within_the_time_after_which_it_coun
     listener, commander = qos.make_command_qos(0.1), qos.make_commander_qos(0.1)
     assert qos_check_compatible(commander, listener)[0] == QoSCompatibility.OK
     assert 3 * commander.liveliness_lease_duration.nanoseconds < listener.liveliness_lease_duration.nanoseconds
+
+
+def test_what_was_heard_too_long_ago_is_not_the_present():
+    context = simulated.make_context()
+    talker, node = (rclpy.create_node(name, context=context) for name in ("talker", "actor"))
+    link = Link(node, patience_s=1.0)
+    try:
+        publisher = talker.create_publisher(Clock, "topic", qos.STREAM)
+        newest = Newest(link, Clock, "topic", lambda message: (0, message), qos.STREAM, max_silence_s=0.2)
+        ever = Newest(link, Clock, "topic", lambda message: (0, message), qos.STREAM)
+        assert link.spin_until(lambda: publisher.get_subscription_count() == 2, simulated.PATIENCE_S)
+        publisher.publish(Clock())
+        assert link.spin_until(lambda: newest.value is not None and ever.value is not None, simulated.PATIENCE_S)
+        newest._heard_s -= 0.3
+        ever._heard_s -= 0.3
+        assert ever.read()[0] == 0
+        with pytest.raises(DeviceError, match=r"was silent for 1 s: its newest message is of 0\.000 s"):
+            newest.read()
+        publisher.publish(Clock())
+        assert newest.read()[0] == 0
+    finally:
+        link.close()
+        for each in (node, talker):
+            each.destroy_node()
+        rclpy.try_shutdown(context=context)
 
 
 @pytest.mark.parametrize(

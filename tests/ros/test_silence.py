@@ -7,11 +7,13 @@ import threading
 import time
 
 import numpy as np
+import pytest
 from robot_rl_msgs.msg import ArmState as ArmStateMsg
 from robot_rl_msgs.msg import Stop as StopMsg
 from robot_rl_ros import convert, qos
 from sensor_msgs.msg import Image
 
+from robot_rl.errors import DeviceError
 from robot_rl.types import Reason
 from tests.ros import simulated
 
@@ -84,3 +86,31 @@ def assert_held_after_the_last_command(here, states):
     ]
     assert len(settled) > 20
     assert np.linalg.norm(np.ptp(settled, axis=0)) < 2e-3
+
+
+def act(here, count):
+    """Steps of an episode, until something is wrong."""
+    for _ in range(count):
+        here.cell.env.step(np.zeros(here.cell.env.action_map.action_size))
+        yield
+
+
+def test_an_arm_that_falls_silent_is_an_error_and_not_a_robot_at_rest(tmp_path):
+    with simulated.graph(tmp_path, *REAL_TIME, "graph.recovers=true") as (process, here):
+        here.cell.robot.arm.recover()
+        here.cell.env.reset(0)
+        list(act(here, 2))
+        process.kill()
+        here.link.patience_s = 1.0
+        with pytest.raises(DeviceError, match="state was silent"):
+            list(act(here, 20))
+
+
+def test_an_arm_whose_controller_was_started_again_is_not_commanded_on(tmp_path):
+    with simulated.graph(tmp_path, *REAL_TIME, "graph.recovers=true") as (process, here):
+        here.cell.robot.arm.recover()
+        here.cell.env.reset(0)
+        list(act(here, 2))
+        process.kill()
+        with simulated.started("simulation", tmp_path, *REAL_TIME), pytest.raises(DeviceError, match="started again"):
+            list(act(here, 20))

@@ -150,9 +150,21 @@ class Newest(Generic[T]):
         topic: str,
         convert: Callable[[Any], tuple[int, T]],
         qos: QoSProfile,
+        max_silence_s: float = float("inf"),
     ) -> None:
-        """Subscribe to `topic` as (stamp_ns, value)."""
+        """Subscribe to `topic` as (stamp_ns, value).
+
+        Args:
+            link: whose thread reads it.
+            message_type: of the topic.
+            topic: its name.
+            convert: from a message; what it raises is raised where the value is read.
+            qos: see the module.
+            max_silence_s: in real time what was heard longer ago is not taken for the present: a newer one is waited
+                for.
+        """
         self._link, self._convert, self._qos = link, convert, qos
+        self._max_silence_s, self._heard_s = max_silence_s, 0.0
         self.stamp_ns = -1
         self._value: T | None = None
         self._error: Exception | None = None
@@ -162,6 +174,7 @@ class Newest(Generic[T]):
         link.listen(self._subscription)
 
     def _take(self, message: Any) -> None:
+        self._heard_s = time.monotonic()
         try:
             self.stamp_ns, self._value = self._convert(message)
             self._error = None
@@ -178,18 +191,28 @@ class Newest(Generic[T]):
         if link.due_ns is None:
             link.drain()  # the newest, and not the first that comes
         due_ns = 0 if link.due_ns is None else link.due_ns
-        is_there = link.wait_for(lambda: self.stamp_ns >= due_ns or self._error is not None, ask_after_s=ask_after_s)
+        heard_from_s = time.monotonic() - self._max_silence_s if link.due_ns is None else 0.0
+        is_there = link.wait_for(
+            lambda: (self.stamp_ns >= due_ns and self._heard_s >= heard_from_s) or self._error is not None,
+            ask_after_s=ask_after_s,
+        )
         if self._error is not None:
             error, self._error = self._error, None
             raise DeviceError(f"{self._subscription.topic_name} carries nonsense: {error}") from error
         if not is_there:
             newest = f"its newest message is of {self.stamp_ns * 1e-9:.3f} s" if self.stamp_ns >= 0 else "nothing came"
+            due = "" if link.due_ns is None else f"it should have reached {due_ns * 1e-9:.3f} s, "
             raise DeviceError(
-                f"{self._subscription.topic_name} was silent for {link.patience_s:g} s: it should have reached "
-                f"{due_ns * 1e-9:.3f} s, {newest}{self._find_cause()}."
+                f"{self._subscription.topic_name} was silent for {link.patience_s:g} s: "
+                f"{due}{newest}{self._find_cause()}."
             )
         assert self._value is not None
         return self.stamp_ns, self._value
+
+    @property
+    def topic(self) -> str:
+        """Its name."""
+        return self._subscription.topic_name
 
     def close(self) -> None:
         """Listen no longer."""

@@ -20,6 +20,7 @@ from robot_rl_ros.link import Link, Newest
 CONTROLLER = "impedance_controller"
 _STOP_PATIENCE_S = 3.0  # whoever does not stop by then is not there
 _ASK_AFTER_S = 0.01  # within a period the simulator tells it only when asked
+_MAX_SILENCE_S = 0.2  # in real time an arm speaks a hundred times a second
 
 
 class RosArm:
@@ -40,8 +41,8 @@ class RosArm:
         """
         self._link, self._frame = link, base_frame
         node = link.node
-        self._state = Newest(link, ArmStateMsg, f"{controller}/state", self._take, qos.STREAM)
-        self._commands = 0
+        self._state = Newest(link, ArmStateMsg, f"{controller}/state", self._take, qos.STREAM, _MAX_SILENCE_S)
+        self._commands, self._is_another = 0, False
         self._publisher = node.create_publisher(
             PoseStamped, f"{controller}/equilibrium_pose", qos.make_commander_qos(lease_s)
         )
@@ -51,12 +52,20 @@ class RosArm:
 
     def _take(self, message: ArmStateMsg) -> tuple[int, ArmState]:
         state = convert.from_arm_state_msg(message)
+        self._is_another = self._is_another or int(message.commands) < self._commands
         self._commands = int(message.commands)
         return state.stamp_ns, state
 
     def state(self) -> ArmState:
-        """Newest state; in lock-step that of the present."""
-        return self._state.read(_ASK_AFTER_S)[1]
+        """Newest state; in lock-step that of the present.
+
+        Raises:
+            DeviceError: the controller is silent, or was started again: what it was told before is forgotten.
+        """
+        state = self._state.read(_ASK_AFTER_S)[1]
+        if self._is_another:
+            raise DeviceError(f"The controller of {self._state.topic} was started again while it was used.")
+        return state
 
     def set_equilibrium_pose(self, pose: Pose, stamp_ns: int) -> None:
         """Send the pose; in lock-step, wait until the controller has dealt with it."""
