@@ -235,9 +235,16 @@ class RobotEnv:
                 part = ((applied * self._ticks - past) / rest).astype(np.float32) if is_corrected else wanted
                 # A gripper that was told to move in this period goes on moving when the button is let go.
                 applied[6:] = np.where(applied[6:] == 0.0, told, applied[6:])
-            self.clock.sleep_until_ns(self._period_start_ns + (tick + 1) * tick_ns)
+            self._end_tick(tick, tick_ns)
         self._period_start_ns += self._period_ns
         return applied, source
+
+    def _end_tick(self, tick: int, tick_ns: int) -> None:
+        """Wait for the end of a tick of this period."""
+        now_ns = self.clock.now_ns()
+        if self._period_start_ns + (tick - 1) * tick_ns > now_ns:  # the clock was set back: the tick began just now
+            self._period_start_ns = now_ns - tick * tick_ns
+        self.clock.sleep_until_ns(self._period_start_ns + (tick + 1) * tick_ns)
 
     def _send(self, action: NDArray[np.float32], reference: Pose, state: ArmState) -> NDArray[np.float32]:
         """Make a command of an action, make it safe, send it; return the action that it amounts to."""

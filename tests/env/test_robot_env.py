@@ -473,6 +473,23 @@ def test_a_policy_that_thinks_within_its_period_keeps_the_rate():
     np.testing.assert_array_equal(np.diff(stamps), to_ns(0.1))
 
 
+def test_a_clock_that_is_set_back_does_not_hold_up_the_robot():
+    cell = make_cell([])
+    cell.env.reset(seed=0)
+    sleep_until_ns, slept_ns = cell.clock.sleep_until_ns, []
+
+    def sleep_and_set_back(stamp_ns):
+        slept_ns.append(stamp_ns - cell.clock.now_ns())
+        sleep_until_ns(stamp_ns)
+        if len(slept_ns) == 13:  # in the middle of the second step
+            cell.clock._now_ns -= to_ns(30.0)  # the fake clock itself never goes back
+
+    cell.clock.sleep_until_ns = sleep_and_set_back
+    for _ in range(3):
+        cell.env.step(0.1 * X)
+    assert max(slept_ns) == to_ns(0.01), "no tick waits for the time that was"
+
+
 def test_after_a_long_pause_the_first_command_holds_because_the_state_is_old():
     cell = make_cell(share=0.5, action_frame="base")
     cell.env.reset(seed=0)

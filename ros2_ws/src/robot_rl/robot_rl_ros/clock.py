@@ -27,9 +27,10 @@ class RosClock:
         return now_ns(self._link.node)
 
     def sleep_until_ns(self, stamp_ns: int) -> None:
-        """Wait until `stamp_ns`."""
-        while (remaining_ns := stamp_ns - self.now_ns()) > 0:
-            self._link.sleep(min(_NAP_S, remaining_ns / NS_PER_S))
+        """Wait until `stamp_ns`; no longer than it seems at first, should the clock be set back."""
+        end_s = time.monotonic() + (stamp_ns - self.now_ns()) / NS_PER_S
+        while (remaining_s := _shorter(stamp_ns - self.now_ns(), end_s)) > 0.0:
+            self._link.sleep(min(_NAP_S, remaining_s))
 
 
 class NodeClock:
@@ -43,9 +44,10 @@ class NodeClock:
         return now_ns(self._node)
 
     def sleep_until_ns(self, stamp_ns: int) -> None:
-        """Wait until `stamp_ns`."""
-        while (remaining_ns := stamp_ns - self.now_ns()) > 0:
-            time.sleep(min(_NAP_S, remaining_ns / NS_PER_S))
+        """See RosClock."""
+        end_s = time.monotonic() + (stamp_ns - self.now_ns()) / NS_PER_S
+        while (remaining_s := _shorter(stamp_ns - self.now_ns(), end_s)) > 0.0:
+            time.sleep(min(_NAP_S, remaining_s))
 
 
 class LockStepClock:
@@ -86,6 +88,11 @@ class LockStepClock:
         if stamp_ns > self.now_ns():
             self._link.due_ns = stamp_ns
             self._ask()
+
+
+def _shorter(remaining_ns: int, end_s: float) -> float:
+    """What is left by the graph's clock or by this machine's [s]."""
+    return min(remaining_ns / NS_PER_S, end_s - time.monotonic())
 
 
 def _to_stamp(message: ArmState) -> tuple[int, bool]:
