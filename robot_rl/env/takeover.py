@@ -29,7 +29,7 @@ class Takeover:
     def __init__(self, teleop: Teleop | None, clock: Clock, dead_band: float, hold_s: float) -> None:
         self._teleop, self._clock = teleop, clock
         self._dead_band, self._hold_ns = dead_band, to_ns(hold_s)
-        self._until_ns = -1
+        self._until_ns = self._read_ns = -1
         self._is_pause_down = False
         self.buttons: frozenset[Button] = frozenset()
         self.is_paused = False
@@ -52,11 +52,15 @@ class Takeover:
         if self._teleop is None:
             return None
         now_ns = self._clock.now_ns()
-        command = self._teleop.read()
-        if command is not None and now_ns - command.stamp_ns > to_ns(MAX_COMMAND_AGE_S):
-            command = None
+        command, read_ns = self._teleop.read(), self._read_ns
         twist, gripper, is_active = np.zeros(6), 0.0, False
-        pressed = command.buttons if command is not None else frozenset[Button]()
+        pressed = frozenset[Button]()
+        if command is not None:
+            self._read_ns = command.stamp_ns
+            is_present = abs(now_ns - command.stamp_ns) <= to_ns(MAX_COMMAND_AGE_S)
+            # A press is never too old, unless it is what a device that has died says again and again.
+            pressed = command.buttons if is_present or command.stamp_ns != read_ns else pressed
+            command = command if is_present else None
         self.buttons |= pressed - {Button.PAUSE}
         if command is not None:
             is_finite = bool(np.isfinite(command.twist_base).all() and np.isfinite(command.gripper))

@@ -86,6 +86,34 @@ def test_a_stale_reading_does_not_move_the_robot():
     assert takeover.read(ACTION_MAP, Pose()) is None
 
 
+@pytest.mark.parametrize("age_s", [0.3, -2.0])
+def test_of_a_device_whose_clock_is_another_presses_count_and_motions_do_not(age_s):
+    clock = FakeClock(10_000_000_000)
+    stamp_ns = clock.now_ns() - round(age_s * 1e9)
+    takeover = Takeover(
+        FakeTeleop([Command(np.array(PUSH), stamp_ns, 0.0, frozenset({Button.ABORT}))]), clock, 0.05, 0.3
+    )
+    takeover.reset()
+    assert takeover.read(ACTION_MAP, Pose()) is None
+    assert takeover.buttons == {Button.ABORT}
+
+
+def test_a_device_that_died_with_a_button_down_presses_it_once():
+    class Dead(FakeTeleop):
+        def read(self):
+            return Command(np.zeros(6), 0, 0.0, frozenset({Button.SUCCESS}))
+
+    clock = FakeClock()
+    takeover = Takeover(Dead([]), clock, 0.05, 0.3)
+    takeover.reset()
+    takeover.read(ACTION_MAP, Pose())
+    assert takeover.buttons == {Button.SUCCESS}
+    clock.sleep_until_ns(1_000_000_000)
+    takeover.reset()
+    takeover.read(ACTION_MAP, Pose())
+    assert takeover.buttons == frozenset(), "the next episode is not a success of its own"
+
+
 def test_buttons_are_collected_and_do_not_take_over():
     clock = FakeClock()
     commands = [
