@@ -18,6 +18,8 @@ from robot_rl.runtime.processes.restart_limit import Backoff, RestartLimit
 from robot_rl.runtime.processes.supervised_process import SupervisedProcess
 
 _TICK_S = 0.05
+_PATIENT_SHARE = 0.75
+"""Of the time that a process has to end; an actor whose robot is paused would wait for the person for ever."""
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
 
@@ -38,6 +40,8 @@ class _Member:
     """Whether it was asked to end."""
     ask_at_s: float = 0.0
     """It is not asked before."""
+    urge_at_s: float = float("inf")
+    """When it is asked a second time, which ends what it would finish first."""
     kill_at_s: float = float("inf")
     """When its time to end is over."""
 
@@ -139,6 +143,9 @@ class Supervisor:
                 member.running.close()
                 member.running, member.code = None, code
                 self._on_end(member, code, now_s)
+            elif now_s > member.urge_at_s:
+                member.running.send(signal.SIGTERM)
+                member.urge_at_s = float("inf")
             elif now_s > member.kill_at_s:
                 self._log.say(f"{member.spec.name} has not ended within {member.spec.grace_s:g} s and is killed")
                 member.running.send(signal.SIGKILL)
@@ -194,7 +201,8 @@ class Supervisor:
         member, now_s = self._to_stop[0], time.monotonic()
         if member.running is not None and (is_hurried or now_s >= member.ask_at_s):
             member.running.send(signal.SIGINT)
-            member.is_asked, member.kill_at_s = True, now_s + member.spec.grace_s
+            member.is_asked, grace_s = True, member.spec.grace_s
+            member.urge_at_s, member.kill_at_s = now_s + _PATIENT_SHARE * grace_s, now_s + grace_s
 
     def _exit_status(self) -> int:
         ended = [member.code for member in self._members if member.spec.ends_run and member.code is not None]

@@ -47,7 +47,7 @@ signal.signal(signal.SIGINT, obey)
 note("started")
 """
 WAIT = "time.sleep(60)"
-IGNORE = "signal.signal(signal.SIGINT, lambda *_: note('asked'))\nfor _ in range(60): time.sleep(1)"
+IGNORE = "signal.signal(signal.SIGINT, lambda *_: note('asked'))\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nfor _ in range(60): time.sleep(1)"
 SPAWN = "note('child'); child = subprocess.Popen(['sleep', '60']); open('child', 'w').write(str(child.pid))\n"
 
 
@@ -220,6 +220,20 @@ def test_what_does_not_end_when_asked_to_is_killed(start):
     assert code == 128 + signal.SIGKILL
     assert "actor has not ended within 0.3 s and is killed" in output
     assert "simulation has not ended within 0.3 s and is killed" in output
+
+
+def test_what_would_finish_something_first_is_urged_before_it_is_killed(start):
+    patient = (
+        "signal.signal(signal.SIGINT, signal.SIG_IGN)\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(3))\n" + WAIT
+    )
+    graph = start(program("simulation"), program("actor", patient, grace_s=2.0, **DRIVER))
+    graph.wait_for("simulation")
+    graph.wait_for("actor")
+    time.sleep(0.2)
+    graph.process.send_signal(signal.SIGINT)
+    code, output = graph.finish()
+    assert code == 3
+    assert "is killed" not in output
 
 
 def test_a_second_interruption_kills_at_once(start):
