@@ -7,14 +7,15 @@ from dataclasses import replace
 import numpy as np
 
 from robot_rl.robot.protocols import Teleop
-from robot_rl.types import Command
+from robot_rl.types import Button, Command
 
 
 class OnlyButtons:
-    """The buttons of a device, without its motions: for evaluations that a person judges."""
+    """The buttons of a device, without its motions: for evaluations that a person watches."""
 
-    def __init__(self, teleop: Teleop) -> None:
-        self._teleop = teleop
+    def __init__(self, teleop: Teleop, heeded: frozenset[Button] = frozenset(Button)) -> None:
+        """Pass on the buttons `heeded`."""
+        self._teleop, self._heeded = teleop, heeded
 
     def reset(self, seed: int | None = None) -> None:
         """An episode starts."""
@@ -23,4 +24,6 @@ class OnlyButtons:
     def read(self) -> Command | None:
         """What is pressed now."""
         command = self._teleop.read()
-        return None if command is None else replace(command, twist_base=np.zeros(6), gripper=0.0)
+        if command is None:
+            return None
+        return replace(command, twist_base=np.zeros(6), gripper=0.0, buttons=command.buttons & self._heeded)

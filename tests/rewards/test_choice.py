@@ -100,5 +100,6 @@ def test_in_an_evaluation_a_person_may_judge_and_not_move():
     command = teleop.read()
     assert isinstance(command, Command)
     assert (command.buttons, command.gripper, command.twist_base.any()) == ({Button.SUCCESS}, 0.0, False)
+    assert OnlyButtons(cell.teleop, frozenset({Button.PAUSE})).read().buttons == frozenset()
     cell.waste(2.0)
     assert teleop.read() is None

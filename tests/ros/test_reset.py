@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from rclpy.action import ActionClient
 from robot_rl_msgs.action import Reset
+from robot_rl_ros.devices.reset import RosReset
 
 from robot_rl.errors import DeviceError, StoppedError
-from robot_rl.types import Reason
+from robot_rl.types import Button, Command, Reason
 from tests.ros import simulated
 
 SCRIPTED = ("task=pick_cube", "reset=scripted")
@@ -95,3 +96,26 @@ def test_in_real_time_a_scripted_reset_takes_its_time_and_may_be_cancelled(tmp_p
         assert "cancelled while" in result.message
         before = here.cell.robot.arm.state()
         assert before.stop is None
+
+
+def test_who_watches_may_call_a_reset_off_and_have_it_begin_anew(tmp_path):
+    words = (*SCRIPTED, "graph=real_time", "graph.patience_s=20.0", "graph.recovers=true")
+    with simulated.graph(tmp_path, *words) as (_, here):
+        arm, heard = here.cell.robot.arm, []
+        held = []
+
+        class Watching:
+            """Presses for half a second when the arm is lifted, and again when it has rested."""
+
+            def read(self):
+                heard.append(arm.state().tcp_pose.position[2])
+                since = len(heard)
+                is_down = 20 <= since < 25 or 60 <= since < 65
+                if 40 <= since < 60:
+                    held.append(heard[-1])
+                return Command(np.zeros(6), 0, 0.0, frozenset({Button.PAUSE} if is_down else ()))
+
+        RosReset(here.link, Watching()).run(here.cell.robot, here.cell.env.clock, None, 1)
+        assert len(heard) > 65, "it began anew"
+        assert np.ptp(held) < 2e-3, "it held"
+        assert arm.state().stop is None

@@ -9,11 +9,12 @@ from robot_rl.robot.robot import Robot
 from robot_rl.runtime.assembly import make_spec
 from robot_rl.runtime.config import EnvConfig
 from robot_rl.sim.franka import MAX_GRIPPER_WIDTH_M
+from robot_rl.types import Button
 from robot_rl_ros.clock import make_clock
 from robot_rl_ros.devices.arm import RosArm
 from robot_rl_ros.devices.camera import RosCamera
 from robot_rl_ros.devices.gripper import RosGripper
-from robot_rl_ros.devices.reset import RosReset
+from robot_rl_ros.devices.reset import HOLDING, RosReset
 from robot_rl_ros.devices.task import CLASSIFIER, TASK, RosTask
 from robot_rl_ros.devices.teleop import RosTeleop
 from robot_rl_ros.link import Link
@@ -26,7 +27,8 @@ class RosWorkcell:
         robot: the devices, joined.
         teleop: the person's device; None where nobody helps.
         env: with the person.
-        lonely_env: the same without anybody, to evaluate in; a person who is the judge only judges.
+        lonely_env: the same without anybody, to evaluate in; a person who is the judge only judges, and one at a
+            device may pause and abort.
     """
 
     def __init__(self, link: Link, config: EnvConfig) -> None:
@@ -48,10 +50,12 @@ class RosWorkcell:
         judge = CLASSIFIER if config.reward.kind == "classifier" else TASK
         at_wire = RosTask(link, config.task.name, estimate_size, judge)
         task = JudgedTask(at_wire, PersonsJudge()) if by_person else at_wire
-        reset = JudgedReset(RosReset(link), at_wire)
         has_teleop = config.teleop.kind != "none" or by_person
         self.teleop = RosTeleop(link, is_scripted=not config.teleop.is_device) if has_teleop else None
+        reset = JudgedReset(RosReset(link, self.teleop), at_wire)
         episode = config.task.episode
         self.env = RobotEnv(self.robot, task, reset, clock, episode, self.teleop)
-        watching = OnlyButtons(self.teleop) if self.teleop is not None and by_person else None
+        watching = None
+        if self.teleop is not None and (by_person or config.teleop.is_device):
+            watching = OnlyButtons(self.teleop, frozenset(Button) if by_person else HOLDING)
         self.lonely_env = RobotEnv(self.robot, task, reset, clock, episode, watching)
