@@ -47,7 +47,9 @@ signal.signal(signal.SIGINT, obey)
 note("started")
 """
 WAIT = "time.sleep(60)"
-IGNORE = "signal.signal(signal.SIGINT, lambda *_: note('asked'))\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nfor _ in range(60): time.sleep(1)"
+IGNORE = """signal.signal(signal.SIGINT, lambda *_: note('asked'))
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+for _ in range(60): time.sleep(1)"""
 SPAWN = "note('child'); child = subprocess.Popen(['sleep', '60']); open('child', 'w').write(str(child.pid))\n"
 
 
