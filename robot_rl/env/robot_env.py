@@ -11,6 +11,7 @@ anew, for the world may have been changed meanwhile, and the time step says that
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 
 import numpy as np
@@ -45,6 +46,11 @@ from robot_rl.types import (
     termination,
     truncation,
 )
+
+_log = logging.getLogger(__name__)
+
+_HOLDING = frozenset({Reason.NOT_FINITE, Reason.STALE_COMMAND, Reason.STALE_STATE, Reason.WRENCH})
+"""Corrections after which a command moves nothing; whoever looks on wonders why."""
 
 
 def make_safety_filter(config: EpisodeConfig) -> SafetyFilter:
@@ -94,6 +100,7 @@ class RobotEnv:
         self._period_ns = to_ns(1.0 / config.rate_hz)
         self._period_start_ns = 0
         self._corrections: list[Correction] = []
+        self._told: set[Reason] = set()
         self.outcome = Outcome()
 
     @property
@@ -131,6 +138,7 @@ class RobotEnv:
         self._safety.reset()
         self._step_count = 0
         self._corrections.clear()
+        self._told.clear()
         self.outcome = Outcome()
         self._period_start_ns = self.clock.now_ns()
         reading = self._look()
@@ -175,6 +183,7 @@ class RobotEnv:
         self._corrections.clear()
         applied, source = self._act(self._clip(wanted), self._reading)
         self._step_count += 1
+        self._tell_holds()
         before = self._reading = self._look()
         time_step = self._judge(before, applied, source)
         if not self._takeover.is_paused:
@@ -192,6 +201,13 @@ class RobotEnv:
     def corrections(self) -> tuple[Correction, ...]:
         """What the last step changed in its action and commands, each with its reason."""
         return tuple(self._corrections)
+
+    def _tell_holds(self) -> None:
+        """Log why the robot was held, each reason once an episode."""
+        for correction in self._corrections:
+            if correction.reason in _HOLDING and correction.reason not in self._told:
+                self._told.add(correction.reason)
+                _log.warning("step %d: the robot holds: %s", self._step_count, correction.detail)
 
     def _clip(self, action: NDArray[np.float32]) -> NDArray[np.float32]:
         if not np.isfinite(action).all():

@@ -490,7 +490,7 @@ def test_a_clock_that_is_set_back_does_not_hold_up_the_robot():
     assert max(slept_ns) == to_ns(0.01), "no tick waits for the time that was"
 
 
-def test_after_a_long_pause_the_first_command_holds_because_the_state_is_old():
+def test_after_a_long_pause_the_first_command_holds_because_the_state_is_old(caplog):
     cell = make_cell(share=0.5, action_frame="base")
     cell.env.reset(seed=0)
     cell.env.step(X)
@@ -501,6 +501,12 @@ def test_after_a_long_pause_the_first_command_holds_because_the_state_is_old():
     assert cell.arm.commands[-1][0] is rest
     cell.env.step(X)
     assert cell.env.corrections == ()
+    for _ in range(2):
+        cell.waste(1.0)
+        cell.env.step(X)
+    assert [record.message for record in caplog.records] == ["step 2: the robot holds: state age 1 s exceeds 0.1 s"], (
+        "once an episode"
+    )
 
 
 def test_the_target_never_moves_faster_than_the_speed_limit_in_an_episode():
