@@ -44,7 +44,11 @@ class FrankaArm:
     """
 
     def __init__(
-        self, settings: ArmSettings, clock: Clock | None = None, pause: Callable[[float], None] = time.sleep
+        self,
+        settings: ArmSettings,
+        clock: Clock | None = None,
+        pause: Callable[[float], None] = time.sleep,
+        on_stop: Callable[[], None] = lambda: None,
     ) -> None:
         """Store what is driven.
 
@@ -53,8 +57,10 @@ class FrankaArm:
             clock: of the stamps; the machine's by default. In lock-step it is the arm's own, `clock`.
             pause: lets some seconds pass while something is waited for; who serves the simulated robot in the same
                 thread does it here.
+            on_stop: called whenever a stop is seen, and once at least before it is recovered from: what else was
+                commanded before a stop, such as the hand's opening, is void, too.
         """
-        self._settings, self._pause = settings, pause
+        self._settings, self._pause, self._on_stop = settings, pause, on_stop
         self._time = clock or MonotonicClock()
         self._lock = threading.Lock()
         self._child: Child | None = None
@@ -158,13 +164,8 @@ class FrankaArm:
             check_not_stopped(self._stop())
             if int(report["rest_ticks"]) < _TARE_MS:
                 return False
-            felt, settings = report["measured"]["mean_wrench"], self._settings
-            force_n, torque_nm = float(np.linalg.norm(felt[:3])), float(np.linalg.norm(felt[3:]))
-            if not (force_n <= settings.tare_limit_n and torque_nm <= settings.tare_limit_nm):
-                raise DeviceError(
-                    f"A tare may be {settings.tare_limit_n:g} N and {settings.tare_limit_nm:g} Nm at most, felt are "
-                    f"{force_n:.3g} N and {torque_nm:.3g} Nm: something touches the tool, or its load is wrong."
-                )
+            felt = report["measured"]["mean_wrench"]
+            self._settings.check_tare(felt)
             self._order["tare"] = felt
             self._order["tare_count"] += 1
             self._orders.write()
@@ -181,6 +182,7 @@ class FrankaArm:
             put_stop(self._order, stop)
             self._order["mode_count"] += 1
             self._orders.write()
+            self._on_stop()
             return self._to_own_time(stop)
 
     def recover(self) -> None:
@@ -190,6 +192,8 @@ class FrankaArm:
             StoppedError: it cannot be recovered: the user stop is pressed, or it was recovered too often.
             DeviceError: the process that drives it had died, and no new one reaches the robot.
         """
+        if self._child is not None:
+            self.state()  # a stop that nobody has seen yet is told to others
         if self._child is None or self._child.status is not None:
             self._end()
             self._start()
@@ -287,7 +291,14 @@ class FrankaArm:
         return self._reports.record[0]
 
     def _stop(self) -> StopRecord | None:
-        """The stop in force: of a dead process, of the arm, or one that is on its way to it."""
+        """The stop in force, which others are told of."""
+        stop = self._find_stop()
+        if stop is not None:
+            self._on_stop()
+        return stop
+
+    def _find_stop(self) -> StopRecord | None:
+        """That of a dead process, of the arm, or one that is on its way to it."""
         report = self._reports.record[0]
         status = self._child.status if self._child is not None else 0
         stop = get_stop(report)

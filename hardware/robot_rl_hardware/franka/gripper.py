@@ -101,11 +101,21 @@ class FrankaGripper:
         with self._lock:
             self._check()
             goal_m, order = float(np.clip(width_m, 0.0, widest_m)), self._orders.record[0]
-            if order["count"] and goal_m == order["width_m"]:
+            is_wanted = order["count"] > order["withdrawn_count"]
+            if is_wanted and goal_m == order["width_m"]:
                 return  # a policy repeats itself ten times a second
             order["width_m"] = goal_m
             order["count"] += 1
             self._orders.write()
+
+    def withdraw(self) -> None:
+        """The newest opening is void where the fingers have not begun to move there; a motion goes on to its end."""
+        with self._lock:
+            self._moves.read()
+            order, begun = self._orders.record[0], self._moves.record[0]["count"]
+            if begun < order["count"] != order["withdrawn_count"]:
+                order["withdrawn_count"] = order["count"]
+                self._orders.write()
 
     def _check(self) -> None:
         if any(child.status is not None for child in self._children):

@@ -59,7 +59,8 @@ class HandMover:
             count, width_m = int(order["count"]), float(order["width_m"])
             self._reports.read()
             direction = 1 if width_m > self._reports.record[0]["width_m"] else -1
-            if count == begun or self._has_to_wait(direction):
+            is_void = count <= int(order["withdrawn_count"])
+            if count == begun or is_void or self._has_to_wait(direction):
                 time.sleep(_POLL_S)
                 continue
             if direction != self._direction:
@@ -107,9 +108,10 @@ def watch(
         reports.write()
         orders.read()
         moves.read()
-        wanted, move = int(orders.record[0]["count"]), moves.record[0]
+        order, move = orders.record[0], moves.record[0]
+        wanted, is_void = int(order["count"]), order["count"] <= order["withdrawn_count"]
         is_old = move["is_busy"] and int(move["count"]) < wanted and time.monotonic_ns() >= int(move["may_turn_ns"])
-        if is_old and stopped < wanted:
+        if is_old and not is_void and stopped < wanted:
             stopped = wanted
             gripper.stop()
 

@@ -68,8 +68,10 @@ REPORT_DTYPE: Final = np.dtype(
 )
 """From the arm's process."""
 
-HAND_ORDER_DTYPE: Final = np.dtype([("count", "i8"), ("width_m", "f8"), ("is_over", "i8")], align=True)
-"""To the hand's processes: the newest width, and how many there were."""
+HAND_ORDER_DTYPE: Final = np.dtype(
+    [("count", "i8"), ("width_m", "f8"), ("withdrawn_count", "i8"), ("is_over", "i8")], align=True
+)
+"""To the hand's processes: the newest width, how many there were, and how many of these may not begin any more."""
 
 HAND_MOVE_DTYPE: Final = np.dtype(
     [("count", "i8"), ("is_busy", "i8"), ("may_turn_ns", "i8"), ("problem", f"S{TEXT_BYTES}")], align=True
