@@ -23,7 +23,7 @@ from robot_rl.types import ArmState, Reason, StopRecord, check_not_stopped
 from robot_rl_hardware.franka import arm_process
 from robot_rl_hardware.franka.child import Child
 from robot_rl_hardware.franka.lock_step import LockStepClock
-from robot_rl_hardware.franka.presets import presets_of
+from robot_rl_hardware.franka.presets import check_posture
 from robot_rl_hardware.franka.records import ORDER_DTYPE, REPORT_DTYPE, get_stop, put_stop, to_text
 from robot_rl_hardware.franka.settings import ArmSettings
 from robot_rl_hardware.franka.shared import SharedRecord
@@ -66,6 +66,7 @@ class FrankaArm:
         self._child: Child | None = None
         self._died: StopRecord | None = None
         self._told: tuple[StopRecord, StopRecord] | None = None
+        self._newest: Any = None
 
     def __enter__(self) -> Self:
         """Connect, and hold the arm where it is; a robot that cannot move yet is a stop, and no error.
@@ -101,10 +102,12 @@ class FrankaArm:
         return self._child.number
 
     def state(self) -> ArmState:
-        """Newest state."""
+        """Newest state. Where no other process could be started in the place of a dead one, that of the dead one."""
         with self._lock:
-            report = self._read()
-            stop = self._stop()
+            self._read()
+            stop, report = self._stop(), self._newest
+            if report is None:
+                raise DeviceError("The arm has not told its state yet.")
             measured = report["measured"].copy()
             return ArmState(
                 stamp_ns=int(report["stamp_ns"]) + self._offset_ns(),
@@ -148,10 +151,7 @@ class FrankaArm:
     def set_posture(self, joint_positions: Array) -> None:
         """Have the null space return to these joint positions [rad], shape (7,)."""
         posture = np.asarray(joint_positions, np.float64)
-        limits = presets_of(self._settings.robot)[self._settings.preset]
-        lower, upper = np.asarray(limits.joint_lower_rad), np.asarray(limits.joint_upper_rad)
-        if posture.shape != (7,) or not (np.isfinite(posture) & (posture >= lower) & (posture <= upper)).all():
-            raise SpecError(f"A posture must be 7 angles from {lower} to {upper} rad, got {posture}.")
+        check_posture(self._settings.robot, self._settings.preset, posture)
         with self._lock:
             self._order["posture_rad"] = posture
             self._order["posture_count"] += 1
@@ -192,9 +192,10 @@ class FrankaArm:
             StoppedError: it cannot be recovered: the user stop is pressed, or it was recovered too often.
             DeviceError: the process that drives it had died, and no new one reaches the robot.
         """
+        is_lost = self._child is None or self._child.status is not None
         if self._child is not None:
-            self.state()  # a stop that nobody has seen yet is told to others
-        if self._child is None or self._child.status is not None:
+            self.state()  # a stop that nobody has seen yet is told to others, and kept until the arm is driven again
+        if is_lost:
             self._end()
             self._start()
             with self._lock:
@@ -218,7 +219,7 @@ class FrankaArm:
         return self._orders.record[0]
 
     def _start(self) -> None:
-        settings, self._died = self._settings, None
+        settings = self._settings
         self._orders, self._reports = SharedRecord(ORDER_DTYPE), SharedRecord(REPORT_DTYPE)
         put_stop(self._order, None)
         self._orders.write()
@@ -230,6 +231,7 @@ class FrankaArm:
         except (SetupError, DeviceError):
             self._end()
             raise
+        self._died = None
 
     def _make_command(self) -> list[str]:
         """What starts the process, less its words; benchmarks start one that takes the time."""
@@ -241,13 +243,9 @@ class FrankaArm:
             return self._reports.was_written and (bool(report["is_moving"]) or get_stop(report) is not None)
 
         if not self._wait(is_there, _START_S):
-            status, problem = child.status, to_text(self._read()["refusal"])
-            if status == arm_process.SETUP_STATUS:
-                raise SetupError(problem)
-            if status == arm_process.DEVICE_STATUS:
-                raise DeviceError(problem)
-            what = f"has not begun within {_START_S:g} s" if status is None else f"has ended with status {status}"
-            raise DeviceError(f"The process that drives the arm {what}; see its output.")
+            raise arm_process.to_start_error(child.status, to_text(self._read()["refusal"]), _START_S)
+        if self._newest is None:  # the connection was lost before the first state came
+            raise DeviceError(to_text(self._read()["stop_detail"]))
         if not self._settings.is_lock_step and not self.is_real_time:
             _log.warning("the arm's loop has no real-time scheduling: allow rtprio in /etc/security/limits.conf")
 
@@ -288,7 +286,10 @@ class FrankaArm:
 
     def _read(self) -> Any:
         self._reports.read()
-        return self._reports.record[0]
+        report = self._reports.record[0]
+        if report["measured"]["quaternion"].any():  # else nothing was measured yet
+            self._newest = report
+        return report
 
     def _stop(self) -> StopRecord | None:
         """The stop in force, which others are told of."""
