@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import numpy as np
 import pyrealsense2 as rs
@@ -233,6 +234,85 @@ def test_unplugged_it_ages_is_told_once_and_comes_back_by_itself(recording, monk
     assert len(lines) == 4
 
 
+class Cable:
+    """The library, with one device that may be pulled out, and refuses much while it is plugged in again."""
+
+    camera_info, option, playback_status = rs.camera_info, rs.option, rs.playback_status
+    stream, format = rs.stream, rs.format
+    REFUSALS = ("context", "query_devices", "supports", "get_info", "config", "pipeline", "start", "query_sensors")
+
+    def __init__(self, breaks_at):
+        self.breaks_at, self.is_out = breaks_at, False
+        self.refusals, self.count = [], 0
+        self.pictures = noise(50)
+
+    def pull_out(self):
+        self.refusals, self.is_out = list(self.REFUSALS), True
+
+    def __getattr__(self, name):
+        """Every other function of library, device and pipeline answers with this, or refuses."""
+
+        def answer(*_, **__):
+            if self.refusals[:1] == [name]:
+                self.refusals.pop(0)
+                self.is_out = bool(self.refusals)
+                raise RuntimeError("failed to set power state")
+            if self.is_out and name in (self.breaks_at, "is_playback"):
+                raise RuntimeError("No device connected")
+            return getattr(self, f"_{name}", lambda: self)()
+
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return answer
+
+    def _query_devices(self):
+        return [self]
+
+    def _get_info(self):
+        return "111"
+
+    def _is_playback(self):
+        return False
+
+    def _query_sensors(self):
+        profile = SimpleNamespace(stream_type=lambda: rs.stream.color)
+        return [SimpleNamespace(get_stream_profiles=lambda: [profile], supports=lambda option: False)]
+
+    def _try_wait_for_frames(self):
+        time.sleep(0.01)
+        self.count += 1
+        return True, self
+
+    def _get_frame_number(self):
+        return self.count
+
+    def _get_timestamp(self):
+        return 10.0 * self.count
+
+    def _get_data(self):
+        return self.pictures[self.count % len(self.pictures)]
+
+
+@pytest.mark.parametrize("breaks_at", ["try_wait_for_frames", "get_frame_number"])
+def test_whatever_the_library_refuses_while_a_device_is_plugged_in_is_tried_again(monkeypatch, breaks_at):
+    cable = Cable(breaks_at)
+    monkeypatch.setattr(stream_module, "load_library", lambda: cable)
+    with RealSense(MonotonicClock(), Settings(timeout_s=0.4), HEIGHT, WIDTH) as camera:
+        first_ns, _ = camera.read()
+        cable.pull_out()
+        until(lambda: not cable.refusals, 10.0)
+        pulled_ns = MonotonicClock().now_ns()
+
+        def is_back():
+            try:
+                return camera.read()[0] > pulled_ns
+            except DeviceError:
+                return False
+
+        until(is_back, 10.0)
+        assert pulled_ns > first_ns
+
+
 def test_a_reading_never_waits_for_the_device(recording, monkeypatch):
     stuck = threading.Event()
     with make(recording) as camera:
@@ -260,7 +340,8 @@ def test_the_first_reading_waits_no_longer_than_the_time_out(recording, monkeypa
 
 
 def test_a_wrong_serial_number_is_refused_at_once():
-    with pytest.raises(DeviceError, match=r"serial number 000.* is not connected; connected serial numbers:") as raised:
+    expected = r"^camera 'wrist' \(serial number 000\) is not connected; connected serial numbers:"
+    with pytest.raises(DeviceError, match=expected) as raised:
         RealSense(MonotonicClock(), Settings(serial="000"), 32, 32).__enter__()
     assert "\n" not in str(raised.value)
 

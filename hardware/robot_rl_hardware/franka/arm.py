@@ -23,7 +23,7 @@ from robot_rl.types import ArmState, Reason, StopRecord, check_not_stopped
 from robot_rl_hardware.franka import arm_process
 from robot_rl_hardware.franka.child import Child
 from robot_rl_hardware.franka.lock_step import LockStepClock
-from robot_rl_hardware.franka.presets import presets_of
+from robot_rl_hardware.franka.presets import check_posture
 from robot_rl_hardware.franka.records import ORDER_DTYPE, REPORT_DTYPE, get_stop, put_stop, to_text
 from robot_rl_hardware.franka.settings import ArmSettings
 from robot_rl_hardware.franka.shared import SharedRecord
@@ -44,7 +44,11 @@ class FrankaArm:
     """
 
     def __init__(
-        self, settings: ArmSettings, clock: Clock | None = None, pause: Callable[[float], None] = time.sleep
+        self,
+        settings: ArmSettings,
+        clock: Clock | None = None,
+        pause: Callable[[float], None] = time.sleep,
+        on_stop: Callable[[], None] = lambda: None,
     ) -> None:
         """Store what is driven.
 
@@ -53,13 +57,16 @@ class FrankaArm:
             clock: of the stamps; the machine's by default. In lock-step it is the arm's own, `clock`.
             pause: lets some seconds pass while something is waited for; who serves the simulated robot in the same
                 thread does it here.
+            on_stop: called whenever a stop is seen, and once at least before it is recovered from: what else was
+                commanded before a stop, such as the hand's opening, is void, too.
         """
-        self._settings, self._pause = settings, pause
+        self._settings, self._pause, self._on_stop = settings, pause, on_stop
         self._time = clock or MonotonicClock()
         self._lock = threading.Lock()
         self._child: Child | None = None
         self._died: StopRecord | None = None
         self._told: tuple[StopRecord, StopRecord] | None = None
+        self._newest: Any = None
 
     def __enter__(self) -> Self:
         """Connect, and hold the arm where it is; a robot that cannot move yet is a stop, and no error.
@@ -95,10 +102,12 @@ class FrankaArm:
         return self._child.number
 
     def state(self) -> ArmState:
-        """Newest state."""
+        """Newest state. Where no other process could be started in the place of a dead one, that of the dead one."""
         with self._lock:
-            report = self._read()
-            stop = self._stop()
+            self._read()
+            stop, report = self._stop(), self._newest
+            if report is None:
+                raise DeviceError("The arm has not told its state yet.")
             measured = report["measured"].copy()
             return ArmState(
                 stamp_ns=int(report["stamp_ns"]) + self._offset_ns(),
@@ -142,10 +151,7 @@ class FrankaArm:
     def set_posture(self, joint_positions: Array) -> None:
         """Have the null space return to these joint positions [rad], shape (7,)."""
         posture = np.asarray(joint_positions, np.float64)
-        limits = presets_of(self._settings.robot)[self._settings.preset]
-        lower, upper = np.asarray(limits.joint_lower_rad), np.asarray(limits.joint_upper_rad)
-        if posture.shape != (7,) or not (np.isfinite(posture) & (posture >= lower) & (posture <= upper)).all():
-            raise SpecError(f"A posture must be 7 angles from {lower} to {upper} rad, got {posture}.")
+        check_posture(self._settings.robot, self._settings.preset, posture)
         with self._lock:
             self._order["posture_rad"] = posture
             self._order["posture_count"] += 1
@@ -158,13 +164,8 @@ class FrankaArm:
             check_not_stopped(self._stop())
             if int(report["rest_ticks"]) < _TARE_MS:
                 return False
-            felt, settings = report["measured"]["mean_wrench"], self._settings
-            force_n, torque_nm = float(np.linalg.norm(felt[:3])), float(np.linalg.norm(felt[3:]))
-            if not (force_n <= settings.tare_limit_n and torque_nm <= settings.tare_limit_nm):
-                raise DeviceError(
-                    f"A tare may be {settings.tare_limit_n:g} N and {settings.tare_limit_nm:g} Nm at most, felt are "
-                    f"{force_n:.3g} N and {torque_nm:.3g} Nm: something touches the tool, or its load is wrong."
-                )
+            felt = report["measured"]["mean_wrench"]
+            self._settings.check_tare(felt)
             self._order["tare"] = felt
             self._order["tare_count"] += 1
             self._orders.write()
@@ -181,6 +182,7 @@ class FrankaArm:
             put_stop(self._order, stop)
             self._order["mode_count"] += 1
             self._orders.write()
+            self._on_stop()
             return self._to_own_time(stop)
 
     def recover(self) -> None:
@@ -190,7 +192,10 @@ class FrankaArm:
             StoppedError: it cannot be recovered: the user stop is pressed, or it was recovered too often.
             DeviceError: the process that drives it had died, and no new one reaches the robot.
         """
-        if self._child is None or self._child.status is not None:
+        is_lost = self._child is None or self._child.status is not None
+        if self._child is not None:
+            self.state()  # a stop that nobody has seen yet is told to others, and kept until the arm is driven again
+        if is_lost:
             self._end()
             self._start()
             with self._lock:
@@ -214,7 +219,7 @@ class FrankaArm:
         return self._orders.record[0]
 
     def _start(self) -> None:
-        settings, self._died = self._settings, None
+        settings = self._settings
         self._orders, self._reports = SharedRecord(ORDER_DTYPE), SharedRecord(REPORT_DTYPE)
         put_stop(self._order, None)
         self._orders.write()
@@ -226,6 +231,7 @@ class FrankaArm:
         except (SetupError, DeviceError):
             self._end()
             raise
+        self._died = None
 
     def _make_command(self) -> list[str]:
         """What starts the process, less its words; benchmarks start one that takes the time."""
@@ -237,13 +243,9 @@ class FrankaArm:
             return self._reports.was_written and (bool(report["is_moving"]) or get_stop(report) is not None)
 
         if not self._wait(is_there, _START_S):
-            status, problem = child.status, to_text(self._read()["refusal"])
-            if status == arm_process.SETUP_STATUS:
-                raise SetupError(problem)
-            if status == arm_process.DEVICE_STATUS:
-                raise DeviceError(problem)
-            what = f"has not begun within {_START_S:g} s" if status is None else f"has ended with status {status}"
-            raise DeviceError(f"The process that drives the arm {what}; see its output.")
+            raise arm_process.to_start_error(child.status, to_text(self._read()["refusal"]), _START_S)
+        if self._newest is None:  # the connection was lost before the first state came
+            raise DeviceError(to_text(self._read()["stop_detail"]))
         if not self._settings.is_lock_step and not self.is_real_time:
             _log.warning("the arm's loop has no real-time scheduling: allow rtprio in /etc/security/limits.conf")
 
@@ -284,10 +286,20 @@ class FrankaArm:
 
     def _read(self) -> Any:
         self._reports.read()
-        return self._reports.record[0]
+        report = self._reports.record[0]
+        if report["measured"]["quaternion"].any():  # else nothing was measured yet
+            self._newest = report
+        return report
 
     def _stop(self) -> StopRecord | None:
-        """The stop in force: of a dead process, of the arm, or one that is on its way to it."""
+        """The stop in force, which others are told of."""
+        stop = self._find_stop()
+        if stop is not None:
+            self._on_stop()
+        return stop
+
+    def _find_stop(self) -> StopRecord | None:
+        """That of a dead process, of the arm, or one that is on its way to it."""
         report = self._reports.record[0]
         status = self._child.status if self._child is not None else 0
         stop = get_stop(report)

@@ -242,6 +242,16 @@ def mode_of(state: Any) -> str:
     return str(state.robot_mode.name).removeprefix("k")
 
 
+def to_start_error(status: int | None, refusal: str, limit_s: float) -> SetupError | DeviceError:
+    """Why the process has not begun: what it has said, or its status, or that it took too long."""
+    if status == SETUP_STATUS:
+        return SetupError(refusal)
+    if status == DEVICE_STATUS:
+        return DeviceError(refusal)
+    what = f"has not begun within {limit_s:g} s" if status is None else f"has ended with status {status}"
+    return DeviceError(f"The process that drives the arm {what}; see its output.")
+
+
 def main(arguments: Sequence[str], controller_class: type[ArmController] = ArmController) -> int:
     """Drive an arm until told to end."""
     parent, orders, reports = (int(word) for word in arguments[:3])

@@ -73,6 +73,7 @@ class ArmController:
         self._law.set_target(sensing.pose, 0.0)
         self._law.tick(1e-3)
         self._is_started = False
+        sensing.quaternion[:] = 0.0  # says to whoever is told that nothing was measured yet
 
     def begin(self) -> None:
         """A motion begins: the law starts anew at its first state, with no force."""

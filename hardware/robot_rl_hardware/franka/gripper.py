@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 import threading
@@ -22,6 +23,8 @@ from robot_rl_hardware.franka.records import HAND_MOVE_DTYPE, HAND_ORDER_DTYPE, 
 from robot_rl_hardware.franka.settings import HandSettings
 from robot_rl_hardware.franka.shared import SharedRecord
 
+_log = logging.getLogger(__name__)
+
 _START_S: Final = 60.0
 _POLL_S: Final = 2e-3
 
@@ -36,6 +39,7 @@ class FrankaGripper:
         """Store what is driven, and what lets some seconds pass (see `FrankaArm`)."""
         self._settings, self._pause = settings, pause
         self._lock = threading.Lock()
+        self._told = ""
         self._children: list[Child] = []
         self._orders = SharedRecord(HAND_ORDER_DTYPE)
         self._moves, self._reports = SharedRecord(HAND_MOVE_DTYPE), SharedRecord(HAND_REPORT_DTYPE)
@@ -101,22 +105,43 @@ class FrankaGripper:
         with self._lock:
             self._check()
             goal_m, order = float(np.clip(width_m, 0.0, widest_m)), self._orders.record[0]
-            if order["count"] and goal_m == order["width_m"]:
+            is_wanted = order["count"] > order["withdrawn_count"] and not self._find_failure()
+            if is_wanted and goal_m == order["width_m"]:
                 return  # a policy repeats itself ten times a second
             order["width_m"] = goal_m
             order["count"] += 1
             self._orders.write()
 
+    def withdraw(self) -> None:
+        """The newest opening is void where the fingers have not begun to move there; a motion goes on to its end."""
+        with self._lock:
+            self._moves.read()
+            order, begun = self._orders.record[0], self._moves.record[0]["count"]
+            if begun < order["count"] != order["withdrawn_count"]:
+                order["withdrawn_count"] = order["count"]
+                self._orders.write()
+
     def _check(self) -> None:
         if any(child.status is not None for child in self._children):
             raise DeviceError(f"The hand is lost: {self._problem()}")
+        failure = self._find_failure()
+        if failure and failure != self._told:
+            _log.warning("the hand has not obeyed: %s; the same opening is tried again when it is commanded", failure)
+        self._told = self._told if failure is None else failure
+
+    def _find_failure(self) -> str | None:
+        """What was wrong with the newest order, "" for nothing; None where the fingers are not through with it."""
+        self._moves.read()
+        move, order = self._moves.record[0], self._orders.record[0]
+        return None if move["is_busy"] or move["count"] != order["count"] else to_text(move["problem"])
 
     def _problem(self) -> str:
         """What the processes say, or how they ended."""
         self._moves.read()
         self._reports.read()
-        said = [to_text(record.record[0]["problem"]) for record in (self._reports, self._moves)]
         statuses = [child.status for child in self._children]
+        records = zip((self._reports, self._moves), statuses, strict=True)
+        said = [to_text(record.record[0]["problem"]) for record, status in records if status is not None]
         return next((text for text in said if text), f"its processes have ended with {statuses}; open it again.")
 
     def _wait_for_start(self) -> None:

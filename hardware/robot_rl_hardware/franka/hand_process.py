@@ -28,6 +28,7 @@ from robot_rl_hardware.franka.shared import SharedRecord
 _RETRY_S: Final = 0.1
 _POLL_S: Final = 2e-3
 _HELD_M: Final = 0.2  # wider than a hand opens: whatever is between the fingers is what was meant
+_NOT_THERE: Final = "the fingers have not come to where they were told to go"
 
 
 class HandMover:
@@ -48,9 +49,13 @@ class HandMover:
         self._may_turn_ns = 0
 
     def serve(self, gripper: Any, is_over: Callable[[], bool]) -> None:
-        """Move until told to end."""
-        if self._settings.is_homed:
-            gripper.homing()
+        """Move until told to end.
+
+        Raises:
+            DeviceError: the hand could not be homed.
+        """
+        if self._settings.is_homed and not gripper.homing():
+            raise DeviceError("The hand has not found its widest opening: is its way clear? Home it in Desk.")
         self._tell(count=0, is_busy=False)
         begun = 0
         while not is_over():
@@ -59,7 +64,8 @@ class HandMover:
             count, width_m = int(order["count"]), float(order["width_m"])
             self._reports.read()
             direction = 1 if width_m > self._reports.record[0]["width_m"] else -1
-            if count == begun or self._has_to_wait(direction):
+            is_void = count <= int(order["withdrawn_count"])
+            if count == begun or is_void or self._has_to_wait(direction):
                 time.sleep(_POLL_S)
                 continue
             if direction != self._direction:
@@ -67,6 +73,7 @@ class HandMover:
                 self._may_turn_ns = time.monotonic_ns() + to_ns(self._settings.turn_s)
             begun = count
             self._tell(count, is_busy=True)
+            self._await_stop(is_over)
             self._tell(count, is_busy=False, problem=self._move(gripper, width_m, direction))
 
     def _has_to_wait(self, direction: int) -> bool:
@@ -74,19 +81,30 @@ class HandMover:
         is_turn = self._direction not in (0, direction)
         return is_turn and time.monotonic_ns() < self._may_turn_ns
 
+    def _await_stop(self, is_over: Callable[[], bool]) -> None:
+        """Begin nothing that a stop would end which is on its way and meant for the motion before.
+
+        Who stops says so first, and then looks whether a newer motion has begun; who moves does it the other way round.
+        """
+        self._reports.read()
+        while self._reports.record[0]["is_stopping"] and not is_over():
+            time.sleep(_POLL_S)
+            self._reports.read()
+
     def _move(self, gripper: Any, width_m: float, direction: int) -> str:
         """Open to a width, or close to one with force, so that what lies between is held; what was wrong, or ""."""
         settings = self._settings
         try:
             if direction < 0 and width_m <= settings.grasp_width_m:
-                gripper.grasp(width_m, settings.speed_m_s, settings.force_n, _HELD_M, _HELD_M)
+                # any object counts as the one that is meant: no width of it is a reason to say no
+                is_there = gripper.grasp(width_m, settings.speed_m_s, settings.force_n, _HELD_M, _HELD_M)
             else:
-                gripper.move(width_m, settings.speed_m_s)
+                is_there = gripper.move(width_m, settings.speed_m_s)
         except self._errors as error:
             if not faults.is_of_fingers(error):
                 raise
-            return str(error)
-        return ""
+            return " ".join(str(error).split())
+        return "" if is_there else _NOT_THERE
 
     def _tell(self, count: int, *, is_busy: bool, problem: str = "") -> None:
         record = self._moves.record[0]
@@ -104,14 +122,25 @@ def watch(
     while not is_over():
         state = gripper.read_once()
         report["width_m"], report["max_width_m"] = state.width, state.max_width
+        wanted = _find_wanted(orders, moves)
+        report["is_stopping"] = wanted > stopped
         reports.write()
-        orders.read()
-        moves.read()
-        wanted, move = int(orders.record[0]["count"]), moves.record[0]
-        is_old = move["is_busy"] and int(move["count"]) < wanted and time.monotonic_ns() >= int(move["may_turn_ns"])
-        if is_old and stopped < wanted:
+        if not report["is_stopping"]:
+            continue
+        if _find_wanted(orders, moves):  # it may have begun by itself, see `HandMover._await_stop`
             stopped = wanted
             gripper.stop()
+        report["is_stopping"] = False
+        reports.write()
+
+
+def _find_wanted(orders: SharedRecord, moves: SharedRecord) -> int:
+    """The newest order, where the fingers still obey an older one that is to be given up; 0 where they do not."""
+    orders.read()
+    moves.read()
+    order, move = orders.record[0], moves.record[0]
+    is_old = move["is_busy"] and move["count"] < order["count"] and time.monotonic_ns() >= move["may_turn_ns"]
+    return int(order["count"]) if is_old and order["count"] > order["withdrawn_count"] else 0
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -8,6 +8,8 @@ from typing import Any, Final
 import numpy as np
 
 from robot_rl.control.presets import PRESETS, ImpedanceParameters
+from robot_rl.errors import SpecError
+from robot_rl.geometry import Array
 
 TORQUE_STEP_NM: Final = 0.9
 """Largest change in a millisecond: the robot stops at 1 Nm, and its states are numbers of 32 bits."""
@@ -26,6 +28,18 @@ _OWN: Final[dict[str, dict[str, Any]]] = {
         "friction_viscous_nm_s_rad": (0.0,) * 7,
     },
 }
+
+
+def check_posture(robot: str, preset: str, joint_positions: Array) -> None:
+    """Refuse joint positions [rad] that a robot with this preset does not have.
+
+    Raises:
+        SpecError: another shape than (7,), not finite, or beyond the joints' limits.
+    """
+    limits = presets_of(robot)[preset]
+    lower, upper = np.asarray(limits.joint_lower_rad), np.asarray(limits.joint_upper_rad)
+    if joint_positions.shape != (7,) or not ((joint_positions >= lower) & (joint_positions <= upper)).all():
+        raise SpecError(f"A posture must be 7 angles from {lower} to {upper} rad, got {joint_positions}.")
 
 
 def presets_of(robot: str) -> dict[str, ImpedanceParameters]:

@@ -68,8 +68,10 @@ REPORT_DTYPE: Final = np.dtype(
 )
 """From the arm's process."""
 
-HAND_ORDER_DTYPE: Final = np.dtype([("count", "i8"), ("width_m", "f8"), ("is_over", "i8")], align=True)
-"""To the hand's processes: the newest width, and how many there were."""
+HAND_ORDER_DTYPE: Final = np.dtype(
+    [("count", "i8"), ("width_m", "f8"), ("withdrawn_count", "i8"), ("is_over", "i8")], align=True
+)
+"""To the hand's processes: the newest width, how many there were, and how many of these may not begin any more."""
 
 HAND_MOVE_DTYPE: Final = np.dtype(
     [("count", "i8"), ("is_busy", "i8"), ("may_turn_ns", "i8"), ("problem", f"S{TEXT_BYTES}")], align=True
@@ -77,9 +79,9 @@ HAND_MOVE_DTYPE: Final = np.dtype(
 """From the one that moves: the newest width that was begun, when it may be given up, and what was wrong with it."""
 
 HAND_REPORT_DTYPE: Final = np.dtype(
-    [("width_m", "f8"), ("max_width_m", "f8"), ("problem", f"S{TEXT_BYTES}")], align=True
+    [("width_m", "f8"), ("max_width_m", "f8"), ("is_stopping", "i8"), ("problem", f"S{TEXT_BYTES}")], align=True
 )
-"""From the one that watches."""
+"""From the one that watches; while it stops a motion, no other one may begin."""
 
 
 def to_bytes(text: str) -> bytes:

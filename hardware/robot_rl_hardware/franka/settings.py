@@ -8,7 +8,8 @@ from typing import Final
 import numpy as np
 
 from robot_rl.control.presets import PRESETS
-from robot_rl.errors import ConfigError, UnknownNameError
+from robot_rl.errors import ConfigError, DeviceError, UnknownNameError
+from robot_rl.geometry import Array
 
 ROBOTS: Final = ("fr3", "panda")
 
@@ -103,6 +104,19 @@ class ArmSettings:
             )
         if self.load_kg < 0.0:
             raise ConfigError(f"load_kg must not be negative, got {self.load_kg} kg.")
+
+    def check_tare(self, wrench: Array) -> None:
+        """Refuse to tare a wrench [N, Nm], shape (6,), that is more than a load leaves.
+
+        Raises:
+            DeviceError: it is beyond `tare_limit_n` or `tare_limit_nm`.
+        """
+        force_n, torque_nm = float(np.linalg.norm(wrench[:3])), float(np.linalg.norm(wrench[3:]))
+        if not (force_n <= self.tare_limit_n and torque_nm <= self.tare_limit_nm):
+            raise DeviceError(
+                f"A tare may be {self.tare_limit_n:g} N and {self.tare_limit_nm:g} Nm at most, felt are "
+                f"{force_n:.3g} N and {torque_nm:.3g} Nm: something touches the tool, or its load is wrong."
+            )
 
 
 @dataclass(frozen=True)

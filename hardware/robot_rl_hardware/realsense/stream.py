@@ -51,23 +51,26 @@ class Stream:
         """
         try:
             is_there, pictures = self._pipeline.try_wait_for_frames(round(1000.0 * timeout_s))
+            color = pictures.get_color_frame() if is_there else None
+            if not color:
+                return None
+            return Picture(
+                color.get_frame_number(),
+                round(color.get_timestamp() * _NS_PER_MS),
+                str(color.get_frame_timestamp_domain()),
+                np.asanyarray(color.get_data()),
+            )
         except RuntimeError as error:
             raise DeviceError(str(error)) from error
-        color = pictures.get_color_frame() if is_there else None
-        if not color:
-            return None
-        return Picture(
-            color.get_frame_number(),
-            round(color.get_timestamp() * _NS_PER_MS),
-            str(color.get_frame_timestamp_domain()),
-            np.asanyarray(color.get_data()),
-        )
 
     @property
     def has_ended(self) -> bool:
-        """Whether this is a recording that was played to its end."""
-        playback = self._device.as_playback() if self._device.is_playback() else None
-        return playback is not None and playback.current_status() == self._library.playback_status.stopped
+        """Whether this is a recording that was played to its end; a device that is gone has not ended."""
+        try:
+            playback = self._device.as_playback() if self._device.is_playback() else None
+            return playback is not None and playback.current_status() == self._library.playback_status.stopped
+        except RuntimeError:
+            return False
 
 
 def load_library() -> Any:
@@ -95,21 +98,21 @@ def opened(settings: Settings) -> Iterator[Stream]:
         DeviceError: no such device or file, or it is in use, or has no such stream or option; in one line.
     """
     library = load_library()
-    config = library.config()
-    if settings.file:
-        if not Path(settings.file).is_file():
-            raise DeviceError(f"{settings.source}: there is no such file.")
-        enable = library.config.enable_device_from_file
-    else:
-        config.enable_device(find_serial(library, settings))
-    pipeline = library.pipeline()
-    try:
+    if settings.file and not Path(settings.file).is_file():
+        raise DeviceError(f"{settings.source}: there is no such file.")
+    try:  # a device that is being plugged in may refuse anything
+        config = library.config()
         if settings.file:
-            enable(config, settings.file, repeat_playback=settings.is_repeated)
+            library.config.enable_device_from_file(config, settings.file, repeat_playback=settings.is_repeated)
+        else:
+            config.enable_device(find_serial(library, settings))
+        pipeline = library.pipeline()
         config.enable_stream(
             library.stream.color, 0, settings.width, settings.height, library.format.rgb8, settings.rate_hz
         )
         device = pipeline.start(config).get_device()
+    except DeviceError:  # one, too
+        raise
     except RuntimeError as error:
         raise DeviceError(_explain(library, settings, str(error))) from error
     try:
@@ -177,8 +180,8 @@ def _explain(library: Any, settings: Settings, problem: str) -> str:
 
 def _list_profiles(library: Any, settings: Settings) -> str:
     """The RGB streams of the device, such as "640x480 at 15, 30 Hz"."""
-    context = library.context()
     try:
+        context = library.context()
         if settings.file:
             device = context.load_device(settings.file)
         else:
@@ -190,7 +193,7 @@ def _list_profiles(library: Any, settings: Settings) -> str:
                 if profile.stream_type() == library.stream.color and profile.format() == library.format.rgb8:
                     video = profile.as_video_stream_profile()
                     sizes.setdefault((video.width(), video.height()), set()).add(profile.fps())
-    except (RuntimeError, DeviceError) as error:
+    except (RuntimeError, DeviceError, StopIteration) as error:
         return f"others, which cannot be listed ({error})"
     rates = {size: ", ".join(map(str, sorted(some))) for size, some in sorted(sizes.items())}
     return "; ".join(f"{width}x{height} at {some} Hz" for (width, height), some in rates.items()) or "none in RGB"

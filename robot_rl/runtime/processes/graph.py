@@ -42,7 +42,7 @@ class _Graph:
     config: str
     processes: tuple[ProcessSpec, ...]
     restart: Restart = Restart.ON_FAILURE
-    """Of the robot's processes."""
+    """Of the robot's processes, but for one that owns a real arm."""
 
 
 _GRAPHS: Mapping[str, _Graph] = {
@@ -54,11 +54,15 @@ _GRAPHS: Mapping[str, _Graph] = {
 }
 
 # The processes that a robot consists of: its controller, gripper, cameras, the person's device, task and resets.
+_SIMULATION = _make_ros("simulation")
+# Whether the arm was stopped is known to this process alone: another one would begin as if it were not, and move it
+# before anybody has recovered it.
+_REAL_ROBOT = _make_ros("robot", Restart.NEVER)
 _ROBOTS: Mapping[str, tuple[ProcessSpec, ...]] = {
-    "sim": (_make_ros("simulation"),),
-    "fci_sim": (_make_ros("simulation"),),
-    "franka": (_make_ros("robot"),),
-    "external": (_make_ros("robot"),),
+    "sim": (_SIMULATION,),
+    "fci_sim": (_SIMULATION,),
+    "franka": (_REAL_ROBOT,),
+    "external": (_REAL_ROBOT,),
 }
 _REWARD_CLASSIFIER = _make_ros("reward_classifier")
 _TELEOP = _make_ros("teleop")
@@ -102,7 +106,8 @@ def list_processes(graph: str, overrides: Sequence[str] = (), namespace: str = "
     # a keyboard needs a terminal, which no process of a graph has: a person starts theirs beside it
     hands = (_TELEOP,) if config.teleop.is_device and config.teleop.kind != "keyboard" else ()
     eyes = (_CAMERAS,) if config.camera.is_device and config.robot.cameras else ()
-    robot = [replace(process, restart=chosen.restart) for process in (*_ROBOTS[kind], *eyes, *judges, *hands)]
+    members = (*_ROBOTS[kind], *eyes, *judges, *hands)
+    robot = [each if each.restart is Restart.NEVER else replace(each, restart=chosen.restart) for each in members]
     return [
         replace(process, arguments=arguments, namespace=namespace, log_file=run / "logs" / f"{process.name}.log")
         for process in (*robot, *chosen.processes)

@@ -47,5 +47,6 @@ def opened(
         **asdict(franka.arm),
     )
     hand_settings = HandSettings(host=franka.host, robot=franka.robot, **asdict(franka.hand))
-    with FrankaArm(arm_settings, clock, pause) as arm, FrankaGripper(hand_settings, pause) as hand:
+    hand = FrankaGripper(hand_settings, pause)
+    with FrankaArm(arm_settings, clock, pause, on_stop=hand.withdraw) as arm, hand:
         yield arm, GuardedGripper(hand, arm)

@@ -1,0 +1,32 @@
+"""Which of the processes that a robot consists of are started again when they have failed."""
+
+import signal
+
+import pytest
+
+from robot_rl.runtime.processes.graph import list_processes
+
+REAL = ("task.place.target_m=[0.5,0.0,0.05]", "teleop=spacemouse")
+
+
+def find(name, graph, *words):
+    (process,) = [each for each in list_processes(graph, words) if each.name == name]
+    return process
+
+
+@pytest.mark.parametrize(
+    ("robot", "graph", "words"),
+    [("fr3", "train_peg", ["demonstrations=0"]), ("panda", "record_demos", []), ("external", "teleop", [])],
+)
+def test_a_real_robot_is_not_started_again(robot, graph, words):
+    """It may have been stopped; whoever comes after it does not know of that."""
+    found = [find(name, graph, f"robot={robot}", *REAL, *words) for name in ("robot", "teleop")]
+    for code in (1, 2, -signal.SIGKILL):
+        may_restart = [process.may_restart(code) for process in found]
+        assert may_restart == [False, True], "a person's device moves nothing by itself"
+
+
+@pytest.mark.parametrize("robot", ["sim", "fci_sim"])
+def test_a_simulated_robot_is_started_again(robot):
+    assert find("simulation", "train_peg", f"robot={robot}").may_restart(1)
+    assert not find("simulation", "evaluate", f"robot={robot}", "policy=expert").may_restart(1)
