@@ -26,7 +26,7 @@ from robot_rl.agents.batch import Batch
 from robot_rl.agents.correctors.config import CorrectorConfig
 from robot_rl.agents.correctors.policy import CorrectedPolicy, Seen, evaluate, take
 from robot_rl.agents.policy_network import PolicySpec
-from robot_rl.agents.rlpd import move
+from robot_rl.agents.rlpd import move, restore_generator
 
 Metrics = dict[str, Tensor]
 
@@ -239,7 +239,7 @@ class Corrected:
             module.load_state_dict(state[name])
         for name, optimiser in self._optimisers().items():
             optimiser.load_state_dict(copy.deepcopy(state["optimisers"][name]))  # it would share the tensors
-        self.generator.set_state(state["generator"].cpu())
+        restore_generator(self.generator, state["generator"])
         self.actor_updates = int(state["actor_updates"])
 
 
