@@ -45,6 +45,7 @@ class Learner:
         version: of the weights that were offered last; -1 before the first.
         ended_episodes: how many episodes of the run have ended since this learner was made.
         drained: how many records have come since then, also those that came again.
+        is_end_announced: whether the actors were told last that the run is over.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Learner:
         self._newest_steps: dict[int, int] = {}  # episode -> its newest step
         self._next_episodes: dict[int, int] = {}  # actor -> its first episode that is free
         self.ended_episodes = self.drained = 0
+        self.is_end_announced = False
 
     def add(self, records: Iterable[StepRecord], ring: RingName) -> None:
         """Put experience from before into the memory."""
@@ -145,7 +147,8 @@ class Learner:
     def announce(self) -> None:
         """Tell the actors that all that came is taken in, after what was published before, and how far the run is."""
         with self._ingest_lock:
-            self._channel.announce(self.budget.steps, self._next_episodes, is_over=self.is_over)
+            self.is_end_announced = self.is_over
+            self._channel.announce(self.budget.steps, self._next_episodes, is_over=self.is_end_announced)
 
     def _acknowledge(self, count: int) -> None:
         """Tell the actors what is safe: what is on the disk, or in memory where nothing is stored."""

@@ -12,7 +12,7 @@ from robot_rl.runtime.learning import checkpoint
 from robot_rl.runtime.learning.learner_run import LearnerRun
 from robot_rl.runtime.learning.learner_service import LearnerService
 from robot_rl.runtime.run_folder import RunFolder
-from tests.runs import make_people_cell, make_train_config, play_records, send
+from tests.runs import make_agent_config, make_people_cell, make_train_config, play_records, send
 
 PATIENCE_S = 20.0
 
@@ -21,6 +21,14 @@ PATIENCE_S = 20.0
 def records():
     """Five episodes of six steps."""
     return play_records(5)
+
+
+def within(timeout_s, condition):
+    """Wait for a condition; whether it came true in time."""
+    end_s = time.monotonic() + timeout_s
+    while not condition() and time.monotonic() < end_s:
+        time.sleep(0.005)
+    return condition()
 
 
 class Served:
@@ -85,3 +93,20 @@ def test_a_resumed_run_saves_the_updates_that_its_stored_steps_were_owed(tmp_pat
     third = Served(tmp_path / "run", monkeypatch)
     assert third.run.is_saved, "nothing has come since"
     third.close()
+
+
+def test_the_end_is_announced_where_the_last_weights_were_due_anyway(tmp_path, monkeypatch, records):
+    """One update is owed, and made after its step was announced; then weights are due, and nothing else is."""
+    agent = make_agent_config(utd=1, warmup_steps=29)
+    served = Served(tmp_path / "run", monkeypatch, agent=agent, publish_every_steps=1)
+    update = served.run.agent.update
+
+    def wait_and_update(batch, *, is_actor_due):
+        assert within(PATIENCE_S, lambda: served.actor.progress.steps == 30)
+        return update(batch, is_actor_due=is_actor_due)
+
+    served.run.agent.update = wait_and_update
+    send(served.actor, records)
+    assert served.serve()
+    served.check_newest(updates=1)
+    served.close()
