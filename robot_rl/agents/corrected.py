@@ -118,7 +118,8 @@ class Corrected:
         """How much more the critics say of other actions than of those taken, summed over the members (Cal-QL).
 
         log sum exp over random actions and the corrector's candidates, whose values count as at least what the episode
-        paid: so they are pushed down to what is known, and no further.
+        paid: so they are pushed down to what is known, and no further. The mean over the rows that are whole: of the
+        others nobody took the action as it stands.
         """
         assert batch.returns is not None
         with torch.no_grad():
@@ -128,7 +129,9 @@ class Corrected:
         critic = self.critics["action"]
         proposed = evaluate(critic, seen.latent, candidates).maximum(batch.returns[None, :, None])
         values = torch.cat([evaluate(critic, seen.latent, unknown), proposed], dim=-1)
-        return (values.logsumexp(-1) - math.log(values.shape[-1]) - q_EB).mean(1).sum()
+        excess_EB = values.logsumexp(-1) - math.log(values.shape[-1]) - q_EB
+        is_whole = batch.is_whole.to(q_EB.dtype)
+        return (excess_EB * (is_whole / is_whole.mean().clamp(min=1.0 / len(is_whole)))).mean(1).sum()
 
     def next_value(self, following: Seen) -> tuple[Tensor, Metrics]:
         """What the target critics say of the next decision, (B,).
@@ -192,7 +195,7 @@ class Corrected:
 
     def _imitation_loss(self, seen: Seen, batch: Batch) -> Tensor | None:
         """The mean distance to people's actions, over those of the batch; None of a corrector that cannot imitate."""
-        distances = self.policy.corrector.imitate(*seen, batch.action)
+        distances = self.policy.corrector.imitate(*seen, batch.action, batch.is_made)
         if distances is None:
             return None
         human = batch.is_human.to(distances.dtype)

@@ -297,3 +297,36 @@ def test_a_cautious_agent_learns():
     agent = make_agent("chooser", conservative_weight=0.5)
     metrics = agent.update(make_batch(returns=torch.zeros(B)), is_actor_due=True)
     assert {"critic/caution", "critic/loss"} <= set(metrics)
+
+
+def test_caution_says_nothing_for_actions_that_nobody_took_as_they_stand():
+    agent = make_candidate_agent("edit_select", conservative_weight=1.0)
+    whole = make_candidate_batch("edit_select", returns=torch.zeros(B))
+    seen = agent.policy.see(whole.observations)
+
+    def measure(is_whole):
+        q = torch.full((4, B), 0.2, requires_grad=True)
+        agent.generator.manual_seed(5)
+        caution = agent.caution(seen, whole._replace(is_whole=is_whole), q)
+        return caution.detach(), torch.autograd.grad(caution, q)[0]
+
+    is_whole = torch.arange(B) < 8
+    caution, gradient = measure(is_whole)
+    assert torch.equal(gradient, torch.where(is_whole, -1.0 / 8, 0.0).expand(4, -1)), "the mean over those that count"
+    other = measure(~is_whole)[0]
+    everything, _ = measure(torch.ones(B, dtype=torch.bool))
+    torch.testing.assert_close((8 * caution + 24 * other) / 32, everything)
+    assert float(measure(torch.zeros(B, dtype=torch.bool))[0]) == 0.0
+
+
+def test_what_nobody_made_of_a_chunk_is_not_imitated():
+    agent = make_candidate_agent("edit_select", scale=2.0)  # everything is within its range
+    batch = make_candidate_batch("edit_select", is_human=torch.ones(B, dtype=torch.bool))
+    is_made = (torch.arange(K * A) < A).expand(B, -1)  # the first action of each chunk
+    seen = agent.policy.see(batch.observations)
+    first = (batch.action[:, None, :A] - seen.base.plans[..., :A]) / 2.0
+    expected = float(first.square().sum(-1).mean())  # edits begin as zero
+    for filler in (0.0, 0.5):
+        action = torch.where(is_made, batch.action, torch.tensor(filler))
+        loss = agent._imitation_loss(seen, batch._replace(action=action, is_made=is_made))
+        assert float(loss.detach()) == pytest.approx(expected, rel=1e-5)
