@@ -86,8 +86,7 @@ class Corrected:
         self._critic_optimiser.step()
         with torch.no_grad():
             move(self.target_critics, self.critics, self.config.tau)
-            if self.average_policy.critic is not None and self.policy.critic is not None:
-                move(self.average_policy.critic, self.policy.critic, 1.0 - self.config.average_decay)
+            self._move_average()
         if is_actor_due:
             metrics |= self._update_actor(seen._replace(latent=seen.latent.detach()), batch)
         return metrics
@@ -174,9 +173,15 @@ class Corrected:
         with torch.no_grad():
             move(self.target_corrector, self.policy.corrector, self.config.tau)
             move(self.average_policy.corrector, self.policy.corrector, 1.0 - self.config.average_decay)
-            if self.average_policy.encoder is not None and self.policy.encoder is not None:
-                move(self.average_policy.encoder, self.policy.encoder, 1.0 - self.config.average_decay)
         return metrics
+
+    def _move_average(self) -> None:
+        """What the critics' error trains, critics and encoder together: each is worth something with the other only."""
+        average, policy, share = self.average_policy, self.policy, 1.0 - self.config.average_decay
+        if average.critic is not None and policy.critic is not None:
+            move(average.critic, policy.critic, share)
+        if average.encoder is not None and policy.encoder is not None:
+            move(average.encoder, policy.encoder, share)
 
     def _step_actor(self, loss: Tensor) -> None:
         assert self._actor_optimiser is not None

@@ -219,17 +219,22 @@ def test_an_identity_learns_what_the_base_policy_is_worth_and_changes_nothing():
     assert agent.pretrain(make_batch()) == {}
 
 
-@pytest.mark.parametrize("name", ["additive", "chooser"])
-def test_an_image_encoder_learns_from_the_critics_error_and_not_from_the_actor(name):
-    spec = replace(SPEC, cameras=("wrist",), image_size_px=32, backbone="small_cnn", is_backbone_frozen=False)
-    config = CorrectorConfig(name=name, ensemble=2)
+PIXELS = replace(SPEC, cameras=("wrist",), image_size_px=32, backbone="small_cnn", is_backbone_frozen=False)
+
+
+def make_pixel_batch():
     generator = torch.Generator().manual_seed(0)
     images = {"wrist": torch.randint(0, 255, (B, 32, 32, 3), generator=generator, dtype=torch.uint8)}
     batch = make_batch()
-    batch = batch._replace(
+    return batch._replace(
         observations=batch.observations._replace(visual=images), following=batch.following._replace(visual=images)
     )
-    agents = [Corrected(spec, config, 0), Corrected(spec, config, 0)]
+
+
+@pytest.mark.parametrize("name", ["additive", "chooser"])
+def test_an_image_encoder_learns_from_the_critics_error_and_not_from_the_actor(name):
+    batch, config = make_pixel_batch(), CorrectorConfig(name=name, ensemble=2)
+    agents = [Corrected(PIXELS, config, 0), Corrected(PIXELS, config, 0)]
     before = copy.deepcopy(agents[0].policy.encoder.state_dict())
     for agent, is_actor_due in zip(agents, (True, False), strict=True):
         agent.update(batch, is_actor_due=is_actor_due)
@@ -238,6 +243,21 @@ def test_an_image_encoder_learns_from_the_critics_error_and_not_from_the_actor(n
     assert any(not torch.equal(one[key], before[key]) for key in one)
     heads = [agent.policy.corrector.state_dict() for agent in agents]
     assert any(not torch.equal(heads[0][key], heads[1][key]) for key in heads[0])
+
+
+@pytest.mark.parametrize("is_actor_due", [False, True])
+@pytest.mark.parametrize("name", ["additive", "chooser"])
+def test_the_average_sees_with_an_encoder_of_the_same_age_as_its_critics(name, is_actor_due):
+    """Critics that learn alone at first would otherwise be asked about what they have never been shown."""
+    agent = Corrected(PIXELS, CorrectorConfig(name=name, ensemble=2, average_decay=0.5), 0)
+    before, average = copy.deepcopy(agent.policy), agent.average_policy
+    agent.update(make_pixel_batch(), is_actor_due=is_actor_due)
+    parts = ("encoder", "critic") if name == "chooser" else ("encoder",)
+    for part in parts:
+        old, new, mean = (dict(getattr(policy, part).named_parameters()) for policy in (before, agent.policy, average))
+        assert any(not torch.equal(old[key], new[key]) for key in new)
+        for key, value in mean.items():
+            torch.testing.assert_close(value, 0.5 * (old[key] + new[key]), msg=f"{part}.{key}")
 
 
 def test_a_window_that_was_cut_off_teaches_the_critics_of_chunks_nothing():
