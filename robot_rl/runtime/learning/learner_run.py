@@ -10,7 +10,7 @@ from robot_rl.agents.agent import Agent, make_agent
 from robot_rl.data.replay import FeatureShape, Replay
 from robot_rl.data.store_reader import StoreReader
 from robot_rl.data.store_writer import StoreWriter
-from robot_rl.errors import CheckpointError
+from robot_rl.errors import CheckpointError, ConfigError
 from robot_rl.runtime.channels.channel import LearnerChannel
 from robot_rl.runtime.config import TrainConfig
 from robot_rl.runtime.learning import checkpoint
@@ -71,6 +71,9 @@ class LearnerRun:
 
         Args:
             on_pretrain: hears (update of the imitation, of how many).
+
+        Raises:
+            ConfigError: the demonstrations do not fit, or there are none where nothing else is learned from.
         """
         self.learner.add(
             load_demonstrations(self.config, self.folder, self._spec, is_resumed=self.is_resumed), "demonstration"
@@ -78,8 +81,19 @@ class LearnerRun:
         if self.is_resumed:
             self._resume()
         else:
+            self._check_can_begin()
             self.learner.pretrain(on_pretrain)
             self.save()
+
+    def _check_can_begin(self) -> None:
+        """Raise ConfigError where only people's steps are learned from, and nobody has shown any yet."""
+        shares, held = self.config.replay.shares, self.learner.replay.rings["demonstration"]
+        if held.has_transition or shares.get("online", 0.0) + shares.get("anchor", 0.0) > 0.0:
+            return
+        raise ConfigError(
+            f"agent={self.config.agent.name} learns from people alone, as replay.shares say, and there is no "
+            "demonstration to begin with: say demonstrations=20 or demonstrations_from=FOLDER."
+        )
 
     def _resume(self) -> None:
         """Go on from the newest checkpoint, with all that was stored."""

@@ -158,6 +158,18 @@ def test_more_demonstrations_than_there_is_room_for_are_not_dropped_without_a_wo
     assert other.learner.replay.sizes()["demonstration"] == 15
 
 
+def test_who_learns_from_people_alone_needs_a_demonstration_to_begin_with(tmp_path):
+    """A batch would be asked for after the warm-up, and there might be nothing to make it of."""
+    replay = ReplayConfig(500, 100, {"online": 0.0, "demonstration": 0.5, "intervention": 0.5})
+    agent = make_agent_config(name="hg_dagger")
+    run, _ = start(tmp_path / "none", agent=agent, replay=replay, demonstrations=0)
+    with pytest.raises(ConfigError, match=r"agent=hg_dagger learns from people alone, .*demonstrations_from=FOLDER"):
+        run.run()
+    assert not stored(tmp_path / "none")
+    shown, _ = start(tmp_path / "shown", agent=agent, replay=replay, demonstrations=1)
+    assert shown.run() is not None
+
+
 @pytest.mark.parametrize("kind", ["missing", "empty", "file"])
 def test_demonstrations_that_are_no_recording_are_a_clear_error(tmp_path, kind):
     path = tmp_path / "other"
