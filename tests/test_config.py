@@ -123,6 +123,29 @@ def test_what_a_corrector_is_told_is_refused_where_there_is_none(words, message)
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("agent.rlpd.gamma=0.9", "agent.rlpd.gamma=0.9 is for an agent without a base policy, and corrector=chooser"),
+        ("agent.rlpd.return_range=null", "agent.rlpd.return_range=None is for an agent without a base policy"),
+        ("agent.std=0.5", "agent.std=0.5 is for"),
+        ("agent.grasp_penalty=-1", "agent.grasp_penalty=-1.0 is for"),
+        ("agent.grasp_open_from=0.5", "agent.grasp_open_from=0.5 is for"),
+    ],
+)
+def test_what_a_corrector_does_not_look_at_is_refused(word, message):
+    with pytest.raises(ConfigError, match=message) as raised:
+        configuration.load(TrainConfig, "train", ["corrector=chooser", word])
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "corrector", [file.stem for file in sorted(configuration.config_directory().glob("corrector/*"))]
+)
+def test_what_every_corrector_is_shipped_with_is_accepted(corrector):
+    assert configuration.load(TrainConfig, "train", [f"corrector={corrector}"]).agent.corrector.name == corrector
+
+
 @pytest.mark.parametrize("words", [["corrector=additive"], ["agent=residual"]])
 def test_what_a_corrector_is_told_holds_where_there_is_one(words):
     config = configuration.load(TrainConfig, "train", [*words, "agent.corrector.scale=0.3"])

@@ -23,6 +23,9 @@ from robot_rl.specs import EnvironmentSpec
 
 AgentName = Literal["rlpd", "bc", "hg_dagger", "corrected"]
 
+_OF_LONERS = ("std", "grasp_penalty", "grasp_open_from")
+"""What a corrector does not look at, beside all of `rlpd`: it is deterministic, and leaves grippers alone."""
+
 
 @dataclass(frozen=True)
 class EncoderConfig:
@@ -111,12 +114,13 @@ class AgentConfig:
             raise ConfigError(f"corrector={self.corrector.name} sees one time step: stack must be 1, got {self.stack}.")
 
     def check_words(self) -> None:
-        """Raise ConfigError for what a corrector would be told, where there is none.
+        """Raise ConfigError for what a corrector would be told, where there is none, and the other way round.
 
-        Not a matter of construction: the default of a corrector's setting may change, and runs that were saved without
-        a corrector still load.
+        Not a matter of construction: the default of a setting that nobody looks at may change, and runs that were saved
+        with it still load.
         """
         if self.is_corrector:
+            self._check_words_to_corrector()
             return
         if self.corrector.name != "none":
             raise ConfigError(
@@ -128,6 +132,17 @@ class AgentConfig:
                 raise ConfigError(
                     f"agent.corrector.{name}={value} is for a corrector, and agent={self.name} has none: choose one, "
                     "for example corrector=additive base=RUN."
+                )
+
+    def _check_words_to_corrector(self) -> None:
+        """Raise ConfigError for what only an agent that acts alone would look at."""
+        said = {f"rlpd.{name}": (getattr(self.rlpd, name), default) for name, default in vars(RlpdConfig()).items()}
+        said |= {name: (getattr(self, name), getattr(AgentConfig, name)) for name in _OF_LONERS}
+        for name, (value, default) in said.items():
+            if value != default:
+                raise ConfigError(
+                    f"agent.{name}={value} is for an agent without a base policy, and corrector={self.corrector.name} "
+                    "does not look at it: what a corrector can be told begins with agent.corrector."
                 )
 
     @property

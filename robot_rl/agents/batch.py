@@ -41,6 +41,8 @@ class Batch(NamedTuple):
             episode has ended; (B,), bool.
         penalty: of the gripper's part of the action, (B,): not part of the reward, only the gripper's critic sees it.
         returns: what the episode paid from here on, discounted, (B,); None where nobody asked.
+        is_made: which elements of a chunk of actions somebody made, (B, K A), bool: none after the episode's end, or
+            beyond a gap; None where there is one action.
     """
 
     observations: Observations
@@ -52,3 +54,4 @@ class Batch(NamedTuple):
     is_whole: Tensor
     penalty: Tensor
     returns: Tensor | None = None
+    is_made: Tensor | None = None

@@ -26,7 +26,7 @@ from robot_rl.agents.batch import Batch
 from robot_rl.agents.correctors.config import CorrectorConfig
 from robot_rl.agents.correctors.policy import CorrectedPolicy, Seen, evaluate, take
 from robot_rl.agents.policy_network import PolicySpec
-from robot_rl.agents.rlpd import move
+from robot_rl.agents.rlpd import move, restore_generator
 
 Metrics = dict[str, Tensor]
 
@@ -86,8 +86,7 @@ class Corrected:
         self._critic_optimiser.step()
         with torch.no_grad():
             move(self.target_critics, self.critics, self.config.tau)
-            if self.average_policy.critic is not None and self.policy.critic is not None:
-                move(self.average_policy.critic, self.policy.critic, 1.0 - self.config.average_decay)
+            self._move_average()
         if is_actor_due:
             metrics |= self._update_actor(seen._replace(latent=seen.latent.detach()), batch)
         return metrics
@@ -118,7 +117,8 @@ class Corrected:
         """How much more the critics say of other actions than of those taken, summed over the members (Cal-QL).
 
         log sum exp over random actions and the corrector's candidates, whose values count as at least what the episode
-        paid: so they are pushed down to what is known, and no further.
+        paid: so they are pushed down to what is known, and no further. The mean over the rows that are whole: of the
+        others nobody took the action as it stands.
         """
         assert batch.returns is not None
         with torch.no_grad():
@@ -128,7 +128,9 @@ class Corrected:
         critic = self.critics["action"]
         proposed = evaluate(critic, seen.latent, candidates).maximum(batch.returns[None, :, None])
         values = torch.cat([evaluate(critic, seen.latent, unknown), proposed], dim=-1)
-        return (values.logsumexp(-1) - math.log(values.shape[-1]) - q_EB).mean(1).sum()
+        excess_EB = values.logsumexp(-1) - math.log(values.shape[-1]) - q_EB
+        is_whole = batch.is_whole.to(q_EB.dtype)
+        return (excess_EB * (is_whole / is_whole.mean().clamp(min=1.0 / len(is_whole)))).mean(1).sum()
 
     def next_value(self, following: Seen) -> tuple[Tensor, Metrics]:
         """What the target critics say of the next decision, (B,).
@@ -171,9 +173,15 @@ class Corrected:
         with torch.no_grad():
             move(self.target_corrector, self.policy.corrector, self.config.tau)
             move(self.average_policy.corrector, self.policy.corrector, 1.0 - self.config.average_decay)
-            if self.average_policy.encoder is not None and self.policy.encoder is not None:
-                move(self.average_policy.encoder, self.policy.encoder, 1.0 - self.config.average_decay)
         return metrics
+
+    def _move_average(self) -> None:
+        """What the critics' error trains, critics and encoder together: each is worth something with the other only."""
+        average, policy, share = self.average_policy, self.policy, 1.0 - self.config.average_decay
+        if average.critic is not None and policy.critic is not None:
+            move(average.critic, policy.critic, share)
+        if average.encoder is not None and policy.encoder is not None:
+            move(average.encoder, policy.encoder, share)
 
     def _step_actor(self, loss: Tensor) -> None:
         assert self._actor_optimiser is not None
@@ -192,7 +200,7 @@ class Corrected:
 
     def _imitation_loss(self, seen: Seen, batch: Batch) -> Tensor | None:
         """The mean distance to people's actions, over those of the batch; None of a corrector that cannot imitate."""
-        distances = self.policy.corrector.imitate(*seen, batch.action)
+        distances = self.policy.corrector.imitate(*seen, batch.action, batch.is_made)
         if distances is None:
             return None
         human = batch.is_human.to(distances.dtype)
@@ -239,7 +247,7 @@ class Corrected:
             module.load_state_dict(state[name])
         for name, optimiser in self._optimisers().items():
             optimiser.load_state_dict(copy.deepcopy(state["optimisers"][name]))  # it would share the tensors
-        self.generator.set_state(state["generator"].cpu())
+        restore_generator(self.generator, state["generator"])
         self.actor_updates = int(state["actor_updates"])
 
 

@@ -268,7 +268,7 @@ class Rlpd:
             self.log_temperature.copy_(state["log_temperature"])
         for name, optimiser in self._optimisers.items():
             optimiser.load_state_dict(copy.deepcopy(state["optimisers"][name]))  # it would share the tensors
-        self.generator.set_state(state["generator"].cpu())
+        restore_generator(self.generator, state["generator"])
 
 
 def _adam(parameters: Iterable[nn.Parameter], rate: float) -> torch.optim.Optimizer:
@@ -280,3 +280,12 @@ def move(target: nn.Module, source: nn.Module, share: float) -> None:
     pairs = [(a, b) for a, b in zip(target.parameters(), source.parameters(), strict=True) if b.requires_grad]
     if pairs:
         torch._foreach_lerp_([a for a, _ in pairs], [b for _, b in pairs], share)
+
+
+def restore_generator(generator: torch.Generator, state: Tensor) -> None:
+    """Go on where a generator stood; one that stood on another kind of device says nothing here, and this one stays.
+
+    A run that goes on elsewhere is no longer the same bit for bit, whatever its noise is.
+    """
+    if state.shape == generator.get_state().shape:
+        generator.set_state(state.cpu())

@@ -28,6 +28,8 @@ class Episode:
         is_success: whether it ended well.
         is_complete: whether the last time step is there; a killed writer leaves an episode without one.
         base_actions: of the frozen base policy, float32 (T + 1, A), or None without one.
+        paid_at_start: reward that came with the first observation: of the step that ended in a pause, where this is the
+            part of an episode that follows one; otherwise 0.
     """
 
     proprio: Mapping[str, NDArray[np.float32]]
@@ -41,6 +43,7 @@ class Episode:
     is_success: bool
     is_complete: bool = True
     base_actions: NDArray[np.float32] | None = None
+    paid_at_start: float = 0.0
 
     def __len__(self) -> int:
         """Number of control steps."""
@@ -58,7 +61,7 @@ class Episode:
             )
             kind = StepType.FIRST if step == 0 else StepType.LAST if step == last else StepType.MID
             if step == 0:
-                action, reward, source, version = np.zeros_like(self.actions[0]), 0.0, Source.POLICY, -1
+                action, reward, source, version = np.zeros_like(self.actions[0]), self.paid_at_start, Source.POLICY, -1
             else:
                 action, reward = self.actions[step - 1], float(self.rewards[step - 1])
                 source, version = Source(int(self.sources[step - 1])), int(self.policy_versions[step - 1])
@@ -92,4 +95,5 @@ def to_episode(records: Sequence[StepRecord]) -> Episode:
         is_success=records[-1].is_success,
         is_complete=last.is_last,
         base_actions=np.stack([o.base_action for o in observations if o.base_action is not None]) if has_base else None,
+        paid_at_start=float(time_steps[0].reward),
     )

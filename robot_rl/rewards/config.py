@@ -17,7 +17,8 @@ class RewardConfig:
         kind: "task" (its own test, which in simulation knows the truth), "classifier" (of images) or "button" (nobody
             but a person).
         file: of the classifier, as `robot-rl train-classifier` writes it. It brings its cameras and its stages, each
-            of which pays 1 once an episode: with several, `agent.rlpd.return_range` has to allow for their sum.
+            of which pays 1 once an episode: with several, the `return_range` of `agent.rlpd`, or of a corrector
+            `agent.corrector`, has to allow for their sum.
         device: that the classifier computes on: "cpu", "cuda" or "auto", a GPU where there is one.
         debounce: how often the classifier must see a success until it is believed.
         max_skew_s: images of several cameras count as of one moment when their stamps lie no farther apart. In

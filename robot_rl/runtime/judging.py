@@ -42,11 +42,20 @@ def make_classifier_reward(config: EnvConfig) -> tuple[ClassifierReward[RobotRea
             f"and the robot has {list(robot.cameras)} with {robot.image_size}; "
             f"set robot.cameras and robot.image_size as they were when its data was recorded."
         )
-    if isinstance(config, TrainConfig) and config.agent.name == "rlpd":
-        largest = config.agent.rlpd.return_range and config.agent.rlpd.return_range[1]
-        if largest is not None and largest < len(spec.stages):
-            raise ConfigError(
-                f"the classifier {reward.file} pays 1 for each of its stages {list(spec.stages)}, and values are "
-                f"clipped to at most {largest:g}: set agent.rlpd.return_range=[0,{len(spec.stages)}]."
-            )
+    if isinstance(config, TrainConfig):
+        _check_returns(config, spec)
     return ClassifierReward(classifier, reward.debounce), spec
+
+
+def _check_returns(config: TrainConfig, spec: ClassifierSpec) -> None:
+    """Raise ConfigError where the values of what is learned are clipped below what the classifier pays."""
+    agent = config.agent
+    part = agent.corrector if agent.is_corrector else agent.rlpd
+    if agent.name not in ("rlpd", "corrected") or part.return_range is None:
+        return
+    if part.return_range[1] < len(spec.stages):
+        raise ConfigError(
+            f"the classifier {config.reward.file} pays 1 for each of its stages {list(spec.stages)}, and values are "
+            f"clipped to at most {part.return_range[1]:g}: set "
+            f"agent.{'corrector' if agent.is_corrector else 'rlpd'}.return_range=[0,{len(spec.stages)}]."
+        )

@@ -1,5 +1,6 @@
 """Agents made from configurations, and that RLPD learns what it is for from its own experience."""
 
+import copy
 import math
 
 import numpy as np
@@ -10,11 +11,13 @@ from safetensors.torch import save_file
 from robot_rl.agents.agent import AgentConfig, EncoderConfig, make_agent, make_policy_spec
 from robot_rl.agents.batch import Batch, Observations
 from robot_rl.agents.cloning import Cloning
+from robot_rl.agents.correctors.config import CorrectorConfig
 from robot_rl.agents.encoders import make_backbone
 from robot_rl.agents.policy_network import PolicySpec
 from robot_rl.agents.rlpd import Rlpd, RlpdConfig
 from robot_rl.errors import ConfigError, SetupError
 from robot_rl.specs import ArraySpec, EnvironmentSpec, ObservationSpec
+from tests.runs import differing
 
 SMALL = {"hidden": (16, 16)}
 
@@ -100,6 +103,16 @@ def test_weights_of_a_file_reach_the_policy_and_its_average(tmp_path):
     missing = EncoderConfig(weights=str(tmp_path / "nothing.safetensors"))
     with pytest.raises(SetupError, match="nothing"):
         make_agent(AgentConfig(encoder=missing, **SMALL), spec, 0)
+
+
+@pytest.mark.parametrize("name", ["rlpd", "corrected"])
+def test_an_agent_goes_on_from_the_state_of_one_on_another_kind_of_device(name):
+    """The generator of a GPU is two numbers, and means nothing to that of a CPU: only the noise is another."""
+    config = AgentConfig(name=name, corrector=CorrectorConfig(name="additive"), **SMALL)
+    one, other = (make_agent(config, make_spec(), seed) for seed in (0, 1))
+    state, before = copy.deepcopy(one.state()), other.state()["generator"]
+    other.restore({**state, "generator": torch.zeros(16, dtype=torch.uint8)})
+    assert differing(other.state(), {**state, "generator": before}) == []
 
 
 # ---- learning

@@ -219,17 +219,22 @@ def test_an_identity_learns_what_the_base_policy_is_worth_and_changes_nothing():
     assert agent.pretrain(make_batch()) == {}
 
 
-@pytest.mark.parametrize("name", ["additive", "chooser"])
-def test_an_image_encoder_learns_from_the_critics_error_and_not_from_the_actor(name):
-    spec = replace(SPEC, cameras=("wrist",), image_size_px=32, backbone="small_cnn", is_backbone_frozen=False)
-    config = CorrectorConfig(name=name, ensemble=2)
+PIXELS = replace(SPEC, cameras=("wrist",), image_size_px=32, backbone="small_cnn", is_backbone_frozen=False)
+
+
+def make_pixel_batch():
     generator = torch.Generator().manual_seed(0)
     images = {"wrist": torch.randint(0, 255, (B, 32, 32, 3), generator=generator, dtype=torch.uint8)}
     batch = make_batch()
-    batch = batch._replace(
+    return batch._replace(
         observations=batch.observations._replace(visual=images), following=batch.following._replace(visual=images)
     )
-    agents = [Corrected(spec, config, 0), Corrected(spec, config, 0)]
+
+
+@pytest.mark.parametrize("name", ["additive", "chooser"])
+def test_an_image_encoder_learns_from_the_critics_error_and_not_from_the_actor(name):
+    batch, config = make_pixel_batch(), CorrectorConfig(name=name, ensemble=2)
+    agents = [Corrected(PIXELS, config, 0), Corrected(PIXELS, config, 0)]
     before = copy.deepcopy(agents[0].policy.encoder.state_dict())
     for agent, is_actor_due in zip(agents, (True, False), strict=True):
         agent.update(batch, is_actor_due=is_actor_due)
@@ -238,6 +243,21 @@ def test_an_image_encoder_learns_from_the_critics_error_and_not_from_the_actor(n
     assert any(not torch.equal(one[key], before[key]) for key in one)
     heads = [agent.policy.corrector.state_dict() for agent in agents]
     assert any(not torch.equal(heads[0][key], heads[1][key]) for key in heads[0])
+
+
+@pytest.mark.parametrize("is_actor_due", [False, True])
+@pytest.mark.parametrize("name", ["additive", "chooser"])
+def test_the_average_sees_with_an_encoder_of_the_same_age_as_its_critics(name, is_actor_due):
+    """Critics that learn alone at first would otherwise be asked about what they have never been shown."""
+    agent = Corrected(PIXELS, CorrectorConfig(name=name, ensemble=2, average_decay=0.5), 0)
+    before, average = copy.deepcopy(agent.policy), agent.average_policy
+    agent.update(make_pixel_batch(), is_actor_due=is_actor_due)
+    parts = ("encoder", "critic") if name == "chooser" else ("encoder",)
+    for part in parts:
+        old, new, mean = (dict(getattr(policy, part).named_parameters()) for policy in (before, agent.policy, average))
+        assert any(not torch.equal(old[key], new[key]) for key in new)
+        for key, value in mean.items():
+            torch.testing.assert_close(value, 0.5 * (old[key] + new[key]), msg=f"{part}.{key}")
 
 
 def test_a_window_that_was_cut_off_teaches_the_critics_of_chunks_nothing():
@@ -297,3 +317,36 @@ def test_a_cautious_agent_learns():
     agent = make_agent("chooser", conservative_weight=0.5)
     metrics = agent.update(make_batch(returns=torch.zeros(B)), is_actor_due=True)
     assert {"critic/caution", "critic/loss"} <= set(metrics)
+
+
+def test_caution_says_nothing_for_actions_that_nobody_took_as_they_stand():
+    agent = make_candidate_agent("edit_select", conservative_weight=1.0)
+    whole = make_candidate_batch("edit_select", returns=torch.zeros(B))
+    seen = agent.policy.see(whole.observations)
+
+    def measure(is_whole):
+        q = torch.full((4, B), 0.2, requires_grad=True)
+        agent.generator.manual_seed(5)
+        caution = agent.caution(seen, whole._replace(is_whole=is_whole), q)
+        return caution.detach(), torch.autograd.grad(caution, q)[0]
+
+    is_whole = torch.arange(B) < 8
+    caution, gradient = measure(is_whole)
+    assert torch.equal(gradient, torch.where(is_whole, -1.0 / 8, 0.0).expand(4, -1)), "the mean over those that count"
+    other = measure(~is_whole)[0]
+    everything, _ = measure(torch.ones(B, dtype=torch.bool))
+    torch.testing.assert_close((8 * caution + 24 * other) / 32, everything)
+    assert float(measure(torch.zeros(B, dtype=torch.bool))[0]) == 0.0
+
+
+def test_what_nobody_made_of_a_chunk_is_not_imitated():
+    agent = make_candidate_agent("edit_select", scale=2.0)  # everything is within its range
+    batch = make_candidate_batch("edit_select", is_human=torch.ones(B, dtype=torch.bool))
+    is_made = (torch.arange(K * A) < A).expand(B, -1)  # the first action of each chunk
+    seen = agent.policy.see(batch.observations)
+    first = (batch.action[:, None, :A] - seen.base.plans[..., :A]) / 2.0
+    expected = float(first.square().sum(-1).mean())  # edits begin as zero
+    for filler in (0.0, 0.5):
+        action = torch.where(is_made, batch.action, torch.tensor(filler))
+        loss = agent._imitation_loss(seen, batch._replace(action=action, is_made=is_made))
+        assert float(loss.detach()) == pytest.approx(expected, rel=1e-5)

@@ -46,12 +46,19 @@ def test_a_classifier_of_other_images_is_answered_with_what_it_looks_at(words):
         simcells.make(*words, "robot.cameras=[wrist]", "robot.image_size=64")
 
 
-def test_what_several_stages_pay_must_be_within_the_values_that_are_learned(words):
-    config = configuration.load(TrainConfig, "train", list(words))
-    with pytest.raises(ConfigError, match=r"\['near', 'there'\].*at most 1: set agent\.rlpd\.return_range=\[0,2\]"):
-        make_judge(config)
-    for more in ("agent.rlpd.return_range=[0,2]", "agent.rlpd.return_range=null", "agent=bc"):
-        assert make_judge(configuration.load(TrainConfig, "train", [*words, more])) is not None
+@pytest.mark.parametrize(("agent", "key"), [("agent=rlpd", "rlpd"), ("corrector=chooser", "corrector")])
+def test_what_several_stages_pay_must_be_within_the_values_that_are_learned(words, agent, key):
+    def judge(*more):
+        return make_judge(configuration.load(TrainConfig, "train", [*words, agent, *more]))
+
+    with pytest.raises(ConfigError, match=rf"\['near', 'there'\].*at most 1: set agent\.{key}\.return_range=\[0,2\]"):
+        judge()
+    for possible in ("[0,2]", "null"):
+        assert judge(f"agent.{key}.return_range={possible}") is not None
+
+
+def test_who_learns_no_values_may_be_paid_anything(words):
+    assert make_judge(configuration.load(TrainConfig, "train", [*words, "agent=bc"])) is not None
 
 
 def test_a_classifier_needs_a_file():

@@ -63,6 +63,19 @@ def test_of_several_stages_each_reward_is_one_and_stays(values, config, expected
     assert marks(episode(**values), stages=("picked", "inserted"), **config) == expected
 
 
+def test_what_was_achieved_before_a_pause_stays_achieved_after_it():
+    def marks_after(paid_before, **values):
+        return label(episode(**values), LabelConfig(stages=("picked", "inserted")), paid_before).marks.T.tolist()
+
+    after = marks_after(1, is_success=True)  # paid once more, at its end
+    assert after == [[1.0] * 7, [0.0] * 6 + [1.0]]
+    assert marks_after(1, is_success=False) == [[1.0] * 7, [0.0] * 7]
+    with pytest.raises(ConfigError, match="succeeded was paid 3 times"):
+        marks_after(2, is_success=True)
+    with pytest.raises(ConfigError, match="succeeded was paid 1 times"):
+        marks_after(0, is_success=True)
+
+
 def test_a_person_s_failure_marks_a_lost_task():
     assert marks(episode(is_success=False, is_terminal=True), has_lost=True) == ["-------", "------+"]
     assert marks(episode(is_success=False), has_lost=True) == ["-------", "-------"]

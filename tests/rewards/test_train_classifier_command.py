@@ -16,14 +16,14 @@ from robot_rl.data.store_writer import StoreWriter
 from robot_rl.env.observation import make_observation_spec
 from robot_rl.errors import ConfigError, RobotRLError
 from robot_rl.runtime.classifier import training
-from robot_rl.runtime.classifier.config import ClassifierConfig
+from robot_rl.runtime.classifier.config import ClassifierConfig, LabelConfig
 from robot_rl.runtime.classifier.file import load_about, load_classifier
 from robot_rl.runtime.classifier.gather import gather, make_spec, open_store
 from robot_rl.runtime.classifier.labels import Part
 from robot_rl.runtime.classifier.report import draw_report, roc
 from robot_rl.runtime.commands import train_classifier as train_classifier_command
 from robot_rl.specs import EnvironmentSpec
-from tests.rewards.synthetic import CAMERAS, SUCCESS, make_episode, make_episodes, write_store
+from tests.rewards.synthetic import CAMERAS, SPEC, SUCCESS, make_episode, make_episodes, write_store
 
 FAST = ("backbone.name=small_cnn", "backbone.copies=2", "fit.max_updates=60", "fit.evaluate_every=10", "device=cpu")
 FAST = (*FAST, "fit.batch_size=64", "fit.learning_rate=1e-3")
@@ -108,6 +108,26 @@ def test_no_episode_is_in_two_parts_even_if_it_is_in_two_recordings(data, tmp_pa
         assert samples.marks.sum() > 0
     assert not tokens[Part.TRAINING] & (tokens[Part.VALIDATION] | tokens[Part.TEST])
     assert not tokens[Part.VALIDATION] & tokens[Part.TEST]
+
+
+@pytest.mark.parametrize(
+    ("rewards", "picked"),
+    [([0, 1, 0, 0, 0, 1], 5), ([0, 0, 0, 1, 0, 1], 3)],  # before the pause: 2 and all after; in the step that it ended
+)
+def test_a_pause_between_two_stages_does_not_hide_the_first(tmp_path, rewards, picked):
+    generator = np.random.default_rng(0)
+    with StoreWriter(tmp_path / "data", SPEC, {"task": "synthetic"}) as store:
+        for number in range(9):
+            episode = make_episode(generator, is_success=True, rewards=rewards, start_ns=number)
+            for record in episode.records(number):
+                is_after = record.step > 3  # an index is left out
+                store.append(replace(record, step=record.step + is_after))
+            store.flush(60.0)
+    found = gathered(str(tmp_path / "data"), labels=LabelConfig(stages=("picked", "inserted")))
+    assert sum(found.episodes.values()) == 18, "parts of episodes"
+    marks = np.concatenate([found.parts[part].marks.numpy() for part in Part])
+    assert len(marks) == 9 * 7
+    assert marks.sum(0).tolist() == [9 * picked, 9]
 
 
 class Judge:

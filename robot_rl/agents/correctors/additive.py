@@ -51,9 +51,9 @@ class Additive(Corrector):
         action: Tensor = self.residual(latent_BL, base.action[:, None])
         return action
 
-    def imitate(self, latent_BL: Tensor, base: Base, action_BC: Tensor) -> Tensor:
+    def imitate(self, latent_BL: Tensor, base: Base, action_BC: Tensor, is_made_BC: Tensor | None = None) -> Tensor:
         """See Corrector: within the residual's range."""
-        return self.residual.distance(latent_BL, base.action[:, None], action_BC)
+        return self.residual.distance(latent_BL, base.action[:, None], action_BC, is_made_BC)
 
     def measure(self, latent_BL: Tensor, base: Base) -> dict[str, Tensor]:
         """See Corrector."""

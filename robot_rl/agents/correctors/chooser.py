@@ -46,7 +46,8 @@ class Chooser(Corrector):
         """See Corrector."""
         return torch.where(self.is_corrected, self.actor(latent_BL), base.action)[:, None]
 
-    def imitate(self, latent_BL: Tensor, base: Base, action_BC: Tensor) -> Tensor:
+    def imitate(self, latent_BL: Tensor, base: Base, action_BC: Tensor, is_made_BC: Tensor | None = None) -> Tensor:
         """See Corrector: everything can be followed."""
+        del is_made_BC  # it decides on one action at a time
         distance = (self.improve(latent_BL, base)[:, 0] - action_BC).square()
         return (self.is_corrected * distance).sum(-1)

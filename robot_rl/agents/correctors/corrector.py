@@ -46,9 +46,14 @@ class Corrector(nn.Module, ABC):
         del latent_BL, base
         return None
 
-    def imitate(self, latent_BL: Tensor, base: Base, action_BC: Tensor) -> Tensor | None:
-        """Squared distance (B,) to actions of people, as far as the corrector can follow them; None if it cannot."""
-        del latent_BL, base, action_BC
+    def imitate(
+        self, latent_BL: Tensor, base: Base, action_BC: Tensor, is_made_BC: Tensor | None = None
+    ) -> Tensor | None:
+        """Squared distance (B,) to actions of people, as far as the corrector can follow them; None if it cannot.
+
+        Only of those elements that were made; without `is_made_BC` all were.
+        """
+        del latent_BL, base, action_BC, is_made_BC
         return None
 
     def measure(self, latent_BL: Tensor, base: Base) -> dict[str, Tensor]:

@@ -60,9 +60,9 @@ class EditSelect(Corrector):
         edited: Tensor = self.residual(latent_BL, base.plans)
         return edited
 
-    def imitate(self, latent_BL: Tensor, base: Base, action_BC: Tensor) -> Tensor:
+    def imitate(self, latent_BL: Tensor, base: Base, action_BC: Tensor, is_made_BC: Tensor | None = None) -> Tensor:
         """See Corrector: within the range of the edits, the mean over the plans."""
-        return self.residual.distance(latent_BL, base.plans, action_BC)
+        return self.residual.distance(latent_BL, base.plans, action_BC, is_made_BC)
 
     def measure(self, latent_BL: Tensor, base: Base) -> dict[str, Tensor]:
         """See Corrector."""

@@ -57,13 +57,18 @@ class BoundedResidual(nn.Module):
         residual: Tensor = self.network(torch.cat([latents, base_BmC], dim=-1))
         return torch.where(self.is_corrected, residual, torch.zeros_like(residual))
 
-    def distance(self, latent_BL: Tensor, base_BmC: Tensor, action_BC: Tensor) -> Tensor:
+    def distance(
+        self, latent_BL: Tensor, base_BmC: Tensor, action_BC: Tensor, is_made_BC: Tensor | None = None
+    ) -> Tensor:
         """Squared distance (B,) to actions of people, in units of the residual's range; the mean over the candidates.
 
-        What lies outside the range does not count: the actor would saturate after an aim that it cannot reach.
+        What lies outside the range does not count: the actor would saturate after an aim that it cannot reach. Nor does
+        what nobody made, where `is_made_BC` says so.
         """
         wanted = (action_BC[:, None] - base_BmC) / self.scale
         within = self.is_corrected & (wanted.abs() <= 1.0)
+        if is_made_BC is not None:
+            within = within & is_made_BC[:, None]
         distance = (self.ask(latent_BL, base_BmC) - wanted).square()
         return torch.where(within, distance, torch.zeros_like(distance)).sum(-1).mean(-1)
 

@@ -128,8 +128,16 @@ def _ask_for_candidates(
 
 
 def relabel(records: Iterable[StepRecord], shadow: Shadow) -> Iterator[StepRecord]:
-    """The same records, with what the base policy would have done in each of them."""
+    """The same records, with what the base policy would have done in each of them.
+
+    Where a person had paused it begins anew, as it did then: stored records tell it by an index that is left out.
+    """
+    expected = None
     for record in records:
-        if record.time_step.is_first:
+        time_step = record.time_step
+        if time_step.is_first:
             shadow.begin(record.episode)
-        yield dataclasses.replace(record, time_step=shadow.attach(record.time_step))
+        elif (record.episode, record.step) != expected:
+            time_step = dataclasses.replace(time_step, is_resumed=True)
+        expected = (record.episode, record.step + 1)
+        yield dataclasses.replace(record, time_step=shadow.attach(time_step))

@@ -30,7 +30,7 @@ def load_policy(folder: RunFolder, spec: EnvironmentSpec, base: BaseActions | No
     agent = make_agent(config.agent, spec, config.seed)
     state = checkpoint.load(found[-1])
     try:
-        agent.restore(state["agent"])
+        agent.average_policy.load_state_dict(state["agent"]["average_policy"])
     except (RuntimeError, KeyError) as error:
         raise CheckpointError(
             f"{found[-1]} does not fit this environment: was it trained with other cameras, or on another task?"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from robot_rl.agents.encoders.backbone import Backbone
+from robot_rl.data.episode import Episode
 from robot_rl.data.store_reader import StoreReader
 from robot_rl.errors import ConfigError
 from robot_rl.rewards.classifier import ClassifierSpec, SuccessClassifier
@@ -95,12 +97,12 @@ def gather(
     gatherer = Gatherer(spec, backbone, config.backbone.copies, config.backbone.crop_pad_px, config.seed)
     repeated = mistakes = 0
     for source, reader in readers.items():
-        for number, episode in reader.episodes():
+        for number, episode, paid_before in _with_past(reader):
             on_episode(source)
             if not gatherer.is_new(episode):
                 repeated += 1
                 continue
-            labels = label(episode, config.labels)
+            labels = label(episode, config.labels, paid_before)
             rows = np.flatnonzero(labels.is_used)
             part = splitter.deal(episode.is_success)
             gatherer.add(part, episode, rows, labels.marks[rows], f"{source} episode {number}")
@@ -108,12 +110,12 @@ def gather(
         # The images just before a success that a classifier declared are no mistakes: it had to see them first.
         margin = max(config.margin_steps, config.labels.ambiguous_steps)
         strict = replace(config.labels, ambiguous_steps=margin, negative_stride=1)
-        for number, episode in run.episodes():
+        for number, episode, paid_before in _with_past(run):
             on_episode(str(run.path))
             if not gatherer.is_new(episode):
                 repeated += 1
                 continue
-            labels = label(episode, strict)
+            labels = label(episode, strict, paid_before)
             rows = np.flatnonzero(labels.is_used)
             called = [
                 judge.predict({name: episode.images[name][some] for name in judge.spec.cameras}) > judge.thresholds
@@ -125,6 +127,15 @@ def gather(
                 splitter.deal("run"), episode, rows, labels.marks[rows], f"{run.path} episode {number}", is_hard=True
             )
     return Gathered(gatherer.finish(), splitter.counts(), repeated, mistakes)
+
+
+def _with_past(reader: StoreReader) -> Iterator[tuple[int, Episode, int]]:
+    """(number, episode, how often it was paid before its first step) of a recording, whose episodes a pause divides."""
+    paid: Counter[int] = Counter()
+    for number, episode in reader.episodes():
+        paid[number] += int(episode.paid_at_start > 0.0)
+        yield number, episode, paid[number]
+        paid[number] += int(np.count_nonzero(episode.rewards > 0.0))
 
 
 def count_episodes(readers: Sequence[StoreReader]) -> int:

@@ -35,8 +35,13 @@ class Labels:
     is_used: NDArray[np.bool_]
 
 
-def label(episode: Episode, config: LabelConfig) -> Labels:
+def label(episode: Episode, config: LabelConfig, paid_before: int = 0) -> Labels:
     """Which time steps of an episode show which stage.
+
+    Args:
+        episode: the whole, or what follows a pause in it.
+        config: which stages there are.
+        paid_before: rewards before the pause: of several stages so many have been achieved.
 
     Raises:
         ConfigError: the episode's rewards do not fit the stages.
@@ -44,7 +49,7 @@ def label(episode: Episode, config: LabelConfig) -> Labels:
     length = len(episode) + 1
     marks = np.zeros((length, len(config.stages) + config.has_lost), np.float32)
     is_used = np.ones(length, np.bool_)
-    at = dict(enumerate(_find_stages(episode, config)))
+    at = dict(enumerate(_find_stages(episode, config, paid_before)))
     if config.has_lost and episode.is_terminal and not episode.is_success:
         at[len(config.stages)] = length - 1
     for output, step in at.items():
@@ -58,11 +63,11 @@ def label(episode: Episode, config: LabelConfig) -> Labels:
     return Labels(marks, is_used)
 
 
-def _find_stages(episode: Episode, config: LabelConfig) -> list[int]:
+def _find_stages(episode: Episode, config: LabelConfig, paid_before: int) -> list[int]:
     """The time steps at which the stages were achieved, as many as were."""
     if len(config.stages) == 1:
         return [len(episode)] if episode.is_success else []
-    paid = (np.flatnonzero(episode.rewards > 0.0) + 1).tolist()
+    paid = [0] * paid_before + (np.flatnonzero(episode.rewards > 0.0) + 1).tolist()
     if len(paid) > len(config.stages) or (episode.is_success and len(paid) < len(config.stages)):
         raise ConfigError(
             f"stages={list(config.stages)} need one reward each in an episode that succeeds, and at most that in any "

@@ -68,6 +68,7 @@ class BatchMaker:
             is_whole=self._to_device(is_whole),
             penalty=self._penalty(sample, action),
             returns=None if sample.returns is None else self._to_device(sample.returns),
+            is_made=self._to_device(_find_made(windows)) if config.is_chunked else None,
         )
 
     def _to_observations(
@@ -132,6 +133,11 @@ def _to_chunks(windows: Windows, generator: np.random.Generator) -> NDArray[np.f
     """
     missing = generator.uniform(-1.0, 1.0, windows.actions.shape).astype(np.float32)
     return np.where(windows.mask[..., None], windows.actions, missing).reshape(len(missing), -1)
+
+
+def _find_made(windows: Windows) -> NDArray[np.bool_]:
+    """Which elements of `_to_chunks` somebody made, (B, K A)."""
+    return np.repeat(windows.mask, windows.actions.shape[2], axis=1)
 
 
 def _find_openings(spec: EnvironmentSpec) -> slice:

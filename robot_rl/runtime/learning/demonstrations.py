@@ -25,7 +25,8 @@ def load_demonstrations(
     """The time steps of a run's demonstrations; those of a new run are recorded first, unless they lie elsewhere.
 
     Raises:
-        ConfigError: they are of another environment or task; the message says what differs.
+        ConfigError: they are of another environment or task, and the message says what differs; or more than the memory
+            has room for, where the run is new.
         StoreError: there is no recording where one should be.
     """
     path = folder.demonstrations
@@ -44,6 +45,11 @@ def load_demonstrations(
     task = reader.attributes.get("task", config.task.name)
     if task != config.task.name:
         raise ConfigError(f"the recording {path} is of the task {task}, this run of {config.task.name}.")
+    if len(reader) > config.replay.prior_capacity and not is_resumed:  # what was begun without the oldest goes on so
+        raise ConfigError(
+            f"the recording {path} has {len(reader)} time steps, and the memory room for "
+            f"{config.replay.prior_capacity} of demonstrations: set replay.prior_capacity={len(reader)}."
+        )
     shadow = make_shadow(config, reader.spec, MonotonicClock(), is_lock_step=True)
     return reader.records() if shadow is None else relabel(reader.records(), shadow)
 

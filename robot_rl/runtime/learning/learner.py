@@ -27,7 +27,7 @@ from robot_rl.runtime.learning.allocator import keep_freed_memory
 from robot_rl.runtime.learning.batches import BatchMaker
 from robot_rl.runtime.learning.return_check import ReturnCheck
 from robot_rl.runtime.learning.update_budget import UpdateBudget
-from robot_rl.types import StepRecord
+from robot_rl.types import Source, StepRecord
 
 _DISK_TIMEOUT_S = 30.0
 
@@ -45,6 +45,7 @@ class Learner:
         version: of the weights that were offered last; -1 before the first.
         ended_episodes: how many episodes of the run have ended since this learner was made.
         drained: how many records have come since then, also those that came again.
+        is_end_announced: whether the actors were told last that the run is over.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Learner:
         self._newest_steps: dict[int, int] = {}  # episode -> its newest step
         self._next_episodes: dict[int, int] = {}  # actor -> its first episode that is free
         self.ended_episodes = self.drained = 0
+        self.is_end_announced = False
 
     def add(self, records: Iterable[StepRecord], ring: RingName) -> None:
         """Put experience from before into the memory."""
@@ -145,7 +147,8 @@ class Learner:
     def announce(self) -> None:
         """Tell the actors that all that came is taken in, after what was published before, and how far the run is."""
         with self._ingest_lock:
-            self._channel.announce(self.budget.steps, self._next_episodes, is_over=self.is_over)
+            self.is_end_announced = self.is_over
+            self._channel.announce(self.budget.steps, self._next_episodes, is_over=self.is_end_announced)
 
     def _acknowledge(self, count: int) -> None:
         """Tell the actors what is safe: what is on the disk, or in memory where nothing is stored."""
@@ -161,13 +164,18 @@ class Learner:
         """Put a record into the memory together with the features of its images."""
         features = self._encode(record, ring)
         with self.memory_lock:
-            row = np.array([self.replay.append(record, ring)])
+            row = self._put(record, ring, features)
             if ring == "online":
-                self._returns.note(record, int(row[0]), self.config.reward_bias)
-            if ring == "online" and "anchor" in self.replay.rings and row[0] < self.config.warmup_steps:
-                self.replay.append(record, "anchor")  # nothing was corrected yet
-            for camera, values in features.items():
-                self.replay.features[ring][camera].put(row, values)
+                self._returns.note(record, row, self.config.reward_bias)
+                is_base = row < self.config.warmup_steps and record.time_step.source is not Source.HUMAN
+                if is_base and "anchor" in self.replay.rings:  # nothing was corrected yet, by nobody
+                    self._put(record, "anchor", features)
+
+    def _put(self, record: StepRecord, ring: RingName, features: Mapping[str, NDArray[np.float16]]) -> int:
+        row = self.replay.append(record, ring)
+        for camera, values in features.items():
+            self.replay.features[ring][camera].put(np.array([row]), values)
+        return row
 
     def _encode(self, record: StepRecord, ring: RingName) -> dict[str, NDArray[np.float16]]:
         """Features of a record's images by camera; empty where no frozen encoder is used.

@@ -10,7 +10,7 @@ from robot_rl.agents.agent import Agent, make_agent
 from robot_rl.data.replay import FeatureShape, Replay
 from robot_rl.data.store_reader import StoreReader
 from robot_rl.data.store_writer import StoreWriter
-from robot_rl.errors import CheckpointError
+from robot_rl.errors import CheckpointError, ConfigError
 from robot_rl.runtime.channels.channel import LearnerChannel
 from robot_rl.runtime.config import TrainConfig
 from robot_rl.runtime.learning import checkpoint
@@ -52,7 +52,8 @@ class LearnerRun:
         self.agent = make_agent(config.agent, spec, config.seed, device)
         self.is_resumed = bool(checkpoint.find(folder.checkpoints))
         self.training_s = 0.0
-        self._saved_at_step = self._logged_at_step = 0
+        self._logged_at_step = 0
+        self._saved = (0, 0)  # environment steps and updates that the newest checkpoint has seen
         self._store = StoreWriter(folder.experience, spec, describe(config))
         try:
             if self._store.acknowledged and not self.is_resumed:
@@ -70,6 +71,9 @@ class LearnerRun:
 
         Args:
             on_pretrain: hears (update of the imitation, of how many).
+
+        Raises:
+            ConfigError: the demonstrations do not fit, or there are none where nothing else is learned from.
         """
         self.learner.add(
             load_demonstrations(self.config, self.folder, self._spec, is_resumed=self.is_resumed), "demonstration"
@@ -77,8 +81,19 @@ class LearnerRun:
         if self.is_resumed:
             self._resume()
         else:
+            self._check_can_begin()
             self.learner.pretrain(on_pretrain)
             self.save()
+
+    def _check_can_begin(self) -> None:
+        """Raise ConfigError where only people's steps are learned from, and nobody has shown any yet."""
+        shares, held = self.config.replay.shares, self.learner.replay.rings["demonstration"]
+        if held.has_transition or shares.get("online", 0.0) + shares.get("anchor", 0.0) > 0.0:
+            return
+        raise ConfigError(
+            f"agent={self.config.agent.name} learns from people alone, as replay.shares say, and there is no "
+            "demonstration to begin with: say demonstrations=20 or demonstrations_from=FOLDER."
+        )
 
     def _resume(self) -> None:
         """Go on from the newest checkpoint, with all that was stored."""
@@ -88,12 +103,13 @@ class LearnerRun:
         try:
             self.learner.restore(state)
             self.training_s = float(state["training_s"])
+            self._saved = (int(state["steps"]), int(state["updates"]))
         except (KeyError, RuntimeError, ValueError) as error:
             raise CheckpointError(
                 f"the newest checkpoint of {self.folder.path} does not fit its configuration."
             ) from error
         self.learner.budget.steps = reader.count_steps()
-        self._saved_at_step = self._logged_at_step = self.learner.budget.steps
+        self._logged_at_step = self.learner.budget.steps
         self.learner.catch_up()  # before the robot moves
 
     @property
@@ -108,10 +124,10 @@ class LearnerRun:
 
     def save(self) -> None:
         """Write a checkpoint, after everything that it has seen."""
-        self.flush()
-        self._saved_at_step = self.steps
         state = {**self.learner.state(), "training_s": self.training_s}
-        checkpoint.save(self.folder.checkpoints, self._saved_at_step, state)
+        self.flush()  # after the state was taken: what it has seen is among what is written
+        checkpoint.save(self.folder.checkpoints, state["steps"], state)
+        self._saved = (state["steps"], state["updates"])
 
     def flush(self) -> None:
         """Wait until everything that was taken in is on the disk."""
@@ -119,12 +135,12 @@ class LearnerRun:
 
     @property
     def is_saved(self) -> bool:
-        """Whether the newest checkpoint has seen all steps."""
-        return self._saved_at_step == self.steps
+        """Whether the newest checkpoint has seen all steps, and all updates."""
+        return self._saved == (self.steps, self.learner.budget.updates)
 
     def save_if_due(self) -> None:
         """Write a checkpoint if enough steps have passed since the last one."""
-        if self.steps - self._saved_at_step >= self.config.checkpoint_every_steps:
+        if self.steps - self._saved[0] >= self.config.checkpoint_every_steps:
             self.save()
 
     def log_if_due(self) -> None:

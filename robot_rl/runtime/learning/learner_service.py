@@ -58,8 +58,8 @@ class LearnerService:
         return self._run.learner.is_over and self._has_met_actors and not is_present and not may_return
 
     def _is_finished_freely(self) -> bool:
-        """The same where no actor waits: then no end of an episode offers the last weights."""
-        if self._run.has_all and not self._run.learner.is_over:
+        """The same where no actor waits: then no end of an episode offers the last weights, or says that they are."""
+        if self._run.has_all and not self._run.learner.is_end_announced:
             self._end_episode()
             self._run.learner.announce()
         return self._is_finished()

@@ -11,6 +11,7 @@ from robot_rl import cli
 from robot_rl import config as configuration
 from robot_rl.agents.correctors.config import CorrectorConfig
 from robot_rl.data.store_reader import StoreReader
+from robot_rl.data.store_writer import StoreWriter
 from robot_rl.errors import ConfigError
 from robot_rl.runtime.acting.base_answers import ActionAnswers
 from robot_rl.runtime.acting.base_policies import make_runner
@@ -20,6 +21,7 @@ from robot_rl.runtime.assembly import make_env
 from robot_rl.runtime.config import EnvConfig
 from robot_rl.runtime.learning.training import Training
 from robot_rl.runtime.run_folder import RunFolder
+from robot_rl.specs import ArraySpec, EnvironmentSpec, ObservationSpec
 from robot_rl.types import Observation, Source, StepRecord, restart, running, truncation
 from tests import base_policies
 from tests.runs import make_agent_config, make_people_cell, make_train_config, use_fake_envs
@@ -89,6 +91,26 @@ def test_demonstrations_get_the_base_policys_actions_from_a_fresh_start_each():
     labelled = list(relabel(records, Shadow(ActionAnswers(runner))))
     assert [record.time_step.observation.base_action[0] for record in labelled] == [1, 2, 3, 4, 5, 6]
     assert [call for call in runner.calls if call[0] == "reset"] == [("reset", 4), ("reset", 5)]
+
+
+def test_a_pause_of_a_stored_demonstration_reaches_the_base_policy(tmp_path):
+    """As it did when it happened: what the robot did meanwhile nobody has seen."""
+    spec = EnvironmentSpec(ObservationSpec({"x": ArraySpec("x", (1,), np.float32)}, {}), 6, 100, 10.0)
+    steps = [
+        restart(observe(), 6), step(Source.DEMO), step(Source.DEMO, is_resumed=True), step(Source.DEMO),
+        step(Source.DEMO, truncation),
+    ]  # fmt: skip
+    with StoreWriter(tmp_path / "store", spec, {}) as store:
+        for number, each in zip((0, 1, 3, 4, 5), steps, strict=True):
+            store.append(StepRecord(each, 0, number))
+    runners = Noting(), Noting()
+    shadow = Shadow(ActionAnswers(runners[0]))
+    shadow.begin(0)
+    for each in steps:
+        shadow.attach(each)
+    assert len(list(relabel(StoreReader(tmp_path / "store").records(), Shadow(ActionAnswers(runners[1]))))) == 5
+    assert runners[1].calls == runners[0].calls
+    assert runners[0].calls.count(("reset", None)) == 1
 
 
 def test_an_episode_that_is_played_again_has_the_same_base_actions(base):

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from robot_rl.agents.agent import AgentConfig, EncoderConfig
+from robot_rl.agents.correctors.config import CorrectorConfig
 from robot_rl.agents.policy_network import PolicySpec
 from robot_rl.agents.rlpd import Rlpd, RlpdConfig
 from robot_rl.data.replay import FeatureShape, Replay, ReplayConfig
@@ -113,6 +114,24 @@ def test_from_time_steps_to_targets_by_hand(n_step, table):
     assert torch.equal(batch.action[:, 0], batch.observations.proprio[:, 3] + 1)  # what was executed first
     expected = (rows[:, 0] + 0.8 * rows[:, 1]).square().mean()
     assert critic_loss(batch, 0.8) == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_a_chunk_says_which_of_its_actions_somebody_made():
+    """The others are filled with anything, which nobody may imitate."""
+    replay = make_replay()
+    add(replay, 10, [DEMO] * 4, termination)
+    add(replay, 50, [ROBOT] * 4, truncation, 1, lost=(2,))
+    corrector = CorrectorConfig(name="edit_select", candidates=1, chunk=3)
+    batch = make_batches(replay, name="corrected", corrector=corrector).draw()
+    starts = batch.observations.proprio[:, 3]
+    made = {10: 3, 11: 3, 12: 2, 13: 1, 50: 1, 53: 1}
+    assert set(starts.int().tolist()) == set(made)
+    counts = torch.tensor([made[start] for start in starts.int().tolist()])
+    expected = torch.arange(3) < counts[:, None]
+    assert torch.equal(batch.is_made.view(-1, 3, 6), expected[..., None].expand(-1, -1, 6))
+    actions = (starts[:, None] + torch.arange(1.0, 4.0))[..., None].expand(-1, -1, 6)
+    assert torch.equal(batch.action.view(-1, 3, 6) == actions, batch.is_made.view(-1, 3, 6))
+    assert make_batches(replay).draw().is_made is None
 
 
 def test_a_bias_of_the_reward_is_added_to_each_reward_of_a_window():

@@ -9,7 +9,7 @@ import torch
 
 from robot_rl.agents.agent import AgentConfig, EncoderConfig, make_agent
 from robot_rl.data import store_writer
-from robot_rl.data.replay import FeatureShape, Replay, ReplayConfig
+from robot_rl.data.replay import SYMMETRIC, FeatureShape, Replay, ReplayConfig
 from robot_rl.data.store_reader import StoreReader
 from robot_rl.data.store_writer import StoreWriter
 from robot_rl.errors import SpecError, StoreError
@@ -384,13 +384,13 @@ def make_pixel_cell():
     return cell
 
 
-def make_pixel_learner(env, capacity):
+def make_pixel_learner(env, capacity, shares=SYMMETRIC, **values):
     encoder = EncoderConfig(backbone="small_cnn", copies=2)
-    config: AgentConfig = make_agent_config(encoder=encoder, batch_size=4)
+    config: AgentConfig = make_agent_config(encoder=encoder, batch_size=4, **values)
     agent = make_agent(config, env.spec, 0)
     backbone = agent.policy.encoder.backbone
     shape = FeatureShape(2, backbone.places, backbone.channels)
-    memory = Replay(env.spec, ReplayConfig(capacity=capacity, prior_capacity=100, frames="raw"), 1, shape)
+    memory = Replay(env.spec, ReplayConfig(capacity, 100, shares, frames="raw"), 1, shape)
     actor, channel = make_local_channels(env.spec)
     return actor, Learner(agent, config, memory, BatchMaker(memory, config, 0.97, 0), channel)
 
@@ -410,6 +410,27 @@ def test_features_of_every_image_are_there_when_a_batch_wants_them():
     learner.ingest()
     caches = learner.replay.features["online"]
     assert caches["wrist"].has(np.arange(14)).all()
+    assert learner.catch_up(1) == 1
+
+
+def test_anchors_are_the_first_steps_without_those_of_people_and_have_their_features():
+    env, records = play_pixels(2)
+    people = [row for row, record in enumerate(records) if record.time_step.source is Source.HUMAN]
+    assert people == [2, 3, 9, 10]
+    shares = {"online": 0.5, "anchor": 0.5}
+    actor, learner = make_pixel_learner(env, 100, shares, warmup_steps=10)
+    send(actor, records)
+    learner.ingest()
+    ring = learner.replay.rings["anchor"]
+    kept = [0, 1, 4, 5, 6, 7, 8]  # of the first ten rows
+    assert len(ring) == len(kept)
+    expected = np.array([records[row].time_step.applied_action for row in kept])
+    np.testing.assert_array_equal(ring.action[: len(ring)], expected)
+    begins = [True, False, True, True, False, True, False]
+    assert ring.has_successor(np.arange(len(kept))).tolist() == begins, "no transition reaches across a person's steps"
+    online = learner.replay.features["online"]["wrist"].get(np.array(kept), np.random.default_rng(0))
+    anchors = learner.replay.features["anchor"]["wrist"].get(np.arange(len(kept)), np.random.default_rng(0))
+    np.testing.assert_array_equal(anchors, online)
     assert learner.catch_up(1) == 1
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from robot_rl.data.replay import ReplayConfig
 from robot_rl.data.store_reader import StoreReader
 from robot_rl.data.store_writer import StoreWriter
 from robot_rl.errors import CheckpointError, ConfigError, StoreError
@@ -19,7 +20,16 @@ from robot_rl.runtime.reporting.observers import Observer
 from robot_rl.runtime.run_folder import RunFolder
 from robot_rl.types import Source
 from tests.fakes import make_cell
-from tests.runs import differing, make_agent_config, make_fake_env, make_train_config, numbers, use_fake_envs
+from tests.runs import (
+    differing,
+    make_agent_config,
+    make_fake_env,
+    make_people_cell,
+    make_train_config,
+    numbers,
+    play_records,
+    use_fake_envs,
+)
 
 
 class Killed(BaseException):
@@ -131,6 +141,33 @@ def test_demonstrations_of_another_environment_are_a_clear_error_that_says_what_
     assert notes.closed == 1
     assert str(tmp_path / "other") in str(raised.value)
     assert "action_size" in str(raised.value)
+
+
+def test_more_demonstrations_than_there_is_room_for_are_not_dropped_without_a_word(tmp_path):
+    path = tmp_path / "other"
+    with StoreWriter(path, make_people_cell("expert").env.spec, {}) as store:
+        for record in play_records(3, "expert"):  # five time steps each
+            store.append(record)
+    words = {"steps": 0, "demonstrations_from": str(path)}
+    run, _ = start(tmp_path / "run", replay=ReplayConfig(capacity=500, prior_capacity=14), **words)
+    message = f"{path} has 15 time steps, .* room for 14 of demonstrations: set replay.prior_capacity=15."
+    with pytest.raises(ConfigError, match=message):
+        run.run()
+    other, _ = start(tmp_path / "other_run", replay=ReplayConfig(capacity=500, prior_capacity=15), **words)
+    other.run()
+    assert other.learner.replay.sizes()["demonstration"] == 15
+
+
+def test_who_learns_from_people_alone_needs_a_demonstration_to_begin_with(tmp_path):
+    """A batch would be asked for after the warm-up, and there might be nothing to make it of."""
+    replay = ReplayConfig(500, 100, {"online": 0.0, "demonstration": 0.5, "intervention": 0.5})
+    agent = make_agent_config(name="hg_dagger")
+    run, _ = start(tmp_path / "none", agent=agent, replay=replay, demonstrations=0)
+    with pytest.raises(ConfigError, match=r"agent=hg_dagger learns from people alone, .*demonstrations_from=FOLDER"):
+        run.run()
+    assert not stored(tmp_path / "none")
+    shown, _ = start(tmp_path / "shown", agent=agent, replay=replay, demonstrations=1)
+    assert shown.run() is not None
 
 
 @pytest.mark.parametrize("kind", ["missing", "empty", "file"])
