@@ -21,6 +21,12 @@ from robot_rl.inference.meter import Meter
 from robot_rl.inference.plan import Plan
 from robot_rl.inference.problem import Estimate, Problem, Sampler
 from robot_rl.inference.samplers.ddim import DDIM
+from robot_rl.inference.samplers.relay import Relay
+from robot_rl.inference.samplers.rti import RTI
+
+_REFINING = (Relay, RTI)
+"""Each of their estimates is better than the plan so far. The first ones of others, and also of these where there is no
+plan, are averages of all that could be done."""
 
 
 class Mind(Protocol):
@@ -49,6 +55,7 @@ class _Offer(NamedTuple):
     observation: Any
     stamp_ns: int
     generation: int
+    is_decided: threading.Event
 
 
 class _Published(NamedTuple):
@@ -101,7 +108,8 @@ class Engine:
         self._offer: _Offer | None = None
         self._published: _Published | None = None
         self._generation = 0
-        self._wake, self._is_decided = threading.Event(), threading.Event()
+        self._newest: _Offer | None = None
+        self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._is_closed = False
         self._failure: BaseException | None = None
@@ -111,8 +119,7 @@ class Engine:
 
     def offer(self, observation: Any, stamp_ns: int) -> None:
         """Here is what the robot saw at `stamp_ns`; one that nobody got to is forgotten."""
-        self._is_decided.clear()
-        self._offer = _Offer(observation, stamp_ns, self._generation)
+        self._offer = self._newest = _Offer(observation, stamp_ns, self._generation, threading.Event())
         self._wake.set()
 
     def reset(self) -> None:
@@ -122,8 +129,8 @@ class Engine:
 
     def wait(self) -> None:
         """Give the decision about the newest observation its `wait_s`; only where a thread decides."""
-        if self._thread is not None and self._config.wait_s > 0.0:
-            self._is_decided.wait(self._config.wait_s)
+        if self._thread is not None and self._newest is not None and self._config.wait_s > 0.0:
+            self._newest.is_decided.wait(self._config.wait_s)
 
     def serve(self, stamp_ns: int) -> Served:
         """The command for the period that begins at `stamp_ns`; at once.
@@ -153,14 +160,14 @@ class Engine:
         noise = self._draw()
         committed = 0 if previous is None else self._count_committed()
         problem = self._mind.to_problem(offer.observation, noise, previous, committed)
-        if previous is not None:
-            # Every estimate is better than the plan so far: the next one may be late.
-            self._run(self._sampler, problem, deadline_ns, lambda estimate: self._publish(estimate, offer))
-        else:
-            # The first estimates from noise are averages of all that could be done; the robot holds meanwhile.
+        if previous is None:  # the robot holds meanwhile
             sampler = self._make_cold(deadline_ns - self._clock.now_ns())
             self._publish(self._run(sampler, problem, deadline_ns), offer)
-        self._is_decided.set()
+        elif isinstance(self._sampler, _REFINING):
+            self._run(self._sampler, problem, deadline_ns, lambda estimate: self._publish(estimate, offer))
+        else:  # the plan so far goes on meanwhile; what comes late is put where it belongs
+            self._publish(self._run(self._sampler, problem, deadline_ns=None), offer)
+        offer.is_decided.set()
         end_ns = self._clock.now_ns()
         (self.cold_decisions if previous is None else self.decisions).note(end_ns - begin_ns)
         self.late += end_ns > offer.stamp_ns + round(budget * self._period_ns)
@@ -200,10 +207,10 @@ class Engine:
         self,
         sampler: Sampler,
         problem: Problem,
-        deadline_ns: int,
+        deadline_ns: int | None,
         tell: Callable[[Estimate], None] = lambda estimate: None,  # noqa: ARG005
     ) -> Estimate:
-        """Evaluate until the sampler is content, or no further evaluation fits before the deadline."""
+        """Evaluate until the sampler is content, or no further evaluation fits before the deadline, if there is one."""
         best: Estimate | None = None
         before_ns = self._clock.now_ns()
         for estimate in sampler(problem):
@@ -211,7 +218,7 @@ class Engine:
             tell(estimate)
             now_ns = self._clock.now_ns()
             self.evaluations.note(now_ns - before_ns)
-            if now_ns + self.evaluations.quantile_ns(0.99) > deadline_ns:
+            if deadline_ns is not None and now_ns + self.evaluations.quantile_ns(0.99) > deadline_ns:
                 break
             before_ns = now_ns
         assert best is not None, "a sampler evaluates at least once"

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robot_rl.inference.engine_config import EngineConfig
-from robot_rl.inference.plan import Plan
+from robot_rl.inference.plan import Plan, count_periods
 
 
 class Rung(enum.Enum):
@@ -55,7 +55,7 @@ class Ladder:
 
     def serve(self, plan: Plan, actions_NHA: NDArray[np.float32], seen_ns: int, stamp_ns: int) -> Served:
         """The command for the period that begins at `stamp_ns`, from plans for what was seen at `seen_ns`."""
-        position, phase = plan.position_at(stamp_ns), (stamp_ns - seen_ns) // self._period_ns
+        position, phase = plan.position_at(stamp_ns), count_periods(stamp_ns - seen_ns, self._period_ns)
         beyond = position - plan.horizon + 1
         if beyond <= 0:
             is_fresh = stamp_ns - seen_ns <= (self._config.budget_periods + 1.0) * self._period_ns

@@ -41,8 +41,11 @@ class Plan:
         return self.chunk.shape[1]
 
     def position_at(self, stamp_ns: int) -> int:
-        """The position whose period holds this moment; it may lie outside the chunk."""
-        return (stamp_ns - self.stamp_ns) // self.period_ns
+        """The position whose period holds this moment; it may lie outside the chunk.
+
+        A moment that is a little before the next period begins belongs to that: stamps of real devices tremble.
+        """
+        return count_periods(stamp_ns - self.stamp_ns, self.period_ns)
 
     def advance(self, ticks: int, fresh_BHA: Tensor) -> Plan:
         """The same plan, seen `ticks` periods later.
@@ -69,3 +72,8 @@ class Plan:
             noise=torch.cat([self.noise[:, ticks:], fresh_BHA[:, self.horizon - ticks :]], dim=1),
             stamp_ns=stamp_ns,
         )
+
+
+def count_periods(duration_ns: int, period_ns: int) -> int:
+    """How many periods have passed, one that lacks no more than a quarter of it included."""
+    return (duration_ns + period_ns // 4) // period_ns

@@ -94,6 +94,33 @@ def test_without_a_plan_it_holds():
     assert not engine.decide(), "nothing was seen"
 
 
+def test_stamps_that_tremble_do_not_change_what_is_due():
+    engine, _, clock = make()
+    for number, late_ns in ((1, 0), (2, 9_000), (3, 0), (4, -9_000_000)):
+        stamp_ns = number * PERIOD_NS + late_ns
+        clock.sleep_until_ns(stamp_ns)
+        engine.offer(number, stamp_ns)
+        assert engine.decide()
+        assert engine.serve(stamp_ns).action.tolist() == [number, number]
+        assert engine.serve(stamp_ns).phase == 0
+        assert engine.serve((number + 1) * PERIOD_NS - 9_000_000).action.tolist() == [number + 1, number + 1]
+
+
+def test_of_a_start_from_noise_nothing_but_the_end_is_executed():
+    """The plan so far goes on, beyond the deadline; relay's first estimate would be better than it."""
+    engine, network, clock = make(DDIM(5), budget_periods=1.0)
+    see(engine, clock, 1)
+    network.durations_ms = itertools.repeat(40)
+    seen = []
+    publish, prepare = engine._publish, network.prepare
+    engine._publish = lambda estimate, offer: (seen.append(clock.now_ns()), publish(estimate, offer))
+    assert prepare(0) == 0
+    see(engine, clock, 2)
+    assert len(seen) == 1
+    assert seen[0] == 2 * PERIOD_NS + 5 * 40 * MS, "all five evaluations"
+    assert engine.late == 1
+
+
 def test_a_late_plan_is_used_where_it_belongs_and_counted():
     engine, network, clock = make()
     see(engine, clock, 1)

@@ -56,7 +56,8 @@ def test_moving_on_twice_is_moving_on_once(first, second):
 
 def test_positions_are_periods():
     plan = plan_of(1, 2, 3)
-    assert [plan.position_at(stamp) for stamp in (49, 50, 59, 60, 95)] == [-1, 0, 0, 1, 4]
+    assert [plan.position_at(stamp) for stamp in (47, 50, 57, 60, 95)] == [-1, 0, 0, 1, 4]
+    assert [plan.position_at(stamp) for stamp in (48, 58)] == [0, 1], "stamps tremble"
 
 
 def test_the_candidate_that_fits_best_is_taken():

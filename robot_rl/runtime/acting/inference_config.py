@@ -66,6 +66,11 @@ class InferenceConfig:
                 f"{', '.join(_FROM_NOISE)}."
             )
 
+        if self.candidates > 1 and self.score == "past" and self.executor.delay and self.executor.commits:
+            raise ConfigError(
+                "inference.score=past compares what is the same in all candidates where executor.delay commits them to "
+                "it: use score=plan, or executor.commits=false."
+            )
         if not 0.0 <= self.compose_weight <= 1.0:
             raise ConfigError(f"inference.compose_weight must be from 0 to 1, got {self.compose_weight}.")
         if self.compose is None and self.compose_weight != InferenceConfig.compose_weight:

@@ -116,6 +116,11 @@ def _ask_for_candidates(
             f"corrector={name} chooses among what a base policy makes of noise, and that of {config.base} "
             "plans the same of any: pretrain one with policy=diffusion, flow or bc_gaussian."
         )
+    if config.inference.candidates > 1:
+        raise ConfigError(
+            f"corrector={name} chooses among plans itself: inference.candidates must be 1, got "
+            f"{config.inference.candidates}."
+        )
     if is_lock_step or not isinstance(policy, DiffusionPolicy):
         return CandidateAnswers(policy, layout, config.seed)
     if layout.has_noise:
