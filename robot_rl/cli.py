@@ -53,7 +53,7 @@ _CONFIGS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = _make_parser()
-    parsed = parser.parse_args(arguments)
+    parsed = _parse(parser, arguments)
     try:
         code: int = parsed.run(parsed)
     except RobotRLError as error:
@@ -66,6 +66,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     return code
+
+
+def _parse(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:
+    """KEY=VALUE words may stand on both sides of an option, where argparse wants all of them on one."""
+    parsed, others = parser.parse_known_args(arguments)
+    if others:
+        if not hasattr(parsed, "overrides") or any(word.startswith("-") or "=" not in word for word in others):
+            parser.error(f"unrecognized arguments: {' '.join(others)}")
+        parsed.overrides = [*parsed.overrides, *others]
+    return parsed
 
 
 def _make_parser() -> argparse.ArgumentParser:

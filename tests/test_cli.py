@@ -102,7 +102,10 @@ def test_without_an_installation_there_is_no_version_and_no_crash(capsys, monkey
         (("train", "agent=sac"), "bc, hg_dagger, hil_serl, residual, rlpd"),
         (("train", "steps=-1"), "steps must not be negative"),
         (("train", "steps=many"), "valid integer"),
-        (("train", "threads=0"), "threads must be at least 1"),
+        (("train", "threads=0"), "threads must be from 1 to 256"),
+        (("train", "threads=100000"), "threads must be from 1 to 256"),
+        (("train", "agent.rlpd.gamma=2"), "gamma must be in [0, 1]"),
+        (("eval", "seed=-1"), "seed must not be negative"),
         (("train", "agent.utd=0"), "utd must be at least 1"),
         (("train", "agent.hidden=[]"), "hidden"),
         (("train", "agent.rlpd.subsample=99"), "subsample"),
@@ -173,6 +176,7 @@ def test_nonsense_that_shows_late_is_no_less_clear(capsys, tmp_path, monkeypatch
         ("config", "nothing"),
         ("eval", "--fast"),
         ("train", "--fast"),
+        ("up", "train_peg", "--dry-run", "nonsense"),
         ("resume",),
         ("resume", "one", "two"),
         ("convert-encoder",),
@@ -191,6 +195,12 @@ def test_config_prints_every_key_and_every_choice(capsys, name, schema):
     assert yaml.safe_load(out) == to_plain(schema())
     assert "# task: peg, peg_hard, pick_cube, plug, reach" in out
     assert "# teleop: blind, expert, gamepad, human, joy, keyboard, none, spacemouse, twist" in out
+
+
+def test_words_may_stand_on_both_sides_of_an_option(capsys):
+    code, out, _ = run(capsys, "up", "train_peg", "steps=7", "--dry-run", "task=reach")
+    assert code == 0
+    assert "steps=7 task=reach" in out
 
 
 def test_config_prints_what_would_be_used(capsys):
@@ -237,6 +247,14 @@ def test_a_video_brings_its_contact_sheet(capsys, tmp_path):
     assert cv2.imread(str(tmp_path / "films" / "a.png")).shape == (120, 6 * 320, 3)
     assert "films/a.mp4" in out
     assert "films/a.png" in out
+
+
+def test_a_sheet_that_could_not_be_written_is_said(capsys, tmp_path):
+    (tmp_path / "sheet.png").mkdir()
+    code, out, error = run(capsys, "eval", "policy=zero", f"sheet={tmp_path}/sheet.png", *FAST)
+    assert code == 2
+    assert "cannot be written" in error
+    assert "wrote" not in out
 
 
 def test_the_first_picture_of_an_episode_shows_its_own_scene(capsys, tmp_path):

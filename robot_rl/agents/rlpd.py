@@ -75,6 +75,8 @@ class RlpdConfig:
         for name in ("learning_rate", "temperature_learning_rate", "initial_temperature"):
             if not getattr(self, name) > 0.0:
                 raise ConfigError(f"{name} must be positive, got {getattr(self, name)}.")
+        if not 0.0 <= self.gamma <= 1.0:
+            raise ConfigError(f"gamma must be in [0, 1], got {self.gamma}.")
         if not 1 <= self.subsample <= self.ensemble:
             raise ConfigError(f"subsample must lie between 1 and ensemble = {self.ensemble}, got {self.subsample}.")
         if self.reward_bias != 0.0 and self.return_range == (0.0, 1.0):

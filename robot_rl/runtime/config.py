@@ -19,6 +19,7 @@ from robot_rl.runtime.device_config import GamepadConfig, JoyConfig, KeyboardCon
 from robot_rl.runtime.external_config import ExternalConfig
 from robot_rl.runtime.franka_config import FrankaConfig
 from robot_rl.runtime.place_config import PlaceConfig
+from robot_rl.runtime.torch_device import check_threads
 from robot_rl.sim.human import HumanConfig
 from robot_rl.sim.tasks.scene import SceneConfig
 
@@ -209,6 +210,11 @@ class EvalConfig(EnvConfig):
     video: str | None = None
     sheet: str | None = None
 
+    def __post_init__(self) -> None:
+        for name in ("episodes", "seed"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} must not be negative, got {getattr(self, name)}.")
+
     @property
     def has_pictures(self) -> bool:
         """Whether any are to be written."""
@@ -328,9 +334,10 @@ class TrainConfig(EnvConfig):
         return self.channel.is_synchronous and self.graph.is_lock_step
 
     def __post_init__(self) -> None:
-        for name in ("publish_every_steps", "checkpoint_every_steps", "log_every_steps", "threads"):
+        for name in ("publish_every_steps", "checkpoint_every_steps", "log_every_steps"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        check_threads(self.threads)
         counts = ("steps", "demonstrations", "evaluate_every_steps", "evaluation_episodes", "final_episodes")
         for name in ("seed", *counts):
             if getattr(self, name) < 0:

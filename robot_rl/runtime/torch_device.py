@@ -1,10 +1,19 @@
-"""Where networks are computed."""
+"""Where networks are computed, and by how many threads."""
 
 from __future__ import annotations
 
 import torch
 
 from robot_rl.errors import ConfigError
+
+MAX_THREADS = 256
+"""More than any machine of this kind has; each one takes memory, and ten thousand take it all."""
+
+
+def check_threads(count: int) -> None:
+    """Raise ConfigError for a number of threads that no machine has."""
+    if not 1 <= count <= MAX_THREADS:
+        raise ConfigError(f"threads must be from 1 to {MAX_THREADS}, got {count}.")
 
 
 def find_device(name: str) -> str:

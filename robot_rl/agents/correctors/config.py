@@ -79,6 +79,8 @@ class CorrectorConfig:
     def __post_init__(self) -> None:
         if not 0.0 < self.scale <= 2.0:
             raise ConfigError(f"corrector.scale must be in (0, 2], got {self.scale}: actions lie in [-1, 1].")
+        if not 0.0 <= self.gamma <= 1.0:
+            raise ConfigError(f"corrector.gamma must be in [0, 1], got {self.gamma}.")
         if not 1 <= self.subsample <= self.ensemble:
             raise ConfigError(
                 f"corrector.subsample must be from 1 to ensemble = {self.ensemble}, got {self.subsample}."

@@ -62,7 +62,7 @@ class Relay:
     def __call__(self, problem: Problem) -> Iterator[Estimate]:
         """See Sampler."""
         if problem.previous is None:
-            yield from DDIM(self.cold_steps)(problem)
+            yield from DDIM(min(self.cold_steps, len(problem.schedule)))(problem)
             return
         guess, noise = problem.previous.chunk, problem.previous.noise
         warm = self._descend(problem, self.steps)
@@ -102,8 +102,9 @@ class Relay:
 
     def _start_anew(self, problem: Problem, known: Estimate) -> Iterator[Estimate]:
         """From noise; until that has come down to where the plan was brought, what is known remains the best."""
-        levels = problem.schedule.spread_levels(self.cold_steps)
-        for level, estimate in zip(levels, DDIM(self.cold_steps)(problem), strict=True):
+        steps = min(self.cold_steps, len(problem.schedule))
+        levels = problem.schedule.spread_levels(steps)
+        for level, estimate in zip(levels, DDIM(steps)(problem), strict=True):
             yield estimate if problem.schedule.sigma(level) <= self.sigma or level == levels[-1] else known
 
 

@@ -13,7 +13,7 @@ def run(words: list[str], picture: Path | None, title: str, at_steps: list[int])
     """Print a Markdown table of groups of runs, and draw their learning curves.
 
     Args:
-        words: GROUP=RUN,RUN... where a RUN may have the wildcards of a shell.
+        words: GROUP=RUN,RUN... where a RUN may have the wildcards of a shell; a group may be named again.
         picture: PNG to write, or None.
         title: of the picture.
         at_steps: environment steps at which the table shows success rates.
@@ -21,7 +21,10 @@ def run(words: list[str], picture: Path | None, title: str, at_steps: list[int])
     Raises:
         ConfigError: a word of another form, no such run, or a run without metrics.
     """
-    groups = dict(_parse(word) for word in words)
+    groups: dict[str, list[Path]] = {}
+    for word in words:
+        name, runs = _parse(word)
+        groups[name] = groups.get(name, []) + runs
     print(summarise(groups, at_steps), end="")
     if picture is not None:
         plot_runs(groups, picture, title)

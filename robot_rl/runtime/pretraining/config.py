@@ -7,6 +7,7 @@ from typing import Literal
 
 from robot_rl.errors import ConfigError
 from robot_rl.inference.schedule import ScheduleSpec
+from robot_rl.runtime.torch_device import check_threads
 
 NetworkName = Literal["unet", "dit", "residual_mlp", "mlp", "transformer"]
 DENOISERS, REGRESSORS = ("unet", "dit", "residual_mlp"), ("mlp", "transformer")
@@ -110,12 +111,13 @@ class PretrainConfig:
     threads: int = 1
 
     def __post_init__(self) -> None:
-        counts = ("steps", "batch_size", "checkpoint_every_steps", "log_every_steps", "threads")
+        counts = ("steps", "batch_size", "checkpoint_every_steps", "log_every_steps")
         for name in counts:
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        check_threads(self.threads)
         for name in ("episodes", "seed", "warmup_steps", "weight_decay"):
-            if getattr(self, name) < 0:
+            if not getattr(self, name) >= 0:
                 raise ConfigError(f"{name} must not be negative, got {getattr(self, name)}.")
         if not self.learning_rate > 0.0 or not self.rate_hz > 0.0:
             raise ConfigError(

@@ -153,6 +153,8 @@ def _at(runs: Sequence[_Run], step: int) -> str:
     if not reached:
         return "-"
     episodes = sum(int(record["episodes"]) for record in reached)
+    if not episodes:
+        return "-"
     successes = round(sum(record["success_rate"] * record["episodes"] for record in reached))
     low, high = wilson_interval(successes, episodes)
     return f"{successes / episodes:.2f} ({low:.2f} to {high:.2f}, {len(reached)} of {len(runs)} runs)"

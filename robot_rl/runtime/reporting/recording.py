@@ -136,4 +136,6 @@ class ContactSheet(Observer):
     def close(self) -> None:
         """Write the PNG."""
         if self._rows:
-            cv2.imwrite(str(self._path), cv2.cvtColor(np.vstack(self._rows), cv2.COLOR_RGB2BGR))
+            is_written = cv2.imwrite(str(self._path), cv2.cvtColor(np.vstack(self._rows), cv2.COLOR_RGB2BGR))
+            if not is_written:
+                raise ConfigError(f"sheet={self._path} cannot be written: is it a folder, or of another ending?")

@@ -28,6 +28,8 @@ def test_groups_are_rows_and_wildcards_find_seeds(runs, capsys):
     table = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
     assert "1.00 (4), 0.50 (4)" in table[2]
     assert "0.00 (4)" in table[3]
+    assert main(["compare", f"ours={runs}/a-0", f"ours={runs}/a-1"]) == 0
+    assert "1.00 (4), 0.50 (4)" in capsys.readouterr().out, "a group may be named again"
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 

@@ -62,7 +62,7 @@ class RosReset:
             while not self._is_pressed():
                 link.sleep(_LOOK_EVERY_S)
         if not answer.success:
-            raise StoppedError(answer.message)
+            raise StoppedError(answer.message or "The reset has failed; the output of its process says why.")
         if isinstance(clock, LockStepClock):
             clock.take_over(convert.from_time(answer.stamp))
 
