@@ -56,8 +56,7 @@ def load_base_policy(path: Path, config: InferenceConfig) -> BasePolicy:
         except ConfigError as error:
             raise ConfigError(f"inference.compose={config.compose} does not go with {path}: {error}") from error
     assert isinstance(stored.network, CloningNetwork)
-    if config.compose is not None:
-        raise ConfigError(f"inference.compose={config.compose} does not go with {path}: it does not denoise.")
+    config.check_unused(f"does not go with {path}: it does not denoise.", ("executor", "engine"))
     return CloningPolicy(stored.network)
 
 

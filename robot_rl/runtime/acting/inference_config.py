@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -77,6 +78,17 @@ class InferenceConfig:
             raise ConfigError(
                 f"inference.compose_weight={self.compose_weight} needs another base policy: inference.compose=RUN."
             )
+
+    def check_unused(self, why: str, used: Collection[str] = ()) -> None:
+        """Raise ConfigError for what was said where nobody looks at it.
+
+        Args:
+            why: the rest of the sentence that begins with the word.
+            used: names that are looked at.
+        """
+        for name, default in vars(InferenceConfig()).items():
+            if name not in used and getattr(self, name) != default:
+                raise ConfigError(f"inference.{name}={getattr(self, name)} {why}")
 
     def make_sampler(self, level: NoiseLevel | None, past: int) -> Sampler:
         """The sampler, with what the policy's file says of its noise, and its chunks' positions before the present.

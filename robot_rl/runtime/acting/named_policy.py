@@ -29,8 +29,8 @@ def resolve(config: EvalConfig, overrides: Sequence[str]) -> EvalConfig:
     """
     if config.episodes < 1:
         raise ConfigError(f"episodes must be at least 1, got {config.episodes}.")
-    if config.inference.compose is not None and find_base_policy(Path(config.policy)) is None:
-        raise ConfigError(f"inference.compose is for the policy of a `robot-rl pretrain`, not policy={config.policy}.")
+    if find_base_policy(Path(config.policy)) is None:
+        config.inference.check_unused(f"is for the policy of a `robot-rl pretrain`, not policy={config.policy}.")
     if config.policy in SCRIPTED:
         # A script acts through the person's device, like a person.
         teleop = TeleopConfig(kind="expert" if config.policy == "expert" else "blind")

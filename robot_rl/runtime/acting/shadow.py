@@ -88,8 +88,7 @@ def make_shadow(config: TrainConfig, spec: EnvironmentSpec, clock: Clock, *, is_
     if config.base is None:
         if config.agent.is_corrector:
             raise ConfigError("a corrector needs a base policy: base=RUN, a folder of `robot-rl pretrain`.")
-        if config.inference.compose is not None:
-            raise ConfigError(f"inference.compose={config.inference.compose} is for a base policy: base=RUN.")
+        config.inference.check_unused("is for a base policy: base=RUN.")
         return None
     if not config.agent.is_corrector:
         raise ConfigError(f"base={config.base} is for a corrector; agent={config.agent.name} would not look at it.")

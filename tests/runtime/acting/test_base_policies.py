@@ -127,7 +127,10 @@ def test_what_cannot_be_composed_is_one_clear_line(file, other, env, tmp_path, c
         (["eval", f"policy={file}", f"{compose}runs/none"], "inference.compose=runs/none .* is no base policy"),
         (["eval", f"policy={file}", f"{weight}0.3"], "compose_weight=0.3 needs .*inference.compose=RUN"),
         (["eval", f"policy={file}", f"{compose}{other}", f"{weight}2"], "compose_weight must be from 0 to 1, got 2.0"),
-        (["eval", "policy=expert", f"{compose}{file}"], "inference.compose is for .* not policy=expert"),
+        (["eval", "policy=expert", f"{compose}{file}"], "inference.compose=.* is for .* not policy=expert"),
+        (["eval", "policy=zero", "inference.sampler=ddim"], "inference.sampler=ddim is for .* not policy=zero"),
+        (["eval", f"policy={cloned}", "inference.steps=3"], "inference.steps=3 does not go with .*cloned.pt"),
+        ([*train, "inference.sigma=0.5"], "inference.sigma=0.5 is for a base policy: base=RUN"),
         ([*train, f"{compose}{file}"], "inference.compose=.* is for a base policy: base=RUN"),
         ([*train, f"base={file}", f"{compose}{short}", "corrector=additive"], "short.pt does not go with"),
     ):
