@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from typing import Any
 from robot_rl import config as configuration
 from robot_rl.data.durable import write_durably
 from robot_rl.data.store_reader import StoreReader
-from robot_rl.errors import ConfigError, UnknownNameError
+from robot_rl.errors import ConfigError, StoreError, UnknownNameError
 from robot_rl.runtime.config import EnvConfig, TrainConfig
 from robot_rl.runtime.learning import checkpoint
 
@@ -89,6 +90,13 @@ class RunFolder:
         """Environment steps of the run that are stored."""
         return StoreReader(self.experience).count_steps() if self.experience.is_dir() else 0
 
+    def has_experience(self) -> bool:
+        """Whether anything has happened in the run, as far as can be told: what cannot be read counts as something."""
+        try:
+            return self.experience.is_dir() and len(StoreReader(self.experience)) > 0
+        except StoreError:
+            return any(self.experience.iterdir())
+
     def load_config(self) -> TrainConfig:
         """The run's configuration.
 
@@ -104,19 +112,28 @@ class RunFolder:
 
 
 @contextmanager
-def beginning(folder: RunFolder) -> Iterator[None]:
-    """Where a run fails before anything has happened in it, it may be tried again under the name.
+def beginning(folder: RunFolder, config: TrainConfig) -> Iterator[None]:
+    """Make the folder of a run; where that fails before anything has happened, it may be tried again under the name.
 
-    And then with another configuration, but not with the demonstrations of another seed.
+    And then with another configuration, but not with the demonstrations of another seed. What was there before stays.
+
+    Raises:
+        ConfigError: the folder cannot become that of a run.
     """
+    own = [path for path in (folder.demonstrations, folder.experience, folder.path) if not os.path.lexists(path)]
+    folder.create(config)
     try:
         yield
     except Exception:
         if not checkpoint.find(folder.checkpoints):
             folder.config_file.unlink(missing_ok=True)
-            shutil.rmtree(folder.demonstrations, ignore_errors=True)
-            with suppress(OSError):  # it holds something
-                folder.path.rmdir()
+            if folder.demonstrations in own:
+                shutil.rmtree(folder.demonstrations, ignore_errors=True)
+            if folder.experience in own and not folder.has_experience():
+                shutil.rmtree(folder.experience, ignore_errors=True)
+            if folder.path in own:
+                with suppress(OSError):  # it holds something
+                    folder.path.rmdir()
         raise
 
 

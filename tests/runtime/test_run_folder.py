@@ -10,7 +10,7 @@ from robot_rl.agents.correctors.config import CorrectorConfig
 from robot_rl.errors import ConfigError, RobotRLError
 from robot_rl.runtime import run_folder
 from robot_rl.runtime.config import TaskConfig, TeleopConfig, TrainConfig
-from robot_rl.runtime.run_folder import RunFolder, choose_folder, describe, find_revision
+from robot_rl.runtime.run_folder import RunFolder, beginning, choose_folder, describe, find_revision
 from robot_rl.sim.human import HumanConfig
 
 
@@ -78,6 +78,44 @@ def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path, kind):
     with pytest.raises(RobotRLError, match="it"):
         RunFolder(path if kind == "file" else path / "run").create(TrainConfig())
     assert path.read_text() == "mine"
+
+
+def write_part(folder):
+    folder.mkdir(exist_ok=True)
+    (folder / "store.json").write_text("{}")
+
+
+def fail_to_begin(folder, *parts):
+    """A run that is refused after it has made these parts."""
+    with beginning(folder, TrainConfig()):
+        for part in parts:
+            part.mkdir()
+        raise ConfigError("refused")
+
+
+def test_a_beginning_that_fails_undoes_what_it_made(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    with pytest.raises(ConfigError, match="refused"):
+        fail_to_begin(folder, folder.demonstrations, folder.experience)
+    assert not folder.path.exists()
+
+
+def test_a_beginning_that_fails_leaves_what_was_there_before(tmp_path):
+    folder = RunFolder(tmp_path)
+    write_part(folder.demonstrations)
+    folder.experience.mkdir()
+    with pytest.raises(ConfigError, match="refused"):
+        fail_to_begin(folder)
+    assert (folder.demonstrations / "store.json").exists()
+    assert folder.experience.is_dir()
+    assert not folder.config_file.exists(), "the name is free for another try"
+
+
+def test_a_beginning_that_fails_keeps_what_happened_in_it(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    with pytest.raises(ConfigError, match="refused"):
+        fail_to_begin(folder, folder.experience, folder.experience / "rows")
+    assert (folder.experience / "rows").exists()
 
 
 def test_without_a_folder_the_first_free_name_is_taken(tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from rich.console import Console
@@ -50,9 +51,10 @@ def run(overrides: list[str]) -> int:
             )
             return 0
         folder.update(config)
+        entering: AbstractContextManager[None] = nullcontext()  # another learner may be running it: nothing is undone
     else:
-        folder.create(config)
-    with beginning(folder), interruptible() as interrupted:
+        entering = beginning(folder, config)
+    with entering, interruptible() as interrupted:
         return _serve(config, folder, console, lambda: bool(interrupted))
 
 

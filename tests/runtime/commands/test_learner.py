@@ -117,6 +117,17 @@ def test_a_set_up_that_fails_can_be_mended_under_the_same_name(capsys):
     assert not RunFolder(Path("run")).config_file.exists()
 
 
+def test_a_second_learner_of_a_run_leaves_the_run_of_the_first_alone(capsys):
+    folder = RunFolder(Path("run"))
+    folder.create(load())
+    (folder.demonstrations / "rows").mkdir(parents=True)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"channel.address=tcp://127.0.0.1:{taken.getsockname()[1]}"
+        assert "Cannot bind" in error_of(capsys, "learner", *TINY, address)
+    assert folder.load_config().seed == 0
+    assert (folder.demonstrations / "rows").is_dir()
+
+
 @pytest.mark.usefixtures("_fakes")
 def test_the_actor_says_what_came_of_the_run(capsys):
     served = Served(Path("run"), load("steps=20", "seed=5", FREE))
