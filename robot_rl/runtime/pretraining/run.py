@@ -67,6 +67,7 @@ def pretrain(config: PretrainConfig, on_step: Callable[[int, float | None], bool
     _check_folder(folder, config)
     torch.set_num_threads(config.threads)
     rows, spec = _read(config)
+    task = open_sources(config.data, config.rate_hz).task
     device = find_device(config.device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
@@ -92,7 +93,7 @@ def pretrain(config: PretrainConfig, on_step: Callable[[int, float | None], bool
         return PretrainResult(None, figures)
     average = trainer.average.average.to("cpu")
     level = _measure(average, trainer, rows, config)
-    about = {**figures, "config_yaml": configuration.to_yaml(config), "revision": find_revision()}
+    about = {**figures, "task": task, "config_yaml": configuration.to_yaml(config), "revision": find_revision()}
     save_policy(folder / FILE_NAME, StoredPolicy(average, config.base_policy, level, about))
     figures["noise"] = None if level is None else {**dataclasses.asdict(level), "sigma": level.sigma}
     return PretrainResult(folder / FILE_NAME, figures)
