@@ -150,10 +150,19 @@ def choose_folder(config: TrainConfig) -> RunFolder:
 
 
 def resolve(config: TrainConfig) -> TrainConfig:
-    """The same, so that the run can be resumed from anywhere: demonstrations elsewhere by their absolute path."""
-    if config.demonstrations_from is None:
-        return config
-    return replace(config, demonstrations_from=str(Path(config.demonstrations_from).resolve()))
+    """The same, so that the run is resumed and evaluated from anywhere: what lies elsewhere by its absolute path."""
+    return replace(
+        config,
+        demonstrations_from=_to_absolute(config.demonstrations_from),
+        base=_to_absolute(config.base),
+        inference=replace(config.inference, compose=_to_absolute(config.inference.compose)),
+        reward=replace(config.reward, file=_to_absolute(config.reward.file)),
+        reset=replace(config.reset, policy=_to_absolute(config.reset.policy)),
+    )
+
+
+def _to_absolute(path: str | None) -> str | None:
+    return str(Path(path).resolve()) if path else path
 
 
 def describe(config: EnvConfig) -> dict[str, Any]:

@@ -7,10 +7,13 @@ import pytest
 
 from robot_rl.agents.agent import AgentConfig
 from robot_rl.agents.correctors.config import CorrectorConfig
+from robot_rl.env.reset_config import ResetConfig
 from robot_rl.errors import ConfigError, RobotRLError
+from robot_rl.rewards.config import RewardConfig
 from robot_rl.runtime import run_folder
+from robot_rl.runtime.acting.inference_config import InferenceConfig
 from robot_rl.runtime.config import TaskConfig, TeleopConfig, TrainConfig
-from robot_rl.runtime.run_folder import RunFolder, beginning, choose_folder, describe, find_revision
+from robot_rl.runtime.run_folder import RunFolder, beginning, choose_folder, describe, find_revision, resolve
 from robot_rl.sim.human import HumanConfig
 
 
@@ -128,6 +131,23 @@ def test_without_a_folder_the_first_free_name_is_taken(tmp_path, monkeypatch):
     assert choose_folder(dataclasses.replace(config, run_dir="mine")).path == RunFolder(
         tmp_path / "mine"
     ).path.relative_to(tmp_path)
+
+
+def test_a_run_finds_what_lies_elsewhere_from_anywhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = TrainConfig(
+        demonstrations_from="a",
+        base="runs/b",
+        inference=InferenceConfig(compose="../c"),
+        reward=RewardConfig("classifier", file="d.safetensors"),
+        reset=ResetConfig("backward_policy", policy="e"),
+    )
+    found = resolve(config)
+    paths = (found.demonstrations_from, found.base, found.inference.compose, found.reward.file, found.reset.policy)
+    here = ("a", "runs/b", "../c", "d.safetensors", "e")
+    assert paths == tuple(str((tmp_path / path).resolve()) for path in here)
+    assert resolve(found) == found
+    assert resolve(TrainConfig()) == TrainConfig()
 
 
 def test_the_parts_lie_within_the_folder(tmp_path):
