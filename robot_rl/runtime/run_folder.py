@@ -13,10 +13,16 @@ from typing import Any
 
 from robot_rl import config as configuration
 from robot_rl.data.durable import write_durably
+from robot_rl.data.store_layout import HEADER
 from robot_rl.data.store_reader import StoreReader
 from robot_rl.errors import ConfigError, StoreError, UnknownNameError
 from robot_rl.runtime.config import EnvConfig, TrainConfig
 from robot_rl.runtime.learning import checkpoint
+
+PRETRAIN_FILE = "pretrain.yaml"
+_CONFIG_FILE = "config.yaml"
+_CLAIMS = {_CONFIG_FILE: "a training run", PRETRAIN_FILE: "a base policy's training", HEADER: "a recording"}
+"""File -> what a folder is that holds it, and then nothing else."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +34,7 @@ class RunFolder:
     @property
     def config_file(self) -> Path:
         """The resolved configuration."""
-        return self.path / "config.yaml"
+        return self.path / _CONFIG_FILE
 
     @property
     def checkpoints(self) -> Path:
@@ -54,13 +60,14 @@ class RunFolder:
         """Make the folder, with the configuration in it.
 
         Raises:
-            ConfigError: there is a run in it already.
+            ConfigError: there is a run in it already, or something else.
         """
         if self.config_file.exists():
             raise ConfigError(
                 f"{self.path} holds a run already: continue it with `robot-rl resume {self.path}`, or choose another "
                 "run_dir."
             )
+        check_unclaimed(self.path)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             write_durably(self.config_file, configuration.to_yaml(config).encode())
@@ -135,6 +142,13 @@ def beginning(folder: RunFolder, config: TrainConfig) -> Iterator[None]:
                 with suppress(OSError):  # it holds something
                     folder.path.rmdir()
         raise
+
+
+def check_unclaimed(folder: Path) -> None:
+    """Raise ConfigError where a folder is that of something already, which another run in it would make unusable."""
+    for name, what in _CLAIMS.items():
+        if (folder / name).exists():
+            raise ConfigError(f"{folder} holds {what}, as its {name} says: choose another run_dir.")
 
 
 def choose_folder(config: TrainConfig) -> RunFolder:

@@ -49,6 +49,16 @@ def test_a_folder_that_exists_and_holds_no_run_becomes_one(tmp_path):
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
+@pytest.mark.parametrize(
+    ("name", "what"), [("pretrain.yaml", "a base policy's training"), ("store.json", "a recording")]
+)
+def test_a_folder_of_something_else_becomes_no_run(tmp_path, name, what):
+    (tmp_path / name).write_text("{}")
+    with pytest.raises(ConfigError, match=f"holds {what}, as its {name} says: choose another run_dir"):
+        RunFolder(tmp_path).create(TrainConfig())
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
 @pytest.mark.parametrize("kind", ["missing", "empty", "file"])
 def test_what_holds_no_run_is_a_clear_error(tmp_path, kind):
     path = tmp_path / "it"

@@ -15,8 +15,7 @@ from robot_rl.runtime.acting.shadow import make_shadow
 from robot_rl.runtime.acting.trained_policy import load_policy
 from robot_rl.runtime.config import EvalConfig, RobotConfig, TeleopConfig
 from robot_rl.runtime.pretraining.policy_file import find_task
-from robot_rl.runtime.pretraining.run import CONFIG_FILE as PRETRAIN_FILE
-from robot_rl.runtime.run_folder import RunFolder
+from robot_rl.runtime.run_folder import PRETRAIN_FILE, RunFolder
 
 
 def resolve(config: EvalConfig, overrides: Sequence[str]) -> EvalConfig:

@@ -29,10 +29,10 @@ from robot_rl.runtime.pretraining.policy_file import FILE_NAME, StoredPolicy, sa
 from robot_rl.runtime.pretraining.report import draw_losses
 from robot_rl.runtime.pretraining.sources import open_sources
 from robot_rl.runtime.pretraining.training import Trainer
-from robot_rl.runtime.run_folder import find_revision
+from robot_rl.runtime.run_folder import PRETRAIN_FILE, check_unclaimed, find_revision
 from robot_rl.runtime.torch_device import find_device
 
-CONFIG_FILE, PICTURE = "pretrain.yaml", "losses.png"
+PICTURE = "losses.png"
 _IMAGES_AT_ONCE = 64
 _MAY_DIFFER = ("run_dir", "checkpoint_every_steps", "log_every_steps", "device", "threads")
 
@@ -103,8 +103,8 @@ def _claim(folder: Path, config: PretrainConfig) -> None:
     """Make the folder."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if not (folder / CONFIG_FILE).exists():
-            write_durably(folder / CONFIG_FILE, configuration.to_yaml(config).encode())
+        if not (folder / PRETRAIN_FILE).exists():
+            write_durably(folder / PRETRAIN_FILE, configuration.to_yaml(config).encode())
     except OSError as error:
         raise ConfigError(f"{folder} cannot become the folder of a training: {error.strerror}.") from error
 
@@ -122,9 +122,10 @@ def _restore(trainer: Trainer, folder: Path) -> None:
 
 
 def _check_folder(folder: Path, config: PretrainConfig) -> None:
-    """See that the training in the folder, if there is one, is this one."""
-    file = folder / CONFIG_FILE
+    """See that the training in the folder, if there is one, is this one, and that it is nothing else."""
+    file = folder / PRETRAIN_FILE
     if not file.exists():
+        check_unclaimed(folder)
         return
     try:
         before = configuration.from_yaml(PretrainConfig, file.read_text())

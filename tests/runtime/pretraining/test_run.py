@@ -82,6 +82,14 @@ def test_the_policy_says_which_task_its_recordings_are_of(tmp_path, tasks, expec
     assert find_task(tmp_path / "run" / "policy.pt") == expected
 
 
+@pytest.mark.parametrize(("name", "what"), [("config.yaml", "a training run"), ("store.json", "a recording")])
+def test_a_folder_of_something_else_becomes_no_training(tmp_path, capsys, name, what):
+    (tmp_path / name).write_text("{}")
+    assert cli.main(["pretrain", *BC, "data=nowhere", f"run_dir={tmp_path}"]) == 2
+    assert f"holds {what}, as its {name} says: choose another run_dir" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
 def export(layout, path, episodes):
     module = importlib.import_module(FORMATS[layout])
     module.export_episodes(iter(episodes), path, rate_hz=10.0, task="toy")
