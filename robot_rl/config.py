@@ -7,6 +7,7 @@ choice is an error that lists the right ones.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -75,6 +76,29 @@ def load(schema: type[T], name: str, overrides: list[str] | tuple[str, ...] = ()
     if isinstance(config, Said):
         config.check_words()
     return config
+
+
+def apply(config: T, group: str, overrides: Sequence[str]) -> T:
+    """The values of a group that come from elsewhere, with those of the words on top that say `GROUP.KEY=VALUE`.
+
+    Args:
+        config: a config dataclass.
+        group: what it is called in the words.
+        overrides: all the words, which `load` has accepted.
+
+    Raises:
+        ConfigError: a value that does not go with the others.
+    """
+    node = OmegaConf.create(to_plain(config))
+    for override in OverridesParser.create().parse_overrides(list(overrides)):
+        if override.key_or_group.startswith(f"{group}.") and not override.is_delete():
+            OmegaConf.update(node, override.key_or_group.removeprefix(f"{group}."), override.value(), merge=True)
+    return from_plain(type(config), OmegaConf.to_container(node, resolve=True))
+
+
+def is_said(key: str, overrides: Sequence[str]) -> bool:
+    """Whether one of the words is `KEY=VALUE`."""
+    return any(word.partition("=")[0].strip("+ ") == key for word in overrides)
 
 
 def to_plain(config: Any) -> dict[str, Any]:

@@ -34,7 +34,8 @@ from robot_rl.errors import StoreError
 from robot_rl.specs import EnvironmentSpec
 
 _FORMAT = "robot-rl-run-1"
-_HEADER, _LOCK, _ROWS, _ATTRIBUTES = "store.json", "lock", "rows", "attributes"
+HEADER = "store.json"
+_LOCK, _ROWS, _ATTRIBUTES = "lock", "rows", "attributes"
 _SEGMENT_NAME = re.compile(r"(\d{12})-(\d{12})\.zarr\.zip")
 
 
@@ -88,12 +89,12 @@ def make_folder(store: Path) -> None:
     """
     if store.exists() and not store.is_dir():
         raise StoreError(f"{store} is a file; give the folder of a run, or one that does not exist yet.")
-    if store.is_dir() and not (store / _HEADER).is_file():
+    if store.is_dir() and not (store / HEADER).is_file():
         # a writer that was killed while it made the store leaves these
-        foreign = {entry.name for entry in store.iterdir()} - {_LOCK, _HEADER + PARTIAL}
+        foreign = {entry.name for entry in store.iterdir()} - {_LOCK, HEADER + PARTIAL}
         if foreign:
             raise StoreError(
-                f"{store} is no stored run: it has no {_HEADER} but {sorted(foreign)[:5]}; use another folder."
+                f"{store} is no stored run: it has no {HEADER} but {sorted(foreign)[:5]}; use another folder."
             )
     if not store.is_dir():
         try:
@@ -110,13 +111,13 @@ def prepare(store: Path, spec: EnvironmentSpec) -> None:
         StoreError: the store has another spec, or is damaged.
     """
     given = store_spec.to_json(spec)
-    if (store / _HEADER).is_file():
+    if (store / HEADER).is_file():
         stored = store_spec.to_json(read_spec(store))
         if stored != given:
             differing = "; ".join(list(store_spec.differences(stored, given))[:5])
             raise StoreError(f"{store} holds a run of another environment: {differing}; use another folder.")
     else:
-        write_durably(store / _HEADER, json.dumps({"format": _FORMAT, "spec": given}, indent=1).encode())
+        write_durably(store / HEADER, json.dumps({"format": _FORMAT, "spec": given}, indent=1).encode())
     for name in (_ROWS, _ATTRIBUTES):
         (store / name).mkdir(exist_ok=True)
     synchronise_folder(store)
@@ -131,9 +132,9 @@ def read_spec(store: Path) -> EnvironmentSpec:
     Raises:
         StoreError: the folder is no store, or its header is damaged.
     """
-    header = store / _HEADER
+    header = store / HEADER
     if not header.is_file():
-        raise StoreError(f"{store} is no stored run: it has no {_HEADER}; give the folder that a learner wrote.")
+        raise StoreError(f"{store} is no stored run: it has no {HEADER}; give the folder that a learner wrote.")
     values = _read_json(header)
     if values.get("format") != _FORMAT:
         raise StoreError(f"{header} has format {values.get('format')!r}, this version reads {_FORMAT!r} only.")

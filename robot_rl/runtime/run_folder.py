@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -12,10 +13,16 @@ from typing import Any
 
 from robot_rl import config as configuration
 from robot_rl.data.durable import write_durably
+from robot_rl.data.store_layout import HEADER
 from robot_rl.data.store_reader import StoreReader
-from robot_rl.errors import ConfigError, UnknownNameError
+from robot_rl.errors import ConfigError, StoreError, UnknownNameError
 from robot_rl.runtime.config import EnvConfig, TrainConfig
 from robot_rl.runtime.learning import checkpoint
+
+PRETRAIN_FILE = "pretrain.yaml"
+_CONFIG_FILE = "config.yaml"
+_CLAIMS = {_CONFIG_FILE: "a training run", PRETRAIN_FILE: "a base policy's training", HEADER: "a recording"}
+"""File -> what a folder is that holds it, and then nothing else."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +34,7 @@ class RunFolder:
     @property
     def config_file(self) -> Path:
         """The resolved configuration."""
-        return self.path / "config.yaml"
+        return self.path / _CONFIG_FILE
 
     @property
     def checkpoints(self) -> Path:
@@ -53,13 +60,14 @@ class RunFolder:
         """Make the folder, with the configuration in it.
 
         Raises:
-            ConfigError: there is a run in it already.
+            ConfigError: there is a run in it already, or something else.
         """
         if self.config_file.exists():
             raise ConfigError(
                 f"{self.path} holds a run already: continue it with `robot-rl resume {self.path}`, or choose another "
                 "run_dir."
             )
+        check_unclaimed(self.path)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             write_durably(self.config_file, configuration.to_yaml(config).encode())
@@ -89,6 +97,13 @@ class RunFolder:
         """Environment steps of the run that are stored."""
         return StoreReader(self.experience).count_steps() if self.experience.is_dir() else 0
 
+    def has_experience(self) -> bool:
+        """Whether anything has happened in the run, as far as can be told: what cannot be read counts as something."""
+        try:
+            return self.experience.is_dir() and len(StoreReader(self.experience)) > 0
+        except StoreError:
+            return any(self.experience.iterdir())
+
     def load_config(self) -> TrainConfig:
         """The run's configuration.
 
@@ -104,20 +119,36 @@ class RunFolder:
 
 
 @contextmanager
-def beginning(folder: RunFolder) -> Iterator[None]:
-    """Where a run fails before anything has happened in it, it may be tried again under the name.
+def beginning(folder: RunFolder, config: TrainConfig) -> Iterator[None]:
+    """Make the folder of a run; where that fails before anything has happened, it may be tried again under the name.
 
-    And then with another configuration, but not with the demonstrations of another seed.
+    And then with another configuration, but not with the demonstrations of another seed. What was there before stays.
+
+    Raises:
+        ConfigError: the folder cannot become that of a run.
     """
+    own = [path for path in (folder.demonstrations, folder.experience, folder.path) if not os.path.lexists(path)]
+    folder.create(config)
     try:
         yield
     except Exception:
         if not checkpoint.find(folder.checkpoints):
             folder.config_file.unlink(missing_ok=True)
-            shutil.rmtree(folder.demonstrations, ignore_errors=True)
-            with suppress(OSError):  # it holds something
-                folder.path.rmdir()
+            if folder.demonstrations in own:
+                shutil.rmtree(folder.demonstrations, ignore_errors=True)
+            if folder.experience in own and not folder.has_experience():
+                shutil.rmtree(folder.experience, ignore_errors=True)
+            if folder.path in own:
+                with suppress(OSError):  # it holds something
+                    folder.path.rmdir()
         raise
+
+
+def check_unclaimed(folder: Path) -> None:
+    """Raise ConfigError where a folder is that of something already, which another run in it would make unusable."""
+    for name, what in _CLAIMS.items():
+        if (folder / name).exists():
+            raise ConfigError(f"{folder} holds {what}, as its {name} says: choose another run_dir.")
 
 
 def choose_folder(config: TrainConfig) -> RunFolder:
@@ -133,10 +164,19 @@ def choose_folder(config: TrainConfig) -> RunFolder:
 
 
 def resolve(config: TrainConfig) -> TrainConfig:
-    """The same, so that the run can be resumed from anywhere: demonstrations elsewhere by their absolute path."""
-    if config.demonstrations_from is None:
-        return config
-    return replace(config, demonstrations_from=str(Path(config.demonstrations_from).resolve()))
+    """The same, so that the run is resumed and evaluated from anywhere: what lies elsewhere by its absolute path."""
+    return replace(
+        config,
+        demonstrations_from=_to_absolute(config.demonstrations_from),
+        base=_to_absolute(config.base),
+        inference=replace(config.inference, compose=_to_absolute(config.inference.compose)),
+        reward=replace(config.reward, file=_to_absolute(config.reward.file)),
+        reset=replace(config.reset, policy=_to_absolute(config.reset.policy)),
+    )
+
+
+def _to_absolute(path: str | None) -> str | None:
+    return str(Path(path).resolve()) if path else path
 
 
 def describe(config: EnvConfig) -> dict[str, Any]:

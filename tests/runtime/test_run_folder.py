@@ -7,10 +7,13 @@ import pytest
 
 from robot_rl.agents.agent import AgentConfig
 from robot_rl.agents.correctors.config import CorrectorConfig
+from robot_rl.env.reset_config import ResetConfig
 from robot_rl.errors import ConfigError, RobotRLError
+from robot_rl.rewards.config import RewardConfig
 from robot_rl.runtime import run_folder
+from robot_rl.runtime.acting.inference_config import InferenceConfig
 from robot_rl.runtime.config import TaskConfig, TeleopConfig, TrainConfig
-from robot_rl.runtime.run_folder import RunFolder, choose_folder, describe, find_revision
+from robot_rl.runtime.run_folder import RunFolder, beginning, choose_folder, describe, find_revision, resolve
 from robot_rl.sim.human import HumanConfig
 
 
@@ -44,6 +47,16 @@ def test_a_folder_that_exists_and_holds_no_run_becomes_one(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     RunFolder(tmp_path).create(TrainConfig())
     assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("name", "what"), [("pretrain.yaml", "a base policy's training"), ("store.json", "a recording")]
+)
+def test_a_folder_of_something_else_becomes_no_run(tmp_path, name, what):
+    (tmp_path / name).write_text("{}")
+    with pytest.raises(ConfigError, match=f"holds {what}, as its {name} says: choose another run_dir"):
+        RunFolder(tmp_path).create(TrainConfig())
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 @pytest.mark.parametrize("kind", ["missing", "empty", "file"])
@@ -80,6 +93,44 @@ def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path, kind):
     assert path.read_text() == "mine"
 
 
+def write_part(folder):
+    folder.mkdir(exist_ok=True)
+    (folder / "store.json").write_text("{}")
+
+
+def fail_to_begin(folder, *parts):
+    """A run that is refused after it has made these parts."""
+    with beginning(folder, TrainConfig()):
+        for part in parts:
+            part.mkdir()
+        raise ConfigError("refused")
+
+
+def test_a_beginning_that_fails_undoes_what_it_made(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    with pytest.raises(ConfigError, match="refused"):
+        fail_to_begin(folder, folder.demonstrations, folder.experience)
+    assert not folder.path.exists()
+
+
+def test_a_beginning_that_fails_leaves_what_was_there_before(tmp_path):
+    folder = RunFolder(tmp_path)
+    write_part(folder.demonstrations)
+    folder.experience.mkdir()
+    with pytest.raises(ConfigError, match="refused"):
+        fail_to_begin(folder)
+    assert (folder.demonstrations / "store.json").exists()
+    assert folder.experience.is_dir()
+    assert not folder.config_file.exists(), "the name is free for another try"
+
+
+def test_a_beginning_that_fails_keeps_what_happened_in_it(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    with pytest.raises(ConfigError, match="refused"):
+        fail_to_begin(folder, folder.experience, folder.experience / "rows")
+    assert (folder.experience / "rows").exists()
+
+
 def test_without_a_folder_the_first_free_name_is_taken(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     config = TrainConfig(seed=4, task=TaskConfig(name="plug"), agent=AgentConfig(name="bc"))
@@ -90,6 +141,23 @@ def test_without_a_folder_the_first_free_name_is_taken(tmp_path, monkeypatch):
     assert choose_folder(dataclasses.replace(config, run_dir="mine")).path == RunFolder(
         tmp_path / "mine"
     ).path.relative_to(tmp_path)
+
+
+def test_a_run_finds_what_lies_elsewhere_from_anywhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = TrainConfig(
+        demonstrations_from="a",
+        base="runs/b",
+        inference=InferenceConfig(compose="../c"),
+        reward=RewardConfig("classifier", file="d.safetensors"),
+        reset=ResetConfig("backward_policy", policy="e"),
+    )
+    found = resolve(config)
+    paths = (found.demonstrations_from, found.base, found.inference.compose, found.reward.file, found.reset.policy)
+    here = ("a", "runs/b", "../c", "d.safetensors", "e")
+    assert paths == tuple(str((tmp_path / path).resolve()) for path in here)
+    assert resolve(found) == found
+    assert resolve(TrainConfig()) == TrainConfig()
 
 
 def test_the_parts_lie_within_the_folder(tmp_path):

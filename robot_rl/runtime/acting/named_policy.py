@@ -6,26 +6,32 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+from robot_rl import config as configuration
 from robot_rl.env.robot_env import RobotEnv
 from robot_rl.errors import ConfigError
 from robot_rl.runtime.acting.base_policies import find_base_policy, make_runner
 from robot_rl.runtime.acting.policies import SCRIPTED, Policy, make_policy
 from robot_rl.runtime.acting.shadow import make_shadow
 from robot_rl.runtime.acting.trained_policy import load_policy
-from robot_rl.runtime.config import EvalConfig, TeleopConfig
-from robot_rl.runtime.pretraining.run import CONFIG_FILE as PRETRAIN_FILE
-from robot_rl.runtime.run_folder import RunFolder
+from robot_rl.runtime.config import EvalConfig, RobotConfig, TeleopConfig
+from robot_rl.runtime.pretraining.policy_file import find_task
+from robot_rl.runtime.run_folder import PRETRAIN_FILE, RunFolder
 
 
 def resolve(config: EvalConfig, overrides: Sequence[str]) -> EvalConfig:
     """The configuration with what the policy decides: who acts for a script, what a trained one saw in training.
 
+    Without words about them, robot and task are those of the training. A word `robot=` or `task=` chooses others, and
+    one such as `task.episode.step_limit=20` changes those of the training.
+
     Args:
         config: as composed.
-        overrides: the words that it was composed with; a task among them is not replaced by that of the training.
+        overrides: the words that it was composed with.
 
     Raises:
-        ConfigError: no episodes, or no such run, or something to be composed with what is no base policy.
+        ConfigError: no episodes, or no such run, or something to be composed with what is no base policy; or the words
+            ask for other cameras than those that the policy sees.
+        CheckpointError: the file of a base policy is damaged.
     """
     if config.episodes < 1:
         raise ConfigError(f"episodes must be at least 1, got {config.episodes}.")
@@ -35,14 +41,44 @@ def resolve(config: EvalConfig, overrides: Sequence[str]) -> EvalConfig:
         # A script acts through the person's device, like a person.
         teleop = TeleopConfig(kind="expert" if config.policy == "expert" else "blind")
         return dataclasses.replace(config, teleop=teleop)
+    base = find_base_policy(Path(config.policy))
+    if base is not None:
+        return _with_task_of(base, config, overrides)
     run = _find_run(config)
     if run is None:
         return config
     trained = run.load_config()
-    config = dataclasses.replace(config, robot=trained.robot)
-    if not any(word.startswith(("task=", "task.")) for word in overrides):
-        config = dataclasses.replace(config, task=trained.task)
-    return config
+    task = config.task
+    if not configuration.is_said("task", overrides):
+        task = configuration.apply(trained.task, "task", overrides)
+    return dataclasses.replace(config, task=task, robot=_choose_robot(config, trained.robot, overrides))
+
+
+def _with_task_of(base: Path, config: EvalConfig, overrides: Sequence[str]) -> EvalConfig:
+    """The configuration with the task that a base policy was trained on, where that is known and none is said."""
+    task = find_task(base)
+    if configuration.is_said("task", overrides) or task not in configuration.choices("task"):
+        return config
+    return configuration.load(EvalConfig, "eval", [*overrides, f"task={task}"])
+
+
+def _choose_robot(config: EvalConfig, trained: RobotConfig, overrides: Sequence[str]) -> RobotConfig:
+    """The robot that is said, else that of the training; with the cameras that the policy sees."""
+    robot = config.robot
+    if not configuration.is_said("robot", overrides):
+        robot = configuration.apply(trained, "robot", overrides)
+    if not robot.cameras and not configuration.is_said("robot.cameras", overrides):
+        robot = dataclasses.replace(robot, cameras=trained.cameras)
+        if not configuration.is_said("robot.image_size", overrides):
+            robot = dataclasses.replace(robot, image_size=trained.image_size)
+    has_other_size = bool(trained.cameras) and robot.image_size != trained.image_size
+    if set(robot.cameras) != set(trained.cameras) or has_other_size:
+        raise ConfigError(
+            f"policy={config.policy} sees the cameras {list(trained.cameras)} with {trained.image_size} pixels, and "
+            f"the words ask for {list(robot.cameras)} with {robot.image_size}: leave out robot.cameras and "
+            "robot.image_size, and choose a robot without cameras of its own, or with these."
+        )
+    return dataclasses.replace(robot, cameras=trained.cameras)  # in the order of the training
 
 
 def make(env: RobotEnv, config: EvalConfig) -> Policy:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 
 from rich.console import Console
@@ -34,11 +35,12 @@ def run(overrides: list[str]) -> int:
     Raises:
         ConfigError: no run_dir, or it holds a run of another configuration; the message names the keys.
     """
-    config = resolve(configuration.load(TrainConfig, "train", overrides))
+    said = configuration.load(TrainConfig, "train", overrides)
+    config = resolve(said)
     folder = to_folder(config, "learner")
     console = Console(soft_wrap=True)
     if folder.config_file.exists():
-        if difference := find_difference(folder.load_config(), config):
+        if difference := find_difference(resolve(folder.load_config()), config):
             raise ConfigError(
                 f"{folder.path} holds a run of another configuration: {difference}. Go on with the words that it was "
                 "begun with, or choose another run_dir."
@@ -50,10 +52,17 @@ def run(overrides: list[str]) -> int:
             )
             return 0
         folder.update(config)
+        entering: AbstractContextManager[None] = nullcontext()  # another learner may be running it: nothing is undone
     else:
-        folder.create(config)
-    with beginning(folder), interruptible() as interrupted:
-        return _serve(config, folder, console, lambda: bool(interrupted))
+        entering = beginning(folder, config)
+    # an actor has the words as they are said, on another machine perhaps, where the same files lie elsewhere
+    with (
+        entering,
+        interruptible() as interrupted,
+        closing(make_learner_channel(said, make_run_spec(said))) as channel,
+    ):
+        console.print(f"run {folder.path}: {config.agent.name} on {config.task.name}, seed {config.seed}")
+        return _learn(config, folder, console, lambda: bool(interrupted), channel)
 
 
 def to_folder(config: TrainConfig, command: str) -> RunFolder:
@@ -61,15 +70,6 @@ def to_folder(config: TrainConfig, command: str) -> RunFolder:
     if config.run_dir is None:
         raise ConfigError(f"robot-rl {command} must be told the folder of the run, for example run_dir=runs/peg-1.")
     return RunFolder(Path(config.run_dir))
-
-
-def _serve(config: TrainConfig, folder: RunFolder, console: Console, is_interrupted: Callable[[], bool]) -> int:
-    channel = make_learner_channel(config, make_run_spec(config))
-    try:
-        console.print(f"run {folder.path}: {config.agent.name} on {config.task.name}, seed {config.seed}")
-        return _learn(config, folder, console, is_interrupted, channel)
-    finally:
-        channel.close()
 
 
 def _learn(

@@ -23,8 +23,7 @@ def train(overrides: list[str]) -> int:
     """Start a run as the overrides say; the last line printed is a JSON object."""
     config = resolve(configuration.load(TrainConfig, "train", overrides))
     folder = choose_folder(config)
-    folder.create(config)
-    with beginning(folder):
+    with beginning(folder, config):
         return _run(config, folder)
 
 

@@ -35,7 +35,7 @@ class StoredPolicy:
         network: trained.
         config: what was trained.
         noise_level: how much noise warm starts need; None where nothing is denoised.
-        about: where it comes from: data, seed, steps, losses, revision of the code.
+        about: where it comes from: data, task, seed, steps, losses, revision of the code.
     """
 
     network: ChunkNetwork
@@ -92,6 +92,17 @@ def load_policy_file(path: Path) -> StoredPolicy:
     except RobotRLError as error:
         raise CheckpointError(f"{path} is no base policy that can be used: {' '.join(str(error).split())}") from error
     return StoredPolicy(network, config, level, stored.get("about", {}))
+
+
+def find_task(path: Path) -> str | None:
+    """The name of the task that the policy in a file was trained on; None where the file does not say.
+
+    Raises:
+        CheckpointError: the file cannot be read.
+    """
+    about = checkpoint.load(path).get("about")
+    task = about.get("task") if isinstance(about, Mapping) else None
+    return task if isinstance(task, str) else None
 
 
 @contextmanager

@@ -29,10 +29,10 @@ from robot_rl.runtime.pretraining.policy_file import FILE_NAME, StoredPolicy, sa
 from robot_rl.runtime.pretraining.report import draw_losses
 from robot_rl.runtime.pretraining.sources import open_sources
 from robot_rl.runtime.pretraining.training import Trainer
-from robot_rl.runtime.run_folder import find_revision
+from robot_rl.runtime.run_folder import PRETRAIN_FILE, check_unclaimed, find_revision
 from robot_rl.runtime.torch_device import find_device
 
-CONFIG_FILE, PICTURE = "pretrain.yaml", "losses.png"
+PICTURE = "losses.png"
 _IMAGES_AT_ONCE = 64
 _MAY_DIFFER = ("run_dir", "checkpoint_every_steps", "log_every_steps", "device", "threads")
 
@@ -67,6 +67,7 @@ def pretrain(config: PretrainConfig, on_step: Callable[[int, float | None], bool
     _check_folder(folder, config)
     torch.set_num_threads(config.threads)
     rows, spec = _read(config)
+    task = open_sources(config.data, config.rate_hz).task
     device = find_device(config.device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
@@ -92,7 +93,7 @@ def pretrain(config: PretrainConfig, on_step: Callable[[int, float | None], bool
         return PretrainResult(None, figures)
     average = trainer.average.average.to("cpu")
     level = _measure(average, trainer, rows, config)
-    about = {**figures, "config_yaml": configuration.to_yaml(config), "revision": find_revision()}
+    about = {**figures, "task": task, "config_yaml": configuration.to_yaml(config), "revision": find_revision()}
     save_policy(folder / FILE_NAME, StoredPolicy(average, config.base_policy, level, about))
     figures["noise"] = None if level is None else {**dataclasses.asdict(level), "sigma": level.sigma}
     return PretrainResult(folder / FILE_NAME, figures)
@@ -102,8 +103,8 @@ def _claim(folder: Path, config: PretrainConfig) -> None:
     """Make the folder."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if not (folder / CONFIG_FILE).exists():
-            write_durably(folder / CONFIG_FILE, configuration.to_yaml(config).encode())
+        if not (folder / PRETRAIN_FILE).exists():
+            write_durably(folder / PRETRAIN_FILE, configuration.to_yaml(config).encode())
     except OSError as error:
         raise ConfigError(f"{folder} cannot become the folder of a training: {error.strerror}.") from error
 
@@ -121,9 +122,10 @@ def _restore(trainer: Trainer, folder: Path) -> None:
 
 
 def _check_folder(folder: Path, config: PretrainConfig) -> None:
-    """See that the training in the folder, if there is one, is this one."""
-    file = folder / CONFIG_FILE
+    """See that the training in the folder, if there is one, is this one, and that it is nothing else."""
+    file = folder / PRETRAIN_FILE
     if not file.exists():
+        check_unclaimed(folder)
         return
     try:
         before = configuration.from_yaml(PretrainConfig, file.read_text())

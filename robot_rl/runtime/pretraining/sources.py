@@ -20,10 +20,17 @@ from robot_rl.specs import ArraySpec, EnvironmentSpec, ObservationSpec
 
 @dataclass(frozen=True)
 class Source:
-    """Episodes, and the environment that they are of."""
+    """Episodes, and the environment that they are of.
+
+    Attributes:
+        spec: of the environment.
+        episodes: to be read once.
+        task: its name; None where that is not known, or where they are of several.
+    """
 
     spec: EnvironmentSpec
     episodes: Iterator[Episode]
+    task: str | None = None
 
 
 def open_sources(paths: Sequence[str], rate_hz: float) -> Source:
@@ -48,7 +55,9 @@ def open_sources(paths: Sequence[str], rate_hz: float) -> Source:
                 f"{path} is of another environment than {paths[0]}: it has {_shapes(source.spec)} instead of "
                 f"{_shapes(sources[0].spec)}."
             )
-    return Source(sources[0].spec, chain.from_iterable(source.episodes for source in sources))
+    tasks = {source.task for source in sources}
+    episodes = chain.from_iterable(source.episodes for source in sources)
+    return Source(sources[0].spec, episodes, tasks.pop() if len(tasks) == 1 else None)
 
 
 def _open(path: Path, rate_hz: float) -> Source:
@@ -56,14 +65,15 @@ def _open(path: Path, rate_hz: float) -> Source:
         raise ConfigError(f"there is no recording {path}; record one with: robot-rl record store={path}")
     layout = _find_layout(path)
     if layout is not None:
-        episodes = importlib.import_module(FORMATS[layout]).import_episodes(path)
-        first = next(episodes, None)
+        imported = importlib.import_module(FORMATS[layout]).import_episodes(path)
+        first = next(imported, None)
         if first is None:
             raise ConfigError(f"{path} holds no episode.")
-        return Source(_describe(first, rate_hz), chain([first], episodes))
+        return Source(_describe(first, rate_hz), chain([first], imported))
     folder = RunFolder(path)
     reader = StoreReader(folder.experience if folder.experience.is_dir() else path)
-    return Source(reader.spec, (each for _, each in reader.episodes() if each.is_complete and each.is_success))
+    episodes = (each for _, each in reader.episodes() if each.is_complete and each.is_success)
+    return Source(reader.spec, episodes, reader.attributes.get("task"))
 
 
 def _find_layout(path: Path) -> str | None:

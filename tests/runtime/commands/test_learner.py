@@ -15,7 +15,10 @@ import pytest
 from robot_rl import cli
 from robot_rl import config as configuration
 from robot_rl.data.store_reader import StoreReader
+from robot_rl.errors import ConfigError
 from robot_rl.runtime import run_folder
+from robot_rl.runtime.channels.agreement import to_agreement
+from robot_rl.runtime.commands import learner
 from robot_rl.runtime.config import TrainConfig
 from robot_rl.runtime.learning import checkpoint
 from robot_rl.runtime.reporting.metrics_writer import read_metrics
@@ -115,6 +118,38 @@ def test_a_signal_ends_the_learner_with_a_checkpoint(capsys, monkeypatch, number
 def test_a_set_up_that_fails_can_be_mended_under_the_same_name(capsys):
     assert "nowhere" in error_of(capsys, "learner", *TINY, FREE, "demonstrations_from=nowhere", "seed=4")
     assert not RunFolder(Path("run")).config_file.exists()
+
+
+def test_a_run_that_was_begun_with_relative_paths_goes_on_with_the_same_words(capsys):
+    RunFolder(Path("run")).create(load("base=somewhere"))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        words = (*TINY, f"channel.address=tcp://127.0.0.1:{taken.getsockname()[1]}")
+        assert "Cannot bind" in error_of(capsys, "learner", *words, "base=somewhere"), "it would go on"
+    assert RunFolder(Path("run")).load_config().base == str(Path("somewhere").resolve())
+    assert "holds a run of another configuration: base" in error_of(capsys, "learner", *TINY, "base=elsewhere")
+
+
+def test_a_learner_agrees_with_an_actor_that_is_told_the_same_wherever_it_is(capsys, monkeypatch):
+    said = []
+
+    def refuse(config, spec):
+        said.append(to_agreement(config))
+        raise ConfigError("enough is known")
+
+    monkeypatch.setattr(learner, "make_learner_channel", refuse)
+    assert "enough is known" in error_of(capsys, "learner", *TINY, FREE, "base=runs/base")
+    assert said == [to_agreement(load(FREE, "base=runs/base"))]
+
+
+def test_a_second_learner_of_a_run_leaves_the_run_of_the_first_alone(capsys):
+    folder = RunFolder(Path("run"))
+    folder.create(load())
+    (folder.demonstrations / "rows").mkdir(parents=True)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"channel.address=tcp://127.0.0.1:{taken.getsockname()[1]}"
+        assert "Cannot bind" in error_of(capsys, "learner", *TINY, address)
+    assert folder.load_config().seed == 0
+    assert (folder.demonstrations / "rows").is_dir()
 
 
 @pytest.mark.usefixtures("_fakes")

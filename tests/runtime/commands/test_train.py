@@ -110,7 +110,18 @@ def test_a_set_up_that_fails_can_be_mended_under_the_same_name(capsys):
     """Nothing has happened in that run: to continue it would fail in the same way for ever."""
     assert cli.main(["train", *TINY, "run_dir=run", "demonstrations_from=nowhere"]) == 2
     assert "nowhere" in capsys.readouterr().err
+    assert not RunFolder(Path("run")).experience.exists(), "it may be of another environment next time"
     assert cli.main(["train", *TINY, "run_dir=run", "steps=1"]) == 0
+
+
+@pytest.mark.usefixtures("_fakes")
+def test_a_set_up_that_fails_leaves_a_recording_in_its_folder_alone(capsys):
+    assert train("steps=1", "run_dir=before") == 0
+    shutil.copytree("before/demonstrations", "mine/demonstrations")
+    words = ("run_dir=mine", "demonstrations_from=mine/demonstrations", "base=nothing")
+    assert cli.main(["train", *TINY, *words]) == 2
+    assert "base=" in capsys.readouterr().err
+    assert len(StoreReader("mine/demonstrations")) == len(StoreReader("before/demonstrations")) > 0
 
 
 @pytest.mark.usefixtures("_fakes")

@@ -18,7 +18,7 @@ from robot_rl.errors import ConfigError
 from robot_rl.inference.schedule import ScheduleSpec
 from robot_rl.runtime.pretraining import run as pretraining_run
 from robot_rl.runtime.pretraining.config import BasePolicyConfig, NetworkConfig, PretrainConfig
-from robot_rl.runtime.pretraining.policy_file import load_policy_file
+from robot_rl.runtime.pretraining.policy_file import find_task, load_policy_file
 from robot_rl.runtime.pretraining.run import pretrain
 from robot_rl.runtime.pretraining.training import _split
 from robot_rl.specs import ArraySpec, EnvironmentSpec, ObservationSpec
@@ -61,15 +61,33 @@ def make_episodes(count=4, **more):
     return [make_episode(number, 8 + number, **more) for number in range(count)]
 
 
-def write_store(path, episodes):
+def write_store(path, episodes, attributes=None):
     parts = {name: ArraySpec(name, rows.shape[1:], np.float32) for name, rows in episodes[0].proprio.items()}
     images = {name: ArraySpec(name, rows.shape[1:], np.uint8) for name, rows in episodes[0].images.items()}
     spec = EnvironmentSpec(ObservationSpec(parts, images), 7, 100, 10.0)
-    with StoreWriter(path, spec, {}) as writer:
+    with StoreWriter(path, spec, attributes or {}) as writer:
         for number, episode in enumerate(episodes):
             for record in episode.records(number):
                 writer.append(record)
     return str(path)
+
+
+@pytest.mark.parametrize(("tasks", "expected"), [(["plug"], "plug"), (["plug", "peg"], None), (["plug", None], None)])
+def test_the_policy_says_which_task_its_recordings_are_of(tmp_path, tasks, expected):
+    stores = [
+        write_store(tmp_path / f"{number}", make_episodes(2), {} if task is None else {"task": task})
+        for number, task in enumerate(tasks)
+    ]
+    assert cli.main(["pretrain", *BC, f"data=[{','.join(stores)}]", f"run_dir={tmp_path / 'run'}"]) == 0
+    assert find_task(tmp_path / "run" / "policy.pt") == expected
+
+
+@pytest.mark.parametrize(("name", "what"), [("config.yaml", "a training run"), ("store.json", "a recording")])
+def test_a_folder_of_something_else_becomes_no_training(tmp_path, capsys, name, what):
+    (tmp_path / name).write_text("{}")
+    assert cli.main(["pretrain", *BC, "data=nowhere", f"run_dir={tmp_path}"]) == 2
+    assert f"holds {what}, as its {name} says: choose another run_dir" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 def export(layout, path, episodes):
