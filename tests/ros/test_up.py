@@ -30,7 +30,6 @@ TINY = (
     "agent.batch_size=16",
     "agent.pretrain_updates=4",
     "agent.warmup_steps=4",
-    "agent.rlpd.ensemble=2",
     "replay.capacity=5000",
     "replay.prior_capacity=500",
     "demonstrations=1",
