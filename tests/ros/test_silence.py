@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -88,29 +89,34 @@ def assert_held_after_the_last_command(here, states):
     assert np.linalg.norm(np.ptp(settled, axis=0)) < 2e-3
 
 
-def act(here, count):
-    """Steps of an episode, until something is wrong."""
-    for _ in range(count):
-        here.cell.env.step(np.zeros(here.cell.env.action_map.action_size))
-        yield
+@contextmanager
+def killed_in_an_episode(tmp_path):
+    """This process, joined to a robot whose process dies after two steps, and what goes on acting."""
+    with simulated.graph(tmp_path, *REAL_TIME, "graph.recovers=true") as (process, here):
+        env = here.cell.env
+
+        def act(count):
+            for _ in range(count):
+                env.step(np.zeros(env.action_map.action_size))
+
+        here.cell.robot.arm.recover()
+        env.reset(0)
+        act(2)
+        process.kill()
+        yield here, act
 
 
 def test_an_arm_that_falls_silent_is_an_error_and_not_a_robot_at_rest(tmp_path):
-    with simulated.graph(tmp_path, *REAL_TIME, "graph.recovers=true") as (process, here):
-        here.cell.robot.arm.recover()
-        here.cell.env.reset(0)
-        list(act(here, 2))
-        process.kill()
+    with killed_in_an_episode(tmp_path) as (here, act):
         here.link.patience_s = 1.0
         with pytest.raises(DeviceError, match="state was silent"):
-            list(act(here, 20))
+            act(20)
 
 
 def test_an_arm_whose_controller_was_started_again_is_not_commanded_on(tmp_path):
-    with simulated.graph(tmp_path, *REAL_TIME, "graph.recovers=true") as (process, here):
-        here.cell.robot.arm.recover()
-        here.cell.env.reset(0)
-        list(act(here, 2))
-        process.kill()
-        with simulated.started("simulation", tmp_path, *REAL_TIME), pytest.raises(DeviceError, match="started again"):
-            list(act(here, 20))
+    with (
+        killed_in_an_episode(tmp_path) as (_, act),
+        simulated.started("simulation", tmp_path, *REAL_TIME),
+        pytest.raises(DeviceError, match="started again"),
+    ):
+        act(20)

@@ -27,7 +27,7 @@ from robot_rl.runtime.pretraining.networks import make_chunk_network
 from robot_rl.runtime.pretraining.noise import measure_noise_level
 from robot_rl.runtime.pretraining.policy_file import FILE_NAME, StoredPolicy, save_policy
 from robot_rl.runtime.pretraining.report import draw_losses
-from robot_rl.runtime.pretraining.sources import open_sources
+from robot_rl.runtime.pretraining.sources import Source, open_sources
 from robot_rl.runtime.pretraining.training import Trainer
 from robot_rl.runtime.run_folder import PRETRAIN_FILE, check_unclaimed, find_revision
 from robot_rl.runtime.torch_device import find_device
@@ -66,8 +66,8 @@ def pretrain(config: PretrainConfig, on_step: Callable[[int, float | None], bool
     folder = Path(config.run_dir)
     _check_folder(folder, config)
     torch.set_num_threads(config.threads)
-    rows, spec = _read(config)
-    task = open_sources(config.data, config.rate_hz).task
+    source = open_sources(config.data, config.rate_hz)
+    rows, spec = _read(source, config)
     device = find_device(config.device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
@@ -93,7 +93,7 @@ def pretrain(config: PretrainConfig, on_step: Callable[[int, float | None], bool
         return PretrainResult(None, figures)
     average = trainer.average.average.to("cpu")
     level = _measure(average, trainer, rows, config)
-    about = {**figures, "task": task, "config_yaml": configuration.to_yaml(config), "revision": find_revision()}
+    about = {**figures, "task": source.task, "config_yaml": configuration.to_yaml(config), "revision": find_revision()}
     save_policy(folder / FILE_NAME, StoredPolicy(average, config.base_policy, level, about))
     figures["noise"] = None if level is None else {**dataclasses.asdict(level), "sigma": level.sigma}
     return PretrainResult(folder / FILE_NAME, figures)
@@ -139,8 +139,8 @@ def _check_folder(folder: Path, config: PretrainConfig) -> None:
             )
 
 
-def _read(config: PretrainConfig) -> tuple[ChunkRows, BasePolicySpec]:
-    source, policy = open_sources(config.data, config.rate_hz), config.base_policy
+def _read(source: Source, config: PretrainConfig) -> tuple[ChunkRows, BasePolicySpec]:
+    policy = config.base_policy
     spec = BasePolicySpec.from_environment(
         source.spec,
         config.cameras,

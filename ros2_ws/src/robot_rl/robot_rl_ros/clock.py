@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from rclpy.node import Node
 from robot_rl_msgs.msg import ArmState
@@ -28,9 +29,7 @@ class RosClock:
 
     def sleep_until_ns(self, stamp_ns: int) -> None:
         """Wait until `stamp_ns`; no longer than it seems at first, should the clock be set back."""
-        end_s = time.monotonic() + (stamp_ns - self.now_ns()) / NS_PER_S
-        while (remaining_s := _shorter(stamp_ns - self.now_ns(), end_s)) > 0.0:
-            self._link.sleep(min(_NAP_S, remaining_s))
+        _sleep_until_ns(stamp_ns, self.now_ns, self._link.sleep)
 
 
 class NodeClock:
@@ -45,9 +44,7 @@ class NodeClock:
 
     def sleep_until_ns(self, stamp_ns: int) -> None:
         """See RosClock."""
-        end_s = time.monotonic() + (stamp_ns - self.now_ns()) / NS_PER_S
-        while (remaining_s := _shorter(stamp_ns - self.now_ns(), end_s)) > 0.0:
-            time.sleep(min(_NAP_S, remaining_s))
+        _sleep_until_ns(stamp_ns, self.now_ns, time.sleep)
 
 
 class LockStepClock:
@@ -90,9 +87,11 @@ class LockStepClock:
             self._ask()
 
 
-def _shorter(remaining_ns: int, end_s: float) -> float:
-    """What is left by the graph's clock or by this machine's [s]."""
-    return min(remaining_ns / NS_PER_S, end_s - time.monotonic())
+def _sleep_until_ns(stamp_ns: int, tell_ns: Callable[[], int], sleep: Callable[[float], None]) -> None:
+    """Sleep until the graph's clock tells `stamp_ns`, or this machine's that it should have."""
+    end_s = time.monotonic() + (stamp_ns - tell_ns()) / NS_PER_S
+    while (remaining_s := min((stamp_ns - tell_ns()) / NS_PER_S, end_s - time.monotonic())) > 0.0:
+        sleep(min(_NAP_S, remaining_s))
 
 
 def _to_stamp(message: ArmState) -> tuple[int, bool]:
