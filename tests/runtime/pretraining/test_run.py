@@ -20,6 +20,7 @@ from robot_rl.runtime.pretraining import run as pretraining_run
 from robot_rl.runtime.pretraining.config import BasePolicyConfig, NetworkConfig, PretrainConfig
 from robot_rl.runtime.pretraining.policy_file import find_task, load_policy_file
 from robot_rl.runtime.pretraining.run import pretrain
+from robot_rl.runtime.pretraining.sources import open_sources
 from robot_rl.runtime.pretraining.training import _split
 from robot_rl.specs import ArraySpec, EnvironmentSpec, ObservationSpec
 from tests.runs import differing
@@ -132,7 +133,7 @@ def go_on(step, loss):
 
 def read_rows(*data, **more):
     config = replace(make_config(""), data=data, **more)
-    return pretraining_run._read(config)
+    return pretraining_run._read(open_sources(config.data, config.rate_hz), config)
 
 
 def as_bytes(rows):
