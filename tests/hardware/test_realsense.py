@@ -155,6 +155,15 @@ def test_a_recording_that_repeats_goes_on(folder):
         assert camera.lost <= len(came) // 10
 
 
+def test_a_recording_that_was_closed_is_no_longer_read(recording):
+    """The library would go on with a reading from memory that it has freed."""
+    for k in range(20):
+        with stream_module.opened(settings(recording)) as stream:
+            device = stream._device
+            time.sleep(0.005 * k)
+        assert device.as_playback().current_status() == rs.playback_status.stopped
+
+
 def test_lost_pictures_are_counted_and_told(folder, caplog):
     file = recordings.record(folder / "gaps.db3", noise(12), numbers=[1, 2, 3, 4, 8, 9, 10, 11, 12, 13, 20, 21])
     with caplog.at_level(logging.WARNING), make(file, is_repeated=False, timeout_s=0.3) as camera:

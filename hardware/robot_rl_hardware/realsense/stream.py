@@ -121,6 +121,18 @@ def opened(settings: Settings) -> Iterator[Stream]:
     finally:
         with suppress(RuntimeError):  # the device is gone
             pipeline.stop()
+            _let_reader_end(device)
+
+
+def _let_reader_end(device: Any) -> None:
+    """Wait until the library's thread no longer reads from a recording that was stopped.
+
+    The library (2.59) frees a recording while a reading may still wait in its thread's queue, and crashes. A pause is
+    done in the order of that queue; the second comes after a reading that was put there during the first.
+    """
+    if device.is_playback():
+        for _ in range(2):
+            device.as_playback().pause()
 
 
 def find_serial(library: Any, settings: Settings) -> str:

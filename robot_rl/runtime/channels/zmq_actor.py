@@ -184,8 +184,9 @@ class ZmqActorChannel(ZmqEnd):
         super()._check()
 
     def _fail(self, reason: str) -> None:
-        self._failure = f"the channel to the learner at {self._address} has failed: {reason}"
-        _log.error(self._failure)
+        failure = f"the channel to the learner at {self._address} has failed: {reason}"
+        _log.error(failure)  # before anyone is told: who ends of it has its reason in the log
+        self._failure = failure
         with self._changed:
             self._changed.notify_all()
 
