@@ -591,7 +591,7 @@ CHANNEL_SPEC = EnvironmentSpec(
 )
 
 
-def until(condition: Callable[[], Any], timeout_s: float = 5.0) -> Any:
+def until(condition: Callable[[], Any], timeout_s: float = 20.0) -> Any:
     """Wait until `condition()` is true and return it; fail after the time."""
     end_s = time.monotonic() + timeout_s
     while True:
@@ -825,7 +825,7 @@ class ChannelContract:
         actor, learner = ends
         assert actor.is_connected
         learner.close()
-        until(lambda: not actor.is_connected, 2.2)
+        until(lambda: not actor.is_connected)
         actor.send(make_record(0, 0))
         assert actor.unacknowledged == 1
 

@@ -383,7 +383,7 @@ def test_it_connects_again_after_silence(make_learner, make_actor, monkeypatch):
     learner.close()
     assert until(lambda: not actor.is_connected)
     make_learner(learner.address)
-    assert until(lambda: actor.is_connected, 2.0)
+    assert until(lambda: actor.is_connected)
 
 
 # ------------------------------------------------------------------------------------ who does not belong
