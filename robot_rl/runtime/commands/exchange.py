@@ -13,12 +13,14 @@ from rich.progress import track
 from robot_rl import config as configuration
 from robot_rl.data.episode import Episode
 from robot_rl.data.exchange import FORMATS
+from robot_rl.data.store_columns import check_record
 from robot_rl.data.store_reader import StoreReader
 from robot_rl.data.store_writer import StoreWriter
-from robot_rl.errors import ExchangeError, UnknownNameError
+from robot_rl.errors import ExchangeError, SpecError, UnknownNameError
 from robot_rl.runtime.assembly import make_spec
 from robot_rl.runtime.config import EnvConfig
 from robot_rl.runtime.run_folder import RunFolder, describe
+from robot_rl.specs import EnvironmentSpec
 
 _FLUSH_TIMEOUT_S = 60.0
 
@@ -57,22 +59,26 @@ def import_(source: Path, name: str, target: Path, overrides: list[str]) -> int:
     config = configuration.load(EnvConfig, "env", overrides)
     spec = make_spec(config)
     count = 0
+    # all of it is looked at before any is written: what is refused leaves nothing behind that a second try would repeat
+    for count, episode in enumerate(track(layout.import_episodes(source), f"reading {name}", console=Console()), 1):
+        _check(episode, spec, f"{source}: episode {count - 1}", config.task.name)
     with StoreWriter(target, spec, {**describe(config), "imported_from": f"{source} ({name})"}) as store:
         first = max(StoreReader(target).newest_steps(), default=-1) + 1
-        for count, episode in enumerate(track(layout.import_episodes(source), f"{name} to {target}"), start=1):
-            have = {part: values.shape[1:] for part, values in episode.proprio.items()}
-            want = {part: array.shape for part, array in spec.observation.proprio.items()}
-            if have != want or episode.actions.shape[1] != spec.action_size:
-                raise ExchangeError(
-                    f"{source}: episode {count - 1} has proprioception {have} and actions of size "
-                    f"{episode.actions.shape[1]}; the environment of task={config.task.name} has {want} and "
-                    f"{spec.action_size}."
-                )
-            for record in episode.records(first + count - 1):
+        episodes = track(layout.import_episodes(source), f"{name} to {target}", total=count, console=Console())
+        for number, episode in enumerate(episodes, first):
+            for record in episode.records(number):
                 store.append(record)
             store.flush(_FLUSH_TIMEOUT_S)
     print(f"wrote {count} episodes to {target}; use them with: robot-rl train demonstrations_from={target}")
     return 0
+
+
+def _check(episode: Episode, spec: EnvironmentSpec, what: str, task: str) -> None:
+    for record in episode.records(0):
+        try:
+            check_record(record, spec)
+        except SpecError as error:
+            raise ExchangeError(f"{what} is not of the environment of task={task}: {error}") from error
 
 
 def _find(name: str) -> ModuleType:

@@ -1,0 +1,48 @@
+"""`robot-rl export` and `robot-rl import`: what is written comes back, what does not fit leaves nothing behind."""
+
+import h5py
+import numpy as np
+import pytest
+
+from robot_rl import cli
+from robot_rl.data.store_reader import StoreReader
+from robot_rl.runtime.commands import record
+from tests.runs import make_fake_env
+
+
+@pytest.fixture
+def recording(tmp_path, monkeypatch):
+    """A recording of two episodes, and the same in another layout."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(record, "make_env", make_fake_env)
+    assert record.run(["task=reach", "episodes=2", "store=mine"]) == 0
+    assert cli.main(["export", "mine", "robomimic", "mine.hdf5"]) == 0
+    return tmp_path
+
+
+def read(path):
+    return [episode for _, episode in StoreReader(path).episodes()]
+
+
+def test_what_was_exported_is_imported_and_a_recording_continued(recording, capsys):
+    for count in (2, 4):
+        assert cli.main(["import", "mine.hdf5", "robomimic", "taken", "task=reach"]) == 0
+        assert "wrote 2 episodes to taken" in capsys.readouterr().out
+        assert len(read(recording / "taken")) == count
+    for before, after in zip(2 * read(recording / "mine"), read(recording / "taken"), strict=True):
+        np.testing.assert_array_equal(before.actions, after.actions)
+
+
+def test_another_environment_is_named_and_nothing_is_left_behind(recording, capsys):
+    assert cli.main(["import", "mine.hdf5", "robomimic", "taken", "task=reach", "robot=sim_pixels"]) == 2
+    problem = capsys.readouterr().err
+    assert "mine.hdf5: episode 0 is not of the environment of task=reach: observation.images must have" in problem
+    assert not (recording / "taken").exists()
+
+
+def test_a_late_episode_that_is_damaged_leaves_nothing_behind(recording, capsys):
+    with h5py.File("mine.hdf5", "r+") as file:
+        del file["data/demo_1/actions"]
+    assert cli.main(["import", "mine.hdf5", "robomimic", "taken", "task=reach"]) == 2
+    assert "demo_1" in capsys.readouterr().err
+    assert not (recording / "taken").exists()
