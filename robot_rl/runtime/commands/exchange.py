@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -53,18 +54,25 @@ def import_(source: Path, name: str, target: Path, overrides: list[str]) -> int:
 
     Raises:
         UnknownNameError: no such layout.
-        ExchangeError: the source is not of it, or its episodes do not fit the environment.
+        ExchangeError: the source is not of it or empty, or its episodes do not fit the environment.
     """
     layout = _find(name)
     config = configuration.load(EnvConfig, "env", overrides)
     spec = make_spec(config)
-    count = 0
+    console, count = Console(), 0
     # all of it is looked at before any is written: what is refused leaves nothing behind that a second try would repeat
-    for count, episode in enumerate(track(layout.import_episodes(source), f"reading {name}", console=Console()), 1):
+    for count, episode in enumerate(track(layout.import_episodes(source), f"reading {name}", console=console), 1):
         _check(episode, spec, f"{source}: episode {count - 1}", config.task.name)
+        if count == 1 and episode.rate_hz and not math.isclose(episode.rate_hz, spec.rate_hz, rel_tol=0.05):
+            console.print(
+                f"[yellow]Its times say {episode.rate_hz:g} Hz, and this environment runs at {spec.rate_hz:g} Hz: what "
+                "is learned from it moves at another speed, unless task.episode.rate_hz says the same."
+            )
+    if count == 0:
+        raise ExchangeError(f"{source} holds no episode.")
     with StoreWriter(target, spec, {**describe(config), "imported_from": f"{source} ({name})"}) as store:
         first = max(StoreReader(target).newest_steps(), default=-1) + 1
-        episodes = track(layout.import_episodes(source), f"{name} to {target}", total=count, console=Console())
+        episodes = track(layout.import_episodes(source), f"{name} to {target}", total=count, console=console)
         for number, episode in enumerate(episodes, first):
             for record in episode.records(number):
                 store.append(record)

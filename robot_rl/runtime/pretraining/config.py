@@ -87,7 +87,7 @@ class PretrainConfig:
         warmup_steps: in which the learning rate rises.
         validation_share: of the episodes; they are not learned from.
         checkpoint_every_steps, log_every_steps: of the optimiser.
-        rate_hz: of data sets that do not say.
+        rate_hz: control steps per second of data sets; None for what their times say.
         device: "cpu", "cuda" or "auto".
         threads: that a step may use.
     """
@@ -106,7 +106,7 @@ class PretrainConfig:
     validation_share: float = 0.1
     checkpoint_every_steps: int = 1000
     log_every_steps: int = 100
-    rate_hz: float = 10.0
+    rate_hz: float | None = None
     device: str = "auto"
     threads: int = 1
 
@@ -119,7 +119,7 @@ class PretrainConfig:
         for name in ("episodes", "seed", "warmup_steps", "weight_decay"):
             if not getattr(self, name) >= 0:
                 raise ConfigError(f"{name} must not be negative, got {getattr(self, name)}.")
-        if not self.learning_rate > 0.0 or not self.rate_hz > 0.0:
+        if not self.learning_rate > 0.0 or not (self.rate_hz is None or self.rate_hz > 0.0):
             raise ConfigError(
                 f"learning_rate and rate_hz must be positive, got {self.learning_rate} and {self.rate_hz}."
             )

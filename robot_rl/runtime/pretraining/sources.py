@@ -33,14 +33,14 @@ class Source:
     task: str | None = None
 
 
-def open_sources(paths: Sequence[str], rate_hz: float) -> Source:
+def open_sources(paths: Sequence[str], rate_hz: float | None) -> Source:
     """The successful episodes of all paths, one behind the other.
 
     Episodes that a foreign data set says nothing of count as successful: they are demonstrations.
 
     Args:
         paths: recordings, runs, or data sets of others.
-        rate_hz: of data sets that do not say.
+        rate_hz: control steps per second of data sets of others; None for what their times say.
 
     Raises:
         ConfigError: there is no path, nothing in it, or the environments differ.
@@ -55,12 +55,17 @@ def open_sources(paths: Sequence[str], rate_hz: float) -> Source:
                 f"{path} is of another environment than {paths[0]}: it has {_shapes(source.spec)} instead of "
                 f"{_shapes(sources[0].spec)}."
             )
+        if source.spec.rate_hz != sources[0].spec.rate_hz:
+            raise ConfigError(
+                f"{path} runs at {source.spec.rate_hz:g} Hz, {paths[0]} at {sources[0].spec.rate_hz:g} Hz: a policy "
+                "has one rate."
+            )
     tasks = {source.task for source in sources}
     episodes = chain.from_iterable(source.episodes for source in sources)
     return Source(sources[0].spec, episodes, tasks.pop() if len(tasks) == 1 else None)
 
 
-def _open(path: Path, rate_hz: float) -> Source:
+def _open(path: Path, rate_hz: float | None) -> Source:
     if not path.exists():
         raise ConfigError(f"there is no recording {path}; record one with: robot-rl record store={path}")
     layout = _find_layout(path)
@@ -69,6 +74,9 @@ def _open(path: Path, rate_hz: float) -> Source:
         first = next(imported, None)
         if first is None:
             raise ConfigError(f"{path} holds no episode.")
+        rate_hz = rate_hz or first.rate_hz
+        if rate_hz is None:
+            raise ConfigError(f"{path}: the times of its first episode do not say its rate; say rate_hz=RATE.")
         return Source(_describe(first, rate_hz), chain([first], imported))
     folder = RunFolder(path)
     reader = StoreReader(folder.experience if folder.experience.is_dir() else path)

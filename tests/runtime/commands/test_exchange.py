@@ -33,6 +33,14 @@ def test_what_was_exported_is_imported_and_a_recording_continued(recording, caps
         np.testing.assert_array_equal(before.actions, after.actions)
 
 
+def test_another_rate_is_told(recording, capsys):
+    with h5py.File("mine.hdf5", "r+") as file:
+        stamps_ns = file["data/demo_0/stamps_ns"]
+        stamps_ns[...] = np.arange(len(stamps_ns)) * 50_000_000
+    assert cli.main(["import", "mine.hdf5", "robomimic", "taken", "task=reach"]) == 0
+    assert "Its times say 20 Hz, and this environment runs at 10 Hz" in capsys.readouterr().out
+
+
 def test_another_environment_is_named_and_nothing_is_left_behind(recording, capsys):
     assert cli.main(["import", "mine.hdf5", "robomimic", "taken", "task=reach", "robot=sim_pixels"]) == 2
     problem = capsys.readouterr().err

@@ -301,6 +301,26 @@ def test_recordings_of_different_environments_are_refused(capsys, tmp_path, stor
     assert "other is of another environment than" in refused(capsys, f"data={store},{other}")
 
 
+@pytest.mark.parametrize(
+    ("layout", "name"), [("diffusion_policy", "a.zarr"), ("lerobot", "a"), ("robomimic", "a.hdf5")]
+)
+def test_a_data_set_runs_at_the_rate_of_its_times_unless_another_is_said(tmp_path, layout, name):
+    stamps_ns = np.round(np.arange(10) * 1e9 / 30.0).astype(np.int64)
+    path = export(layout, tmp_path / name, [make_episode(0, 9, stamps_ns=stamps_ns)])
+    assert open_sources([path], None).spec.rate_hz == 30.0
+    assert open_sources([path], 15.0).spec.rate_hz == 15.0
+
+
+def test_times_that_stand_still_say_no_rate(capsys, tmp_path):
+    path = export("robomimic", tmp_path / "still.hdf5", [make_episode(0, 9, stamps_ns=np.zeros(10, np.int64))])
+    assert "do not say its rate; say rate_hz=RATE" in refused(capsys, f"data={path}")
+
+
+def test_recordings_of_different_rates_are_refused(capsys, tmp_path, store):
+    fast = export("robomimic", tmp_path / "fast.hdf5", [make_episode(0, 9, stamps_ns=np.arange(10) * 50_000_000)])
+    assert "fast.hdf5 runs at 20 Hz" in refused(capsys, f"data={store},{fast}")
+
+
 def test_nothing_but_failures_is_nothing_to_learn_from(capsys, tmp_path):
     store = write_store(tmp_path / "failed", make_episodes(2, is_success=False))
     assert "there is no episode to learn from" in refused(capsys, f"data={store}")
