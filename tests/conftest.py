@@ -1,7 +1,11 @@
 """What every test process needs before numpy, numba or MuJoCo is imported."""
 
 import os
+import signal
 from pathlib import Path
+
+# A shell without job control lets what it starts in the background ignore Ctrl-C, and so all that this starts again.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The test processes share the cores already; more threads in each make all of them slower.
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
