@@ -109,23 +109,27 @@ class PlanAnswers:
         return dataclasses.replace(observation, proprio=proprio, base_action=tick.action[0])
 
 
-class ServedCandidates:
-    """Several plans of an engine, which goes on with each of them from decision to decision."""
+class CandidateAnswers:
+    """Several plans, which the base policy goes on with from one time step to the next.
 
-    def __init__(self, served: Plans, layout: CandidateLayout, spec: BasePolicySpec) -> None:
+    So each of them is as good as the plan that the base policy alone would execute: one that is made anew at every time
+    step is not, where a policy knows several ways and takes another each time.
+    """
+
+    def __init__(self, planned: Plans, layout: CandidateLayout, spec: BasePolicySpec) -> None:
         """Ask.
 
         Args:
-            served: as many plans as the layout has.
+            planned: makes as many plans as the layout has.
             layout: how many, and how much of each.
             spec: of the policy that plans.
 
         Raises:
-            ConfigError: see CandidateAnswers.
+            ConfigError: a plan is shorter than the chunk that is to be executed.
         """
         _check_chunk(layout, spec)
-        self._served, self._layout = served, layout
-        self.reset, self.invalidate, self.close = served.reset, served.invalidate, served.close
+        self._planned, self._layout = planned, layout
+        self.reset, self.invalidate, self.close = planned.reset, planned.invalidate, planned.close
 
     def extend(self, spec: EnvironmentSpec) -> EnvironmentSpec:
         """See BaseAnswers."""
@@ -133,25 +137,25 @@ class ServedCandidates:
 
     def answer(self, observation: Observation) -> Observation:
         """See BaseAnswers: what all plans have next, and where one has ended its last action again."""
-        remaining = self._served.tick(observation).remaining
+        remaining = self._planned.tick(observation).remaining
         plans = remaining[:, np.minimum(np.arange(self._layout.chunk), remaining.shape[1] - 1)]
         proprio = {**observation.proprio, **self._layout.pack(plans)}
         return dataclasses.replace(observation, proprio=proprio, base_action=plans[0, 0].copy())
 
 
-class CandidateAnswers:
-    """Several plans, made anew at every time step, each from noise of its own; no plan outlives the time step."""
+class NoiseAnswers:
+    """Several plans with the noise that they were made of, anew at every time step, and plans of any other noise."""
 
     def __init__(self, policy: BasePolicy, layout: CandidateLayout, seed: int) -> None:
         """Ask.
 
         Args:
             policy: plans.
-            layout: how many, and how much of each; where their noise is part of it, all positions have the same.
+            layout: how many, and how much of each; all positions of a plan have the same noise.
             seed: of the noise.
 
         Raises:
-            ConfigError: a plan is shorter than the chunk that is to be executed.
+            ConfigError: see CandidateAnswers.
         """
         _check_chunk(layout, policy.spec)
         self._policy, self._layout = policy, layout
@@ -180,24 +184,21 @@ class CandidateAnswers:
         self._frames.append(frames)
         while len(self._frames) < (self._frames.maxlen or 1):
             self._frames.append(frames)  # an episode begins as if it had stood still before
-        spec = self._policy.spec
-        positions = 1 if self._layout.has_noise else spec.horizon
-        noise_NHA = torch.randn(self._layout.count, positions, spec.action_size, generator=self._generator)
-        plans = self._plan(noise_NHA)
-        parts = self._layout.pack(plans, noise_NHA[:, 0].numpy() if self._layout.has_noise else None)
-        proprio = {**observation.proprio, **parts}
+        noise_NA = torch.randn(self._layout.count, self._policy.spec.action_size, generator=self._generator)
+        plans = self._plan(noise_NA)
+        proprio = {**observation.proprio, **self._layout.pack(plans, noise_NA.numpy())}
         return dataclasses.replace(observation, proprio=proprio, base_action=plans[0, 0].copy())
 
     def replan(self, noise_A: NDArray[np.float32]) -> NDArray[np.float32]:
         """The chunk (K, A) that the base policy makes of this noise, from what was answered last."""
-        chunk: NDArray[np.float32] = self._plan(torch.from_numpy(noise_A)[None, None])[0]
+        chunk: NDArray[np.float32] = self._plan(torch.from_numpy(noise_A)[None])[0]
         return chunk
 
-    def _plan(self, noise_NHA: Tensor) -> NDArray[np.float32]:
+    def _plan(self, noise_NA: Tensor) -> NDArray[np.float32]:
         """Shape (N, K, A)."""
         spec = self._policy.spec
-        noise = noise_NHA.expand(-1, spec.horizon, -1).contiguous()
-        plan = self._policy.plan(torch.stack(list(self._frames), dim=1), noise)
+        noise_NHA = noise_NA[:, None].expand(-1, spec.horizon, -1).contiguous()
+        plan = self._policy.plan(torch.stack(list(self._frames), dim=1), noise_NHA)
         due = slice(spec.past, spec.past + self._layout.chunk)
         plans: NDArray[np.float32] = self._policy.to_actions(plan.chunk)[:, due]
         return plans

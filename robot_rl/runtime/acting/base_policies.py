@@ -84,7 +84,14 @@ def open_base_policy(path: Path, spec: EnvironmentSpec, config: InferenceConfig)
 
 
 def make_runner(
-    path: Path, spec: EnvironmentSpec, config: InferenceConfig, clock: Clock, seed: int, *, is_lock_step: bool
+    path: Path,
+    spec: EnvironmentSpec,
+    config: InferenceConfig,
+    clock: Clock,
+    seed: int,
+    count: int = 1,
+    *,
+    is_lock_step: bool,
 ) -> ExecutorRunner | EngineRunner:
     """A base policy for an environment.
 
@@ -94,6 +101,7 @@ def make_runner(
         config: see there.
         clock: of the environment.
         seed: of the noise.
+        count: plans, each of noise of its own, that it makes of every observation and goes on with.
         is_lock_step: whether time waits for the policy.
 
     Raises:
@@ -101,14 +109,7 @@ def make_runner(
     """
     policy = open_base_policy(path, spec, config)
     if is_lock_step or not isinstance(policy, DiffusionPolicy):
-        return ExecutorRunner(policy, ChunkExecutor(policy, config.executor, seed))
-    return make_engine_runner(policy, spec, config, clock, seed)
-
-
-def make_engine_runner(
-    policy: DiffusionPolicy, spec: EnvironmentSpec, config: InferenceConfig, clock: Clock, seed: int, count: int = 1
-) -> EngineRunner:
-    """A policy that decides against a deadline, on `count` plans at a time; see `make_runner`."""
+        return ExecutorRunner(policy, ChunkExecutor(policy, config.executor, seed), count)
     settings = replace(config.engine, period_s=1.0 / spec.rate_hz)
     rates = np.isin(np.arange(spec.action_size), policy.spec.rates)
     engine = Engine(_Mind(policy), policy.sampler, rates, settings, clock, seed, count)
@@ -118,8 +119,8 @@ def make_engine_runner(
 class ExecutorRunner:
     """Decides in the calling thread, however long that takes."""
 
-    def __init__(self, policy: BasePolicy, executor: ChunkExecutor) -> None:
-        self.policy, self._executor = policy, executor
+    def __init__(self, policy: BasePolicy, executor: ChunkExecutor, count: int) -> None:
+        self.policy, self._executor, self._count = policy, executor, count
 
     def reset(self, seed: int | None = None) -> None:
         """See Policy; with a seed, the noise of what comes is that of the seed."""
@@ -135,8 +136,8 @@ class ExecutorRunner:
         return action
 
     def tick(self, observation: Observation) -> Tick:
-        """What is due, with the plan that it is from; instead of a call."""
-        return self._executor.tick(observation)
+        """What is due of all plans, with what is left of them; instead of a call."""
+        return self._executor.tick_frames(self.policy.encode(observation).expand(self._count, -1))
 
     def close(self) -> None:
         """See Policy."""

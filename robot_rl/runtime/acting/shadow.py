@@ -12,20 +12,16 @@ from numpy.typing import NDArray
 from robot_rl.agents.correctors.candidates import CandidateLayout
 from robot_rl.clock import Clock
 from robot_rl.errors import ConfigError, SpecError
+from robot_rl.policies.base_policy import BasePolicy
 from robot_rl.policies.diffusion import DiffusionPolicy
 from robot_rl.runtime.acting.base_answers import (
     ActionAnswers,
     BaseAnswers,
     CandidateAnswers,
+    NoiseAnswers,
     PlanAnswers,
-    ServedCandidates,
 )
-from robot_rl.runtime.acting.base_policies import (
-    find_base_policy,
-    make_engine_runner,
-    make_runner,
-    open_base_policy,
-)
+from robot_rl.runtime.acting.base_policies import find_base_policy, make_runner, open_base_policy
 from robot_rl.runtime.config import TrainConfig
 from robot_rl.specs import EnvironmentSpec
 from robot_rl.types import Source, StepRecord, TimeStep
@@ -69,8 +65,8 @@ class Shadow:
         Raises:
             SpecError: it is not asked for plans.
         """
-        if not isinstance(self._answers, CandidateAnswers):
-            raise SpecError("only a base policy that is asked for plans can be steered by their noise.")
+        if not isinstance(self._answers, NoiseAnswers):
+            raise SpecError("only a base policy that is asked for plans with their noise can be steered by it.")
         return self._answers.replan(noise_A)
 
     def close(self) -> None:
@@ -107,28 +103,34 @@ def make_shadow(config: TrainConfig, spec: EnvironmentSpec, clock: Clock, *, is_
 
 def _ask_for_candidates(
     file: Path, layout: CandidateLayout, config: TrainConfig, spec: EnvironmentSpec, clock: Clock, *, is_lock_step: bool
-) -> CandidateAnswers | ServedCandidates:
+) -> CandidateAnswers | NoiseAnswers:
     """What gives a corrector several plans; see `make_shadow`."""
-    policy, name = open_base_policy(file, spec, config.inference), config.agent.corrector.name
+    name, inference = config.agent.corrector.name, config.inference
+    if inference.candidates > 1:
+        raise ConfigError(
+            f"corrector={name} chooses among plans itself: inference.candidates must be 1, got {inference.candidates}."
+        )
+    if not layout.has_noise:
+        runner = make_runner(file, spec, inference, clock, config.seed, layout.count, is_lock_step=is_lock_step)
+        _check_random(runner.policy, config)
+        return CandidateAnswers(runner, layout, runner.policy.spec)
+    policy = open_base_policy(file, spec, inference)
+    _check_random(policy, config)
+    if not is_lock_step and isinstance(policy, DiffusionPolicy):
+        raise ConfigError(
+            f"corrector={name} lets a base policy plan while a command waits: with one that takes its time, as that of "
+            f"{config.base}, it needs graph=lock_step."
+        )
+    return NoiseAnswers(policy, layout, config.seed)
+
+
+def _check_random(policy: BasePolicy, config: TrainConfig) -> None:
+    name = config.agent.corrector.name
     if name in _OF_NOISE and not policy.is_random:
         raise ConfigError(
             f"corrector={name} chooses among what a base policy makes of noise, and that of {config.base} "
             "plans the same of any: pretrain one with policy=diffusion, flow or bc_gaussian."
         )
-    if config.inference.candidates > 1:
-        raise ConfigError(
-            f"corrector={name} chooses among plans itself: inference.candidates must be 1, got "
-            f"{config.inference.candidates}."
-        )
-    if is_lock_step or not isinstance(policy, DiffusionPolicy):
-        return CandidateAnswers(policy, layout, config.seed)
-    if layout.has_noise:
-        raise ConfigError(
-            f"corrector={name} lets a base policy plan while a command waits: with one that takes its time, as that of "
-            f"{config.base}, it needs graph=lock_step."
-        )
-    engine = make_engine_runner(policy, spec, config.inference, clock, config.seed, layout.count)
-    return ServedCandidates(engine, layout, policy.spec)
 
 
 def relabel(records: Iterable[StepRecord], shadow: Shadow) -> Iterator[StepRecord]:

@@ -19,8 +19,8 @@ from robot_rl.data.store_reader import StoreReader
 from robot_rl.errors import ConfigError, SpecError
 from robot_rl.inference.engine_config import EngineConfig
 from robot_rl.policies.chunk_executor import ExecutorConfig
-from robot_rl.runtime.acting.base_answers import ActionAnswers, CandidateAnswers
-from robot_rl.runtime.acting.base_policies import load_base_policy
+from robot_rl.runtime.acting.base_answers import ActionAnswers, CandidateAnswers, NoiseAnswers
+from robot_rl.runtime.acting.base_policies import load_base_policy, make_runner
 from robot_rl.runtime.acting.inference_config import InferenceConfig
 from robot_rl.runtime.acting.policy_runner import PolicyRunner
 from robot_rl.runtime.acting.shadow import Shadow, make_shadow
@@ -47,8 +47,11 @@ def base(tmp_path, env):
     return base_policies.write(tmp_path / "base.pt", env.spec)
 
 
-def make_answers(base, layout=LAYOUT):
-    return CandidateAnswers(load_base_policy(base, InferenceConfig()), layout, seed=0)
+def make_answers(base, env, layout=LAYOUT):
+    if layout.has_noise:
+        return NoiseAnswers(load_base_policy(base, InferenceConfig()), layout, seed=0)
+    runner = make_runner(base, env.spec, InferenceConfig(), env.clock, 0, layout.count, is_lock_step=True)
+    return CandidateAnswers(runner, layout, runner.policy.spec)
 
 
 def make_config(name, **values):
@@ -58,7 +61,7 @@ def make_config(name, **values):
 
 
 def test_every_observation_has_plans_the_first_of_which_begins_with_the_base_policys_action(env, base):
-    answers = make_answers(base)
+    answers = make_answers(base, env)
     env.base = Shadow(answers)
     spec = env.spec
     assert spec.observation.proprio[PLANS].shape == (N * K * A,)
@@ -74,6 +77,18 @@ def test_every_observation_has_plans_the_first_of_which_begins_with_the_base_pol
     first = answers.answer(observation).proprio[PLANS]
     answers.reset(5)
     assert np.array_equal(answers.answer(observation).proprio[PLANS], first)
+
+
+def test_in_lock_step_every_plan_goes_on_as_that_of_the_base_policy_alone(env, base):
+    """A plan that is made anew at every time step would be another policy than the one that is corrected."""
+    config = make_train_config(base=str(base), agent=make_config("edit_select"))
+    shadow = make_shadow(config, env.spec, env.clock, is_lock_step=True)
+    shadow.begin(5)
+    observation = env.reset(1).observation
+    plans = [shadow.attach(replace(env.reset(1), observation=observation)).observation for _ in range(4)]
+    before, after = (each.proprio[PLANS].reshape(N, K, A) for each in plans[-2:])
+    moved, apart = np.abs(after[:, :-1] - before[:, 1:]).mean(), np.abs(after[:, None] - after[None]).mean()
+    assert moved < apart, "each plan goes on, where they differ from each other"
 
 
 def test_the_rest_of_the_plan_is_seen_with_its_age_and_zeros_beyond_its_end(env, base):
@@ -96,7 +111,7 @@ def test_the_rest_of_the_plan_is_seen_with_its_age_and_zeros_beyond_its_end(env,
 
 
 def test_a_plan_can_be_made_again_from_its_noise(env, base):
-    answers = make_answers(base, STEERED)
+    answers = make_answers(base, env, STEERED)
     observation = answers.answer(env.reset(1).observation)
     plans = observation.proprio[PLANS].reshape(N, K, A)
     for noise, plan in zip(observation.proprio[NOISE].reshape(N, A), plans, strict=True):
@@ -114,7 +129,7 @@ def test_what_is_split_is_what_was_packed(layout, noise):
 
 
 def test_a_chunk_is_executed_to_its_end_unless_a_person_takes_over(env, base):
-    env.base = Shadow(make_answers(base))
+    env.base = Shadow(make_answers(base, env))
     config = make_config("best_of_n")
     runner = PolicyRunner(make_agent(config, env.spec, 0).policy, 1)
     runner.reset()
@@ -148,7 +163,7 @@ def test_while_a_person_has_the_robot_every_decision_is_made_anew():
 
 
 def test_a_steered_base_policy_executes_what_it_makes_of_the_chosen_noise(env, base):
-    answers = make_answers(base, STEERED)
+    answers = make_answers(base, env, STEERED)
     env.base = Shadow(answers)
     policy = make_agent(make_config("noise_steer"), env.spec, 0).policy
     observation = env.reset(1).observation
@@ -169,7 +184,7 @@ def test_a_base_policy_that_is_not_asked_for_plans_cannot_be_steered():
 
 def test_a_chunk_longer_than_the_plans_is_one_clear_line(env, base):
     with pytest.raises(ConfigError, match="chunk must be from 1 to 7, what the base policy plans, got 9"):
-        make_answers(base, CandidateLayout(2, 9, A))
+        make_answers(base, env, CandidateLayout(2, 9, A))
     config = make_train_config(base=str(base), agent=make_config("edit_select", chunk=9))
     with pytest.raises(ConfigError, match="chunk must be from 1 to 7, what the base policy plans, got 9"):
         make_shadow(config, env.spec, env.clock, is_lock_step=False)
