@@ -53,10 +53,10 @@ class Episode:
     def rate_hz(self) -> float | None:
         """Control steps per second, as its stamps say; None where they stand still.
 
-        To two decimals: stamps are whole nanoseconds, and times of others often float32.
+        To one decimal: a robot's clock is not exact, and times of others are often float32.
         """
         period_ns = float(np.median(np.diff(self.stamps_ns)))
-        return round(1e9 / period_ns, 2) if period_ns > 0.0 else None
+        return round(1e9 / period_ns, 1) if period_ns > 0.0 else None
 
     def records(self, episode: int) -> Iterator[StepRecord]:
         """Its time steps in their order, as those of episode number `episode`."""
