@@ -115,6 +115,7 @@ def test_without_an_installation_there_is_no_version_and_no_crash(capsys, monkey
         (("resume", "nowhere"), "nowhere holds no training run"),
         (("resume", "."), "holds no training run"),
         (("record", "episodes=0"), "at least 1"),
+        (("up", "record_demos", "episodes=0"), "at least 1"),
         (("record", "teleop=none"), "expert, blind, human"),
         (("record", "sotre=mine"), "Did you mean 'store'?"),
         (("record", "store=."), "its_own.txt"),

@@ -211,9 +211,7 @@ class EvalConfig(EnvConfig):
     sheet: str | None = None
 
     def __post_init__(self) -> None:
-        for name in ("episodes", "seed"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{name} must not be negative, got {getattr(self, name)}.")
+        _check_episodes(self.episodes, self.seed)
 
     @property
     def has_pictures(self) -> bool:
@@ -240,8 +238,9 @@ class RecordConfig(EnvConfig):
     teleop: TeleopConfig = field(default_factory=lambda: TeleopConfig(kind="expert"))
 
     def __post_init__(self) -> None:
-        if self.seed < 0:
-            raise ConfigError(f"seed must not be negative, got {self.seed}.")
+        _check_episodes(self.episodes, self.seed)
+        if self.teleop.kind == "none":
+            raise ConfigError("teleop=none demonstrates nothing; choose one of: expert, blind, human.")
 
 
 @dataclass(frozen=True)
@@ -342,3 +341,10 @@ class TrainConfig(EnvConfig):
         for name in ("seed", *counts):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} must not be negative, got {getattr(self, name)}.")
+
+
+def _check_episodes(episodes: int, seed: int) -> None:
+    if episodes < 1:
+        raise ConfigError(f"episodes must be at least 1, got {episodes}.")
+    if seed < 0:
+        raise ConfigError(f"seed must not be negative, got {seed}.")

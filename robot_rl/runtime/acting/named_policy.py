@@ -29,12 +29,10 @@ def resolve(config: EvalConfig, overrides: Sequence[str]) -> EvalConfig:
         overrides: the words that it was composed with.
 
     Raises:
-        ConfigError: no episodes, or no such run, or something to be composed with what is no base policy; or the words
+        ConfigError: no such run, or something to be composed with what is no base policy; or the words
             ask for other cameras than those that the policy sees.
         CheckpointError: the file of a base policy is damaged.
     """
-    if config.episodes < 1:
-        raise ConfigError(f"episodes must be at least 1, got {config.episodes}.")
     if find_base_policy(Path(config.policy)) is None:
         config.inference.check_unused(f"is for the policy of a `robot-rl pretrain`, not policy={config.policy}.")
     if config.policy in SCRIPTED:

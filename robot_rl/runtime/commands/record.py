@@ -11,7 +11,6 @@ from rich.progress import Progress
 
 from robot_rl import config as configuration
 from robot_rl.env.robot_env import RobotEnv
-from robot_rl.errors import ConfigError
 from robot_rl.runtime.acting.policies import Policy
 from robot_rl.runtime.assembly import make_env
 from robot_rl.runtime.config import RecordConfig
@@ -24,16 +23,7 @@ from robot_rl.runtime.run_folder import describe
 def run(overrides: list[str]) -> int:
     """Record as the overrides say; the last line printed is a JSON object."""
     config = configuration.load(RecordConfig, "record", overrides)
-    check(config)
     return run_on(make_env(config), config)
-
-
-def check(config: RecordConfig) -> None:
-    """Raise ConfigError where nothing can come of a recording."""
-    if config.teleop.kind == "none":
-        raise ConfigError("teleop=none demonstrates nothing; choose one of: expert, blind, human.")
-    if config.episodes < 1:
-        raise ConfigError(f"episodes must be at least 1, got {config.episodes}.")
 
 
 def run_on(env: RobotEnv, config: RecordConfig, observers: Sequence[Observer] = ()) -> int:
@@ -41,7 +31,7 @@ def run_on(env: RobotEnv, config: RecordConfig, observers: Sequence[Observer] = 
 
     Args:
         env: with somebody at its teleop.
-        config: that `check` has nothing against.
+        config: what is recorded.
         observers: told everything.
 
     Returns:

@@ -16,7 +16,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with process.started(__doc__, arguments) as config:
         if not isinstance(config, RecordConfig):
             raise ConfigError("the recorder records: --config record.")
-        record_command.check(config)
         with driver.joined("recorder", config) as here:
             return record_command.run_on(here.cell.env, config, [here.observer])
 
