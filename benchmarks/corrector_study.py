@@ -19,7 +19,7 @@ PUBLISHED = (
     *("agent.corrector.scale=0.1", "agent.corrector.noise_std=0.05", "agent.corrector.target_noise_std=0.05"),
     *("agent.corrector.target_noise_limit=0.3", "agent.corrector.gamma=0.99", "agent.corrector.return_range=null"),
     *("agent.corrector.critic_learning_rate=1e-4", "agent.corrector.actor_learning_rate=1e-6"),
-    *("agent.corrector.imitation_weight=0", "agent.corrector.gate_steps=0", "agent.warmup_steps=1000"),
+    *("agent.corrector.imitation_weight=0", "agent.corrector.actor_warmup_updates=0", "agent.warmup_steps=1000"),
     "replay.shares={online: 0.5, demonstration: 0.5, intervention: 0.0, anchor: 0.0}",
 )
 """What arXiv 2509.19301 uses where ours is another; its 10 000 steps of warm-up are a tenth, as everything here."""
@@ -40,7 +40,8 @@ ABLATIONS: dict[str, tuple[str, ...]] = {
     "scale_1": ("agent.corrector.scale=1.0",),
     "one_step": ("agent.n_step=1",),
     "five_steps": ("agent.n_step=5",),
-    "no_gate": ("agent.corrector.gate_steps=0",),
+    "no_actor_warmup": ("agent.corrector.actor_warmup_updates=0",),
+    "gate": ("agent.corrector.actor_warmup_updates=0", "agent.corrector.gate_steps=1000"),
     "no_critic_phase": ("agent.corrector.critic_updates=0",),
     "no_imitation": ("agent.corrector.imitation_weight=0",),
     "utd_1": ("agent.utd=1",),

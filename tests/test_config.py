@@ -113,7 +113,7 @@ def test_a_group_that_is_no_key_of_the_configuration_lists_its_choices_too():
     [
         (["agent.corrector.scale=0.3"], "agent.corrector.scale=0.3 is for a corrector, and agent=rlpd has none"),
         (["agent=bc", "agent.corrector.return_range=null"], "corrector.return_range=None is .*agent=bc has none"),
-        (["corrector=none", "agent.corrector.gate_steps=0"], "agent.corrector.gate_steps=0 is for a corrector"),
+        (["corrector=none", "agent.corrector.gate_steps=10"], "agent.corrector.gate_steps=10 is for a corrector"),
         (["corrector=additive", "agent=rlpd"], "corrector=additive does not go with agent=rlpd"),
     ],
 )

@@ -6,8 +6,9 @@ within the returns that are possible. What they are asked about is always the ex
 residual. With several candidates one half of the target critics chooses and the other half says what the choice is
 worth, so that no error chooses itself.
 
-Phases: the base policy collects alone (`warmup_steps`); the critics learn from that (`critic_updates`); then the gate
-opens over `gate_steps`; from `frozen_from_step` on nothing is learned any more.
+Phases: the base policy collects alone (`warmup_steps`); the critics learn from that (`critic_updates`); then the actor
+learns faster and faster (`actor_warmup_updates`), and the gate opens over `gate_steps`; from `frozen_from_step` on
+nothing is learned any more.
 
 Suffixes of tensors: see `correctors.corrector`.
 """
@@ -166,6 +167,7 @@ class Corrected:
         self.actor_updates += 1
         self._open_gate()
         if self._actor_optimiser is not None:
+            self._warm_up(self._actor_optimiser)
             loss, metrics = self.actor_loss(seen, batch)
             self._step_actor(loss)
         else:
@@ -212,10 +214,15 @@ class Corrected:
         assert improved is not None
         return evaluate(self.critics["action"], seen.latent, improved).mean()
 
+    def _warm_up(self, optimiser: torch.optim.Optimizer) -> None:
+        """The actor's learning rate: until the critics know more than the base policy's actions, they mislead it."""
+        share = _reached(self.actor_updates, self.config.actor_warmup_updates)
+        for group in optimiser.param_groups:
+            group["lr"] = share * self.config.actor_learning_rate
+
     def _open_gate(self) -> None:
         """How often the corrector takes part in exploration."""
-        steps = self.config.gate_steps
-        share = 1.0 if steps == 0 else min(1.0, self.actor_updates / steps)
+        share = _reached(self.actor_updates, self.config.gate_steps)
         for corrector in (self.policy.corrector, self.average_policy.corrector):
             corrector.gate.fill_(share)
 
@@ -255,3 +262,8 @@ def least(critics: nn.Module, latent: Tensor, action: Tensor, members: Tensor) -
     """The least of what some critics say, (B,)."""
     value: Tensor = critics(latent, action, members).amin(0)
     return value
+
+
+def _reached(count: int, goal: int) -> float:
+    """How far a count has come, from 0 to 1."""
+    return 1.0 if goal == 0 else min(1.0, count / goal)

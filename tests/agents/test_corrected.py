@@ -15,6 +15,7 @@ from robot_rl.agents.steered import Steered
 
 B, P, A, N, K = 32, 3, 2, 3, 4
 OF_CANDIDATES = ("edit_select", "best_of_n", "noise_steer")
+SMALL = {"ensemble": 4, "actor_warmup_updates": 0, "gate_steps": 2, "scale": 0.2}
 SPEC = PolicySpec(P, A, hidden=(16, 16))
 
 
@@ -24,7 +25,7 @@ def _one_thread():
 
 
 def make_agent(name="additive", seed=0, **values):
-    return Corrected(SPEC, CorrectorConfig(name=name, **{"ensemble": 4, "gate_steps": 2, "scale": 0.2, **values}), seed)
+    return Corrected(SPEC, CorrectorConfig(name=name, **{**SMALL, **values}), seed)
 
 
 def make_batch(seed=0, **values):
@@ -43,7 +44,7 @@ def make_batch(seed=0, **values):
 
 
 def make_candidate_agent(name, seed=0, **values):
-    config = CorrectorConfig(name, candidates=N, chunk=K, **{"ensemble": 4, "gate_steps": 2, "scale": 0.2, **values})
+    config = CorrectorConfig(name, candidates=N, chunk=K, **{**SMALL, **values})
     kind = Steered if name == "noise_steer" else Corrected
     return kind(replace(SPEC, proprio_size=P + config.make_layout(A).size), config, seed)
 
@@ -156,6 +157,17 @@ def test_the_actor_climbs_the_critics_slope():
         moved = agent.policy.corrector.improve(*seen)[:, 0] - batch.observations.base_action
     assert float(moved[:, 0].mean()) > 0.1
     assert float(moved.abs().max()) <= 0.2 + 1e-6
+
+
+def test_the_actor_learns_faster_and_faster():
+    agent, batch = make_agent(actor_warmup_updates=4, actor_learning_rate=1e-2), make_batch()
+    rates = []
+    for _ in range(6):
+        agent.update(batch, is_actor_due=True)
+        agent.update(batch, is_actor_due=False)
+        rates.append(agent._actor_optimiser.param_groups[0]["lr"])
+    assert rates == pytest.approx([0.0025, 0.005, 0.0075, 0.01, 0.01, 0.01])
+    assert agent._critic_optimiser.param_groups[0]["lr"] == agent.config.critic_learning_rate
 
 
 def test_imitation_alone_moves_the_corrector_and_what_follows_it_and_no_critic():

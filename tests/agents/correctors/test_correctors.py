@@ -251,6 +251,7 @@ def test_without_a_base_policy_there_is_no_action():
         ({"subsample": 11}, "subsample"),
         ({"tau": 0.0}, "tau"),
         ({"noise_std": -0.1}, "noise_std"),
+        ({"actor_warmup_updates": -1}, "actor_warmup_updates"),
         ({"return_range": (1.0, 0.0)}, "return_range"),
         ({"name": "additive", "candidates": 3}, "one action at a time"),
         ({"name": "chooser", "chunk": 2}, "one action at a time"),
