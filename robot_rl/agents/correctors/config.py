@@ -74,7 +74,7 @@ class CorrectorConfig:
     imitation_weight: float = 0.3
     average_decay: float = 0.999
     critic_updates: int = 1000
-    actor_warmup_updates: int = 2000
+    actor_warmup_updates: int = 1000
     gate_steps: int = 0
     probe_every: int = 0
 
