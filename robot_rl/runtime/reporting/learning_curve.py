@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from robot_rl.errors import ConfigError
 from robot_rl.runtime.reporting.metrics_writer import FILE_NAME, read_run
-from robot_rl.runtime.reporting.statistics import wilson_interval
+from robot_rl.runtime.reporting.statistics import mean_interval, wilson_interval
 
 SMOOTHING_EPISODES = 20
 """Episodes that a point of the intervention rate is the mean of."""
@@ -113,7 +113,7 @@ def summarise(groups: Mapping[str, Sequence[Path]], at_steps: Sequence[int] = ()
 
     The time is the wall clock's, evaluations and demonstrations included; the median of the steps is "-" where
     half of the runs or more never got there. The area is the mean success rate over the steps up to the last
-    evaluation, from the first on.
+    evaluation, from the first on: its mean over the runs, with Student's interval of 95 % where there are several.
 
     Args:
         groups: name -> folders of runs that differ in nothing but the seed.
@@ -125,7 +125,7 @@ def summarise(groups: Mapping[str, Sequence[Path]], at_steps: Sequence[int] = ()
     """
     good = f"steps to {GOOD_SUCCESS_RATE:.0%} (median)"
     header = ["group", "final success (episodes)", "mean", good, "human steps (median)", "time [min]", "cycle [s]"]
-    header += ["area (median)", *(f"at {step}" for step in at_steps)]
+    header += ["area", *(f"at {step}" for step in at_steps)]
     lines = [header, ["---"] + ["---:"] * (len(header) - 1)]
     for name, runs in _read_groups(groups).items():
         finals = [run.final for run in runs]
@@ -140,7 +140,7 @@ def summarise(groups: Mapping[str, Sequence[Path]], at_steps: Sequence[int] = ()
             _median([float(sum(episode["human_steps"] for episode in run.episodes)) for run in runs], 0),
             _median([run.duration_s / 60.0 for run in runs], 1),
             _median(cycles, 2),
-            _median([run.area for run in runs], 2),
+            _area(runs),
             *(_at(runs, step) for step in at_steps),
         ]
         lines.append(row)
@@ -158,6 +158,14 @@ def _at(runs: Sequence[_Run], step: int) -> str:
     successes = round(sum(record["success_rate"] * record["episodes"] for record in reached))
     low, high = wilson_interval(successes, episodes)
     return f"{successes / episodes:.2f} ({low:.2f} to {high:.2f}, {len(reached)} of {len(runs)} runs)"
+
+
+def _area(runs: Sequence[_Run]) -> str:
+    areas = [run.area for run in runs if np.isfinite(run.area)]
+    if not areas:
+        return "-"
+    low, high = (min(1.0, max(0.0, end)) for end in mean_interval(areas))
+    return f"{np.mean(areas):.2f}" + (f" ({low:.2f} to {high:.2f})" if len(areas) > 1 else "")
 
 
 def _median(values: Sequence[float], digits: int) -> str:

@@ -44,7 +44,9 @@ def test_the_table_holds_what_the_runs_amount_to(groups):
     assert {line.count("|") for line in lines} == {9}
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
     # steps to 0.9 were 200, 400 and never; human steps 6, 20 and 0; areas 0.775, 0.667 and 0.2
-    assert cells[2] == ["with a person", "0.80 (20), 1.00 (20), 0.40 (20)", "0.73", "400", "6", "1.5", "3.50", "0.67"]
+    finals = "0.80 (20), 1.00 (20), 0.40 (20)"
+    # their mean 0.547, standard deviation 0.306, Student's quantile for two degrees of freedom 4.30: +- 0.76
+    assert cells[2] == ["with a person", finals, "0.73", "400", "6", "1.5", "3.50", "0.55 (0.00 to 1.00)"]
     assert cells[3] == ["alone", "0.00 (20)", "0.00", "-", "0", "0.5", "-", "-"]
 
 

@@ -1,11 +1,13 @@
-"""Wilson's interval against numbers computed elsewhere."""
+"""Intervals against numbers computed elsewhere."""
+
+import math
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.stats import binomtest, t
 
-from robot_rl.runtime.reporting.statistics import wilson_interval
+from robot_rl.runtime.reporting.statistics import mean_interval, wilson_interval
 
 
 @pytest.mark.parametrize(
@@ -43,3 +45,15 @@ def test_another_confidence_is_another_width():
     narrow, wide = wilson_interval(5, 10, z=1.0), wilson_interval(5, 10, z=3.0)
     assert wide[0] < narrow[0] < 0.5 < narrow[1] < wide[1]
     assert narrow == pytest.approx((0.5 - 0.5 / 11**0.5, 0.5 + 0.5 / 11**0.5))
+
+
+def test_the_interval_of_a_mean_is_students():
+    values = [0.62, 0.67, 0.51]
+    expected = t.interval(0.95, 2, 0.6, math.sqrt((0.02**2 + 0.07**2 + 0.09**2) / 2 / 3))
+    assert mean_interval(values) == pytest.approx(expected)
+    assert mean_interval([0.5, 0.5, 0.5]) == (0.5, 0.5)
+
+
+@pytest.mark.parametrize("values", [[], [0.5]])
+def test_one_run_says_nothing_about_others(values):
+    assert mean_interval(values) == (-math.inf, math.inf)
