@@ -282,7 +282,8 @@ class TrainConfig(EnvConfig):
         run_dir: folder of the run; None is runs/TASK-AGENT-SEED, with a number where that exists.
         demonstrations: how many the scripted expert records for the run, where `demonstrations_from` is None.
         demonstrations_from: folder of a recording whose episodes are taken.
-        base: folder of the frozen base policy that is corrected, where `agent` is a corrector.
+        base: folder of the frozen base policy that is corrected, where `agent` is a corrector: of a
+            `robot-rl pretrain`, or of a training that has ended, whose policy may itself correct another.
         inference: how the base policy's chunks are made and executed.
         publish_every_steps: environment steps between two versions of the actor's weights.
         checkpoint_every_steps: environment steps between two checkpoints.

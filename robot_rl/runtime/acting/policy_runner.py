@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from robot_rl.agents.batch import Observations
 from robot_rl.agents.policy_network import PolicyNetwork
-from robot_rl.env.base_actions import BaseActions
 from robot_rl.errors import SpecError
 from robot_rl.types import Observation
 
@@ -28,6 +27,14 @@ def to_tensors(policy: PolicyNetwork, average_policy: PolicyNetwork) -> dict[str
     }
 
 
+class Steerable(Protocol):
+    """A base policy that is asked for plans of chosen noise."""
+
+    def replan(self, noise_A: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The chunk (K, A) that it makes of this noise, from what it was asked about last."""
+        ...
+
+
 class PolicyRunner:
     """Asks a policy network; with a seed for each episode it explores, without it takes the mode.
 
@@ -39,7 +46,7 @@ class PolicyRunner:
         policy: PolicyNetwork,
         stack: int,
         average_policy: PolicyNetwork | None = None,
-        base: BaseActions | None = None,
+        base: Steerable | None = None,
     ) -> None:
         """Use `policy`, whose observations are the newest `stack` time steps.
 

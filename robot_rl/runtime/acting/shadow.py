@@ -22,7 +22,9 @@ from robot_rl.runtime.acting.base_answers import (
     PlanAnswers,
 )
 from robot_rl.runtime.acting.base_policies import find_base_policy, make_runner, open_base_policy
+from robot_rl.runtime.acting.trained_policy import TrainedActions, load_policy
 from robot_rl.runtime.config import TrainConfig
+from robot_rl.runtime.run_folder import RunFolder
 from robot_rl.specs import EnvironmentSpec
 from robot_rl.types import Source, StepRecord, TimeStep
 
@@ -81,6 +83,13 @@ def make_shadow(config: TrainConfig, spec: EnvironmentSpec, clock: Clock, *, is_
         ConfigError: there is no such policy, a corrector has none, or an agent has one that corrects nothing.
         CheckpointError: the policy is damaged, or was trained for another environment.
     """
+    answers = _make_answers(config, spec, clock, is_lock_step=is_lock_step)
+    return None if answers is None else Shadow(answers)
+
+
+def _make_answers(
+    config: TrainConfig, spec: EnvironmentSpec, clock: Clock, *, is_lock_step: bool
+) -> BaseAnswers | None:
     if config.base is None:
         if config.agent.is_corrector:
             raise ConfigError("a corrector needs a base policy: base=RUN, a folder of `robot-rl pretrain`.")
@@ -90,21 +99,41 @@ def make_shadow(config: TrainConfig, spec: EnvironmentSpec, clock: Clock, *, is_
         raise ConfigError(f"base={config.base} is for a corrector; agent={config.agent.name} would not look at it.")
     file = find_base_policy(Path(config.base))
     if file is None:
-        raise ConfigError(f"base={config.base}: there is no base policy; they are folders of `robot-rl pretrain`.")
+        return ActionAnswers(_open_run(config, RunFolder(Path(config.base)), spec, clock, is_lock_step=is_lock_step))
     corrector = config.agent.corrector
     layout = corrector.make_layout(spec.action_size)
-    if layout is None:
-        runner = make_runner(file, spec, config.inference, clock, config.seed, is_lock_step=is_lock_step)
-        if corrector.plan_steps:
-            return Shadow(PlanAnswers(runner, corrector.plan_steps))
-        return Shadow(ActionAnswers(runner))
-    return Shadow(_ask_for_candidates(file, layout, config, spec, clock, is_lock_step=is_lock_step))
+    if layout is not None:
+        return _ask_for_candidates(file, layout, config, spec, clock, is_lock_step=is_lock_step)
+    runner = make_runner(file, spec, config.inference, clock, config.seed, is_lock_step=is_lock_step)
+    return PlanAnswers(runner, corrector.plan_steps) if corrector.plan_steps else ActionAnswers(runner)
+
+
+def _open_run(
+    config: TrainConfig, folder: RunFolder, spec: EnvironmentSpec, clock: Clock, *, is_lock_step: bool
+) -> TrainedActions:
+    """The policy of another training as the base policy of this one."""
+    corrector, word = config.agent.corrector, f"base={config.base}"
+    if not folder.config_file.is_file():
+        raise ConfigError(
+            f"{word}: there is no base policy; they are folders of `robot-rl pretrain`, or of trainings that ended."
+        )
+    if corrector.candidates or corrector.plan_steps:
+        raise ConfigError(
+            f"corrector={corrector.name} looks at a base policy's plans, and the policy of the training {word} makes "
+            "none: correct it with corrector=additive or corrector=chooser, and plan_steps=0."
+        )
+    config.inference.check_unused(f"is for a base policy of `robot-rl pretrain`, not {word}, which has its own.")
+    if folder.finished_steps() < 0:
+        raise ConfigError(f"{word}: its training has not ended, go on with it first: robot-rl resume {config.base}")
+    below = _make_answers(folder.load_config(), spec, clock, is_lock_step=is_lock_step)
+    seen = spec if below is None else below.extend(spec)
+    return TrainedActions(load_policy(folder, seen, below if isinstance(below, NoiseAnswers) else None), below)
 
 
 def _ask_for_candidates(
     file: Path, layout: CandidateLayout, config: TrainConfig, spec: EnvironmentSpec, clock: Clock, *, is_lock_step: bool
 ) -> CandidateAnswers | NoiseAnswers:
-    """What gives a corrector several plans; see `make_shadow`."""
+    """What gives a corrector several plans."""
     name, inference = config.agent.corrector.name, config.inference
     if inference.candidates > 1:
         raise ConfigError(

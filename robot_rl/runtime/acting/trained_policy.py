@@ -1,17 +1,50 @@
-"""The policy of a training run, as it is evaluated."""
+"""The policy of a training run, as it is evaluated, and as the base policy of another."""
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from robot_rl.agents.agent import make_agent
-from robot_rl.env.base_actions import BaseActions
 from robot_rl.errors import CheckpointError
-from robot_rl.runtime.acting.policy_runner import PolicyRunner
+from robot_rl.runtime.acting.base_answers import BaseAnswers
+from robot_rl.runtime.acting.policy_runner import PolicyRunner, Steerable
 from robot_rl.runtime.learning import checkpoint
 from robot_rl.runtime.run_folder import RunFolder
 from robot_rl.specs import EnvironmentSpec
+from robot_rl.types import Observation
 
 
-def load_policy(folder: RunFolder, spec: EnvironmentSpec, base: BaseActions | None = None) -> PolicyRunner:
+class TrainedActions:
+    """A run's policy, frozen, which may itself correct a base policy: so correctors stand on each other."""
+
+    def __init__(self, policy: PolicyRunner, below: BaseAnswers | None) -> None:
+        """Ask `policy`, and for it the base policy that it corrects, if it does."""
+        self._policy, self._below = policy, below
+
+    def reset(self, seed: int | None = None) -> None:
+        """See Actions."""
+        self._policy.reset()
+        if self._below is not None:
+            self._below.reset(seed)
+
+    def invalidate(self) -> None:
+        """See Actions."""
+        self._policy.invalidate()
+        if self._below is not None:
+            self._below.invalidate()
+
+    def __call__(self, observation: Observation) -> NDArray[np.float32]:
+        """See Actions."""
+        return self._policy(observation if self._below is None else self._below.answer(observation))
+
+    def close(self) -> None:
+        """See Actions."""
+        if self._below is not None:
+            self._below.close()
+
+
+def load_policy(folder: RunFolder, spec: EnvironmentSpec, base: Steerable | None = None) -> PolicyRunner:
     """The slow average of the weights in a run's newest checkpoint, without exploration.
 
     Args:
