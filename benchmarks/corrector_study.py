@@ -16,8 +16,9 @@ from robot_rl import cli
 from robot_rl.runtime.run_folder import RunFolder
 
 PUBLISHED = (
-    *("agent.corrector.scale=0.1", "agent.corrector.noise_std=0.05", "agent.corrector.target_noise_std=0.05"),
-    *("agent.corrector.target_noise_limit=0.3", "agent.corrector.gamma=0.99", "agent.corrector.return_range=null"),
+    *("agent.corrector.keeps_base=false", "agent.corrector.scale=0.1", "agent.corrector.noise_std=0.05"),
+    *("agent.corrector.target_noise_std=0.05", "agent.corrector.target_noise_limit=0.3"),
+    *("agent.corrector.gamma=0.99", "agent.corrector.return_range=null"),
     *("agent.corrector.critic_learning_rate=1e-4", "agent.corrector.actor_learning_rate=1e-6"),
     *("agent.corrector.imitation_weight=0", "agent.corrector.actor_warmup_updates=0", "agent.warmup_steps=1000"),
     "replay.shares={online: 0.5, demonstration: 0.5, intervention: 0.0, anchor: 0.0}",
@@ -34,6 +35,7 @@ METHODS: dict[str, tuple[str, ...]] = {
     "rlpd": ("agent=rlpd",),
 }
 ABLATIONS: dict[str, tuple[str, ...]] = {
+    "no_choice": ("agent.corrector.keeps_base=false",),
     "no_layer_norm": ("agent.corrector.has_layer_norm=false",),
     "anchor": ("replay.shares={online: 0.4, demonstration: 0.25, intervention: 0.25, anchor: 0.1}",),
     "scale_0.2": ("agent.corrector.scale=0.2",),

@@ -15,7 +15,7 @@ from robot_rl.agents.steered import Steered
 
 B, P, A, N, K = 32, 3, 2, 3, 4
 OF_CANDIDATES = ("edit_select", "best_of_n", "noise_steer")
-SMALL = {"ensemble": 4, "actor_warmup_updates": 0, "gate_steps": 2, "scale": 0.2}
+SMALL = {"ensemble": 4, "actor_warmup_updates": 0, "gate_steps": 2, "scale": 0.2, "keeps_base": False}
 SPEC = PolicySpec(P, A, hidden=(16, 16))
 
 

@@ -31,6 +31,8 @@ class CorrectorConfig:
         chunk: actions of a plan that are executed before the next decision, and that the critics see.
         plan_steps: of the base policy's plan that corrector and critics see, with how old it is; 0 for none. For base
             policies that execute chunks.
+        keeps_base: whether the base policy's action stays a candidate of "additive", beside the corrected one: then the
+            critics choose.
         scale: largest residual of each element of the action; the grippers' elements are the base policy's.
         noise_std: of exploration, in units of the action; of "noise_steer", in units of the noise.
         noise_bound: of each element of the noise that "noise_steer" chooses.
@@ -58,6 +60,7 @@ class CorrectorConfig:
     chunk: int = 1
     plan_steps: int = 0
     noise_bound: float = 1.5
+    keeps_base: bool = True
     scale: float = 0.5
     noise_std: float = 0.1
     target_noise_std: float = 0.05
@@ -74,7 +77,7 @@ class CorrectorConfig:
     imitation_weight: float = 0.3
     average_decay: float = 0.999
     critic_updates: int = 1000
-    actor_warmup_updates: int = 1000
+    actor_warmup_updates: int = 2000
     gate_steps: int = 0
     probe_every: int = 0
 

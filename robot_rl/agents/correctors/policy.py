@@ -131,7 +131,8 @@ def _make_corrector(spec: PolicySpec, config: CorrectorConfig, latent_size: int)
     is_gripper = (elements % ARM_ELEMENTS == ARM_ELEMENTS - 1) & bool(spec.grippers)
     free = (~is_gripper).repeat(config.chunk)
     if config.name == "additive":
-        return Additive(latent_size, free, spec.hidden, config.scale, config.noise_std)
+        scale, noise_std, keeps_base = config.scale, config.noise_std, config.keeps_base
+        return Additive(latent_size, free, spec.hidden, scale, noise_std, keeps_base=keeps_base)
     if config.name == "chooser":
         return Chooser(latent_size, free, spec.hidden, config.noise_std)
     if config.name == "edit_select":

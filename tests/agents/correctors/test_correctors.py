@@ -36,8 +36,8 @@ def to_base(action, plans=None, noise=None):
     return Base(action, action[:, None] if plans is None else plans, action[:, None, :0] if noise is None else noise)
 
 
-def make_additive(scale=0.2, noise_std=0.05, is_trained=False):
-    corrector = Additive(L, FREE, (16, 16), scale, noise_std)
+def make_additive(scale=0.2, noise_std=0.05, is_trained=False, keeps_base=False):
+    corrector = Additive(L, FREE, (16, 16), scale, noise_std, keeps_base=keeps_base)
     if is_trained:
         torch.nn.init.normal_(corrector.residual.network.head.weight, std=10.0)
     return corrector
@@ -61,7 +61,8 @@ def test_at_first_the_base_policy_acts_bit_for_bit(name):
 
 def test_a_gate_that_is_shut_lets_nothing_in_not_even_noise():
     base, latent = draw_base(), torch.randn(B, L)
-    for corrector in (make_additive(is_trained=True), Chooser(L, FREE, (16, 16), 0.3)):
+    residuals = [make_additive(is_trained=True, keeps_base=keeps_base) for keeps_base in (False, True)]
+    for corrector in (*residuals, Chooser(L, FREE, (16, 16), 0.3)):
         noise = torch.randn(B, corrector.noise_size)
         assert torch.equal(corrector.propose(latent, to_base(base), noise)[:, -1], base)
         corrector.gate.fill_(0.25)
@@ -149,6 +150,21 @@ def test_a_residual_never_exceeds_its_scale_nor_the_range_of_actions():
     assert float((action - base).abs().max()) > 0.19
     assert float(action.abs().max()) <= 1.0
     assert torch.equal(action[:, 6], base[:, 6]), "the gripper is the base policy's"
+
+
+def test_the_base_policys_action_stays_a_candidate_of_a_residual_that_may_be_left_out():
+    corrector, base, latent = make_additive(is_trained=True, keeps_base=True), draw_base(), torch.randn(B, L)
+    corrector.gate.fill_(1.0)
+    assert (corrector.candidates, corrector.of_base) == (2, 1)
+    for noise in (None, torch.randn(B, A + 1)):
+        candidates = corrector.propose(latent, to_base(base), noise)
+        assert torch.equal(candidates[:, 0], base)
+        assert bool((candidates[:, 1] != base).any(-1).all())
+    without = make_additive(is_trained=True)
+    without.load_state_dict(corrector.state_dict())
+    for noise in (None, torch.randn(B, A + 1)):
+        both, alone = (each.propose(latent, to_base(base), noise) for each in (corrector, without))
+        assert torch.equal(both[:, 1:], alone)
 
 
 def test_exploration_stays_on_the_corrected_elements_and_in_range():
