@@ -6,10 +6,11 @@ from pathlib import Path
 
 from robot_rl.errors import ConfigError
 from robot_rl.runtime.channels.agreement import describe_difference, to_agreement
+from robot_rl.runtime.channels.channel_config import ChannelConfig
 from robot_rl.runtime.channels.curve import CurveKeys
 from robot_rl.runtime.channels.zmq_actor import ZmqActorChannel
 from robot_rl.runtime.channels.zmq_channel import ZmqLearnerChannel
-from robot_rl.runtime.config import ChannelConfig, TrainConfig
+from robot_rl.runtime.config import TrainConfig
 from robot_rl.specs import EnvironmentSpec
 
 _LEARNER, _ACTOR = "learner", "actor"

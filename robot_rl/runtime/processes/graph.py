@@ -13,7 +13,8 @@ from pathlib import Path
 from robot_rl import config as configuration
 from robot_rl.errors import ConfigError, UnknownNameError
 from robot_rl.runtime.acting import named_policy
-from robot_rl.runtime.config import ChannelConfig, EnvConfig, EvalConfig, RecordConfig, TrainConfig
+from robot_rl.runtime.channels.channel_config import ChannelConfig
+from robot_rl.runtime.config import EnvConfig, EvalConfig, RecordConfig, TrainConfig
 from robot_rl.runtime.processes.process_spec import ProcessSpec, Restart, RosExecutable
 
 

@@ -9,9 +9,10 @@ import pytest
 from robot_rl.data.store_reader import StoreReader
 from robot_rl.errors import ChannelError
 from robot_rl.runtime.acting.remote_actor import run_remote_actor
+from robot_rl.runtime.channels.channel_config import ChannelConfig
 from robot_rl.runtime.channels.connection import make_actor_channel
 from robot_rl.runtime.channels.mailbox import EPISODES_PER_ACTOR
-from robot_rl.runtime.config import ChannelConfig, TeleopConfig
+from robot_rl.runtime.config import TeleopConfig
 from robot_rl.runtime.learning import checkpoint, demonstrations, learner_run
 from robot_rl.runtime.learning.training import Training
 from robot_rl.runtime.reporting.observers import Observer

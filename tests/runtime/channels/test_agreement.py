@@ -8,9 +8,10 @@ from robot_rl import config as configuration
 from robot_rl.errors import ConfigError
 from robot_rl.runtime.assembly import make_env, make_spec
 from robot_rl.runtime.channels.agreement import describe_difference, find_difference, to_agreement
+from robot_rl.runtime.channels.channel_config import ChannelConfig
 from robot_rl.runtime.channels.connection import make_actor_channel, make_learner_channel
 from robot_rl.runtime.channels.curve import make_keys
-from robot_rl.runtime.config import ChannelConfig, TrainConfig
+from robot_rl.runtime.config import TrainConfig
 from tests.contracts import until
 
 
