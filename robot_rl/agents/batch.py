@@ -40,7 +40,7 @@ class Batch(NamedTuple):
         is_whole: whether it has as many actions as the critics see, or what is missing makes no difference since the
             episode has ended; (B,), bool.
         penalty: of the gripper's part of the action, (B,): not part of the reward, only the gripper's critic sees it.
-        returns: what the episode paid from here on, discounted, (B,); None where nobody asked.
+        returns: what the episode paid from here on, as far as it is known, discounted, (B,); None where nobody asked.
         is_made: which elements of a chunk of actions somebody made, (B, K A), bool: none after the episode's end, or
             beyond a gap; None where there is one action.
     """

@@ -77,6 +77,11 @@ class RlpdConfig:
                 raise ConfigError(f"{name} must be positive, got {getattr(self, name)}.")
         if not 0.0 <= self.gamma <= 1.0:
             raise ConfigError(f"gamma must be in [0, 1], got {self.gamma}.")
+        if not 0.0 < self.tau <= 1.0 or not 0.0 <= self.average_decay < 1.0:
+            raise ConfigError(
+                "tau must be in (0, 1] and average_decay from 0 to less than 1, got "
+                f"{self.tau} and {self.average_decay}: what follows would run away."
+            )
         if not 1 <= self.subsample <= self.ensemble:
             raise ConfigError(f"subsample must lie between 1 and ensemble = {self.ensemble}, got {self.subsample}.")
         if self.reward_bias != 0.0 and self.return_range == (0.0, 1.0):

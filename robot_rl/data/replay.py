@@ -33,7 +33,8 @@ class Sample:
         windows: transitions; their rows are numbers of the rings that they came from.
         proprio, next_proprio: observations at the windows' starts and ends with those before them, oldest first,
             shape (B, stack * P).
-        returns: what each window's episode paid from its start on, discounted, (B,); None where nobody asked.
+        returns: what each window's episode paid from its start on, as far as it is known, discounted, (B,); None where
+            nobody asked.
         visual, next_visual: camera -> images, uint8 (B, H, W, 3), or cached features, float16 (B, tokens, channels).
     """
 

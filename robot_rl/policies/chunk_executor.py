@@ -51,6 +51,10 @@ class ExecutorConfig:
         if self.agreement is not None and not self.agreement > 0.0:
             raise ConfigError(f"agreement must be positive, got {self.agreement}.")
 
+    def find_last_phase(self, ahead: int) -> int:
+        """The oldest that a plan with `ahead` actions from the present on becomes before there is another."""
+        return ahead - 1 if self.agreement is not None else max(self.execute, self.delay) + self.delay - 1
+
 
 class Tick(NamedTuple):
     """What is due in one control step.
@@ -106,7 +110,7 @@ class ChunkExecutor:
         self.invalidate()
 
     def invalidate(self) -> None:
-        """The plan is void: a person takes over or hands back. What was seen is kept."""
+        """The plan is void: a person has the robot. What was seen is kept."""
         self._plan: Plan | None = None
         self._actions: NDArray[np.float32] | None = None
         self._begun: Plan | None = None

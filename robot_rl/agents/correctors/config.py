@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from robot_rl.agents.correctors import plan_input
-from robot_rl.agents.correctors.candidates import CandidateLayout
+from robot_rl.agents.correctors.candidates import NOISE, PLANS, CandidateLayout
 from robot_rl.agents.networks import CriticEnsemble
 from robot_rl.errors import ConfigError
 from robot_rl.specs import EnvironmentSpec
 
 CorrectorName = Literal["none", "identity", "additive", "chooser", "edit_select", "best_of_n", "noise_steer"]
+
+BASE_PARTS = (PLANS, NOISE, plan_input.REMAINING, plan_input.PHASE)
+"""Parts of an observation that are a base policy's answers."""
 
 _OF_CANDIDATES = {"edit_select": 1, "best_of_n": 2, "noise_steer": 1}
 """Who looks at several plans of the base policy -> the fewest that make sense."""
@@ -38,7 +41,8 @@ class CorrectorConfig:
         noise_bound: of each element of the noise that "noise_steer" chooses.
         target_noise_std, target_noise_limit: of the smoothing of targets (TD3, Fujimoto et al. 2018).
         ensemble: number of critics.
-        subsample: how many of them, drawn anew each update, the target takes the minimum of.
+        subsample: how many of them, drawn anew each update, the target takes the minimum of; at most the half that
+            values, where the other half chooses among several candidates.
         has_layer_norm: whether the critics' layers are normalised, which bounds what they say of actions nobody took.
         gamma: discount per control step.
         tau: Polyak factor of the targets.
@@ -60,7 +64,7 @@ class CorrectorConfig:
     chunk: int = 1
     plan_steps: int = 0
     noise_bound: float = 1.5
-    keeps_base: bool = True
+    keeps_base: bool = False
     scale: float = 0.5
     noise_std: float = 0.1
     target_noise_std: float = 0.05
@@ -77,7 +81,7 @@ class CorrectorConfig:
     imitation_weight: float = 0.3
     average_decay: float = 0.999
     critic_updates: int = 1000
-    actor_warmup_updates: int = 2000
+    actor_warmup_updates: int = 0
     gate_steps: int = 0
     probe_every: int = 0
 
@@ -89,6 +93,11 @@ class CorrectorConfig:
         if not 1 <= self.subsample <= self.ensemble:
             raise ConfigError(
                 f"corrector.subsample must be from 1 to ensemble = {self.ensemble}, got {self.subsample}."
+            )
+        if self.tau > 1.0 or not 0.0 <= self.average_decay < 1.0:
+            raise ConfigError(
+                "corrector.tau must be at most 1 and corrector.average_decay from 0 to less than 1, got "
+                f"{self.tau} and {self.average_decay}: what follows would run away."
             )
         for name in ("critic_learning_rate", "actor_learning_rate", "tau", "noise_bound"):
             if not getattr(self, name) > 0.0:

@@ -116,19 +116,21 @@ class CandidateAnswers:
     step is not, where a policy knows several ways and takes another each time.
     """
 
-    def __init__(self, planned: Plans, layout: CandidateLayout, spec: BasePolicySpec) -> None:
+    def __init__(self, planned: Plans, layout: CandidateLayout, spec: BasePolicySpec, last_phase: int) -> None:
         """Ask.
 
         Args:
             planned: makes as many plans as the layout has.
             layout: how many, and how much of each.
             spec: of the policy that plans.
+            last_phase: the oldest that a plan becomes before there is another [control steps].
 
         Raises:
-            ConfigError: a plan is shorter than the chunk that is to be executed.
+            ConfigError: what is left of a plan is shorter than the chunk that is to be executed.
         """
-        _check_chunk(layout, spec)
+        _check_chunk(layout, spec.horizon - spec.past - last_phase)
         self._planned, self._layout = planned, layout
+        self._is_discrete_A = _find_discrete(spec)
         self.reset, self.invalidate, self.close = planned.reset, planned.invalidate, planned.close
 
     def extend(self, spec: EnvironmentSpec) -> EnvironmentSpec:
@@ -136,9 +138,11 @@ class CandidateAnswers:
         return self._layout.extend(spec)
 
     def answer(self, observation: Observation) -> Observation:
-        """See BaseAnswers: what all plans have next, and where one has ended its last action again."""
-        remaining = self._planned.tick(observation).remaining
-        plans = remaining[:, np.minimum(np.arange(self._layout.chunk), remaining.shape[1] - 1)]
+        """See BaseAnswers: what all plans have next; where one has ended, since it is late, its last action again."""
+        tick = self._planned.tick(observation)
+        plans = tick.remaining[:, np.minimum(np.arange(self._layout.chunk), tick.remaining.shape[1] - 1)]
+        plans = _to_signs(plans, self._is_discrete_A)
+        plans[: len(tick.action), 0] = tick.action  # with its hysteresis, as the base policy alone would act
         proprio = {**observation.proprio, **self._layout.pack(plans)}
         return dataclasses.replace(observation, proprio=proprio, base_action=plans[0, 0].copy())
 
@@ -155,9 +159,9 @@ class NoiseAnswers:
             seed: of the noise.
 
         Raises:
-            ConfigError: see CandidateAnswers.
+            ConfigError: a plan is shorter than the chunk that is to be executed.
         """
-        _check_chunk(layout, policy.spec)
+        _check_chunk(layout, policy.spec.horizon - policy.spec.past)
         self._policy, self._layout = policy, layout
         self._generator = torch.Generator().manual_seed(seed)
         self._frames: deque[Tensor] = deque(maxlen=policy.spec.observation_steps)
@@ -200,13 +204,23 @@ class NoiseAnswers:
         noise_NHA = noise_NA[:, None].expand(-1, spec.horizon, -1).contiguous()
         plan = self._policy.plan(torch.stack(list(self._frames), dim=1), noise_NHA)
         due = slice(spec.past, spec.past + self._layout.chunk)
-        plans: NDArray[np.float32] = self._policy.to_actions(plan.chunk)[:, due]
-        return plans
+        return _to_signs(self._policy.to_actions(plan.chunk)[:, due], _find_discrete(spec))
 
 
-def _check_chunk(layout: CandidateLayout, spec: BasePolicySpec) -> None:
-    ahead = spec.horizon - spec.past
-    if layout.chunk > ahead:
+def _find_discrete(spec: BasePolicySpec) -> NDArray[np.bool_]:
+    """Which elements of an action have two values, (A,)."""
+    return np.isin(np.arange(spec.action_size), spec.discrete)
+
+
+def _to_signs(plans_NKA: NDArray[np.float32], is_discrete_A: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """The same plans, with their two-valued elements at -1 or 1, as they would be executed."""
+    signs = np.where(plans_NKA < 0.0, np.float32(-1.0), np.float32(1.0))
+    return np.where(is_discrete_A, signs, plans_NKA)
+
+
+def _check_chunk(layout: CandidateLayout, most: int) -> None:
+    if layout.chunk > most:
         raise ConfigError(
-            f"agent.corrector.chunk must be from 1 to {ahead}, what the base policy plans, got {layout.chunk}."
+            f"agent.corrector.chunk must be from 1 to {most}, what is left of the base policy's plans until it makes "
+            f"another, got {layout.chunk}."
         )

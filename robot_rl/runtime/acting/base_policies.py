@@ -152,17 +152,21 @@ class EngineRunner:
         discrete = np.isin(np.arange(policy.spec.action_size), policy.spec.discrete)
         self._hysteresis = Hysteresis(discrete, hysteresis_ticks)
         self._is_started = False
+        self._is_void = self._was_void = False
 
     def reset(self, seed: int | None = None) -> None:
         """See Policy; in real time no episode can be played again, and the seed says nothing."""
         del seed
         self._newest.clear()
+        self._was_void = False
         self.invalidate()
 
     def invalidate(self) -> None:
-        """See Policy."""
-        self.engine.reset()
-        self._hysteresis.reset()
+        """See Policy; while a person keeps the robot, it decides on from what it sees, or it would have no plan."""
+        if not self._was_void:
+            self.engine.reset()
+            self._hysteresis.reset()
+        self._is_void = True
 
     def __call__(self, observation: Observation) -> NDArray[np.float32]:
         """See Policy."""
@@ -171,6 +175,7 @@ class EngineRunner:
 
     def tick(self, observation: Observation) -> Tick:
         """What is due of the first plan, with the rests of all of them; instead of a call."""
+        self._was_void, self._is_void = self._is_void, False
         self._newest.append(observation)
         while len(self._newest) < (self._newest.maxlen or 1):
             self._newest.append(observation)  # an episode begins as if it had stood still before

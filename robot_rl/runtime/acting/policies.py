@@ -23,7 +23,7 @@ class Policy(Protocol):
         ...
 
     def invalidate(self) -> None:
-        """A person takes over or hands back: what was planned is void, what was seen is not."""
+        """A person had the robot in the last time step: what was planned is void, what was seen is not."""
         ...
 
     def __call__(self, observation: Observation) -> NDArray[np.float32]:

@@ -17,6 +17,9 @@ from robot_rl.types import Observation
 
 _POLICY, _AVERAGE = "policy/", "average/"  # what the names of published tensors begin with
 
+_EXPLORATION = 1
+"""Beside an episode's seed: which of its streams of random numbers."""
+
 
 def to_tensors(policy: PolicyNetwork, average_policy: PolicyNetwork) -> dict[str, NDArray[Any]]:
     """What actors are sent: the tensors of both that acting needs, no frozen backbone. They may share memory."""
@@ -64,9 +67,12 @@ class PolicyRunner:
         """Of the weights."""
 
     def reset(self, exploration_seed: int | None = None) -> None:
-        """Start an episode; explore if there is a seed."""
+        """Start an episode; explore if there is a seed, by other numbers than a base policy draws from the same one."""
         self.forget_past()
-        self._generator = None if exploration_seed is None else torch.Generator().manual_seed(exploration_seed)
+        self._generator = None
+        if exploration_seed is not None:
+            own_seed = np.random.SeedSequence([exploration_seed, _EXPLORATION]).generate_state(1, np.uint64)[0]
+            self._generator = torch.Generator().manual_seed(int(own_seed >> np.uint64(1)))
 
     def invalidate(self) -> None:
         """See Policy."""

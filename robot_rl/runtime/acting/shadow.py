@@ -29,18 +29,17 @@ from robot_rl.specs import EnvironmentSpec
 from robot_rl.types import Source, StepRecord, TimeStep
 
 _OF_NOISE = ("best_of_n", "noise_steer")
-_PEOPLE = (Source.HUMAN, Source.DEMO)
 
 
 class Shadow:
     """Puts a base policy's answer into every observation; see BaseActions.
 
-    A takeover and a hand-back void the base policy's plan, an end of an episode and a pause all that it has seen.
+    While a person has the robot its plans are void at every time step, so that whenever they hand back, what is due was
+    planned from there. An end of an episode and a pause void all that it has seen.
     """
 
     def __init__(self, answers: BaseAnswers) -> None:
         self._answers = answers
-        self._was_person = False
 
     def extend(self, spec: EnvironmentSpec) -> EnvironmentSpec:
         """See BaseActions."""
@@ -49,16 +48,13 @@ class Shadow:
     def begin(self, seed: int | None) -> None:
         """See BaseActions."""
         self._answers.reset(seed)
-        self._was_person = False
 
     def attach(self, time_step: TimeStep) -> TimeStep:
         """See BaseActions."""
-        is_person = time_step.source in _PEOPLE
         if time_step.is_resumed:
             self._answers.reset()
-        elif is_person != self._was_person:
+        elif time_step.source is Source.HUMAN:
             self._answers.invalidate()
-        self._was_person = is_person
         return dataclasses.replace(time_step, observation=self._answers.answer(time_step.observation))
 
     def replan(self, noise_A: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -142,7 +138,9 @@ def _ask_for_candidates(
     if not layout.has_noise:
         runner = make_runner(file, spec, inference, clock, config.seed, layout.count, is_lock_step=is_lock_step)
         _check_random(runner.policy, config)
-        return CandidateAnswers(runner, layout, runner.policy.spec)
+        plans = runner.policy.spec
+        last_phase = inference.executor.find_last_phase(plans.horizon - plans.past) if is_lock_step else 0
+        return CandidateAnswers(runner, layout, plans, last_phase)
     policy = open_base_policy(file, spec, inference)
     _check_random(policy, config)
     if not is_lock_step and isinstance(policy, DiffusionPolicy):

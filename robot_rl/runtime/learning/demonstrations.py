@@ -16,7 +16,7 @@ from robot_rl.runtime.config import TeleopConfig, TrainConfig
 from robot_rl.runtime.recorder import record_demonstrations
 from robot_rl.runtime.run_folder import RunFolder, describe
 from robot_rl.specs import EnvironmentSpec
-from robot_rl.types import StepRecord
+from robot_rl.types import Source, StepRecord
 
 
 def load_demonstrations(
@@ -51,7 +51,13 @@ def load_demonstrations(
             f"{config.replay.prior_capacity} of demonstrations: set replay.prior_capacity={len(reader)}."
         )
     shadow = make_shadow(config, reader.spec, MonotonicClock(), is_lock_step=True)
-    return reader.records() if shadow is None else relabel(reader.records(), shadow)
+    records = (_demonstrate(record) for record in reader.records())
+    return records if shadow is None else relabel(records, shadow)
+
+
+def _demonstrate(record: StepRecord) -> StepRecord:
+    """What is given as a demonstration is one, also where a policy made it."""
+    return replace(record, time_step=replace(record.time_step, source=Source.DEMO))
 
 
 def record_expert(config: TrainConfig, path: Path) -> None:

@@ -78,6 +78,7 @@ class LearnerRun:
         self.learner.add(
             load_demonstrations(self.config, self.folder, self._spec, is_resumed=self.is_resumed), "demonstration"
         )
+        torch.set_num_threads(self.config.threads)  # a base policy that was asked about them took one
         if self.is_resumed:
             self._resume()
         else:

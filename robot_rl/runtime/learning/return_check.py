@@ -24,7 +24,7 @@ class _Open:
 
 
 class ReturnCheck:
-    """The newest episodes without a person and without a gap: where they began, and their discounted returns."""
+    """The newest episodes of the policy alone, without a gap: where they began, and their discounted returns."""
 
     def __init__(self, gamma: float) -> None:
         self._gamma = gamma
@@ -38,7 +38,8 @@ class ReturnCheck:
             self._open[record.episode] = _Open(row)
             return
         episode = self._open.pop(record.episode, None)
-        if episode is None or record.step != episode.step + 1 or time_step.source is Source.HUMAN:
+        is_alone = time_step.source is not Source.HUMAN and record.policy_version >= 0  # no person, no probe
+        if episode is None or record.step != episode.step + 1 or not is_alone:
             return
         episode.paid += episode.weight * (time_step.reward + bonus)
         episode.weight *= self._gamma

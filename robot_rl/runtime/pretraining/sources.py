@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
+from robot_rl.agents.correctors.config import BASE_PARTS
 from robot_rl.data.episode import Episode
 from robot_rl.data.exchange import FORMATS
 from robot_rl.data.store_reader import StoreReader
@@ -81,7 +82,13 @@ def _open(path: Path, rate_hz: float | None) -> Source:
     folder = RunFolder(path)
     reader = StoreReader(folder.experience if folder.experience.is_dir() else path)
     episodes = (each for _, each in reader.episodes() if each.is_complete and each.is_success)
-    return Source(reader.spec, episodes, reader.attributes.get("task"))
+    return Source(_leave_out_answers(reader.spec), episodes, reader.attributes.get("task"))
+
+
+def _leave_out_answers(spec: EnvironmentSpec) -> EnvironmentSpec:
+    """The spec of the environment itself, where a run's observations also hold what a base policy planned."""
+    own = {name: each for name, each in spec.observation.proprio.items() if name not in BASE_PARTS}
+    return replace(spec, observation=replace(spec.observation, proprio=own))
 
 
 def _find_layout(path: Path) -> str | None:

@@ -153,11 +153,10 @@ def _run_episode(
     time_step = env.reset(seed=seed)
     note(time_step)
     while not time_step.is_last:
-        was_human = time_step.source is Source.HUMAN
         time_step = env.step(policy(time_step.observation))
         if time_step.is_resumed:
             policy.reset()
-        elif (time_step.source is Source.HUMAN) != was_human:
+        elif time_step.source is Source.HUMAN:
             policy.invalidate()
         note(time_step)
     return tally.to_result(index, env)

@@ -54,8 +54,10 @@ class _Run:
 
     @property
     def intervention(self) -> Curve:
-        """Share of the steps of the last episodes in which a person had the robot."""
-        episodes = sorted(self.episodes, key=lambda record: int(record["step"]))
+        """Share of the steps of the last episodes in which a person had the robot, without those of probes."""
+        episodes = sorted(
+            (each for each in self.episodes if not each.get("is_probe")), key=lambda record: int(record["step"])
+        )
         counts = np.array([(record["human_steps"], record["steps"]) for record in episodes], np.float64).reshape(-1, 2)
         sums = np.vstack([np.zeros(2), counts.cumsum(0)])
         ends = np.arange(1, len(sums))

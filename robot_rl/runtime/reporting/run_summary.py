@@ -70,7 +70,7 @@ def summarise_run(folder: RunFolder) -> RunSummary:
         ConfigError: it holds no metrics, or no evaluation.
     """
     records, duration_s = read_run(folder.path)
-    episodes = [record for record in records if record["kind"] == "episode"]
+    episodes = [record for record in records if record["kind"] == "episode" and not record.get("is_probe")]
     evaluations = [record for record in records if record["kind"] == "evaluation"]
     if not evaluations:
         raise ConfigError(f"{folder.path} holds no evaluation: the run must have come to its end.")

@@ -266,6 +266,8 @@ def test_without_a_base_policy_there_is_no_action():
         ({"scale": 0.0}, "scale"),
         ({"subsample": 11}, "subsample"),
         ({"tau": 0.0}, "tau"),
+        ({"tau": 1.5}, "tau"),
+        ({"average_decay": 1.0}, "average_decay"),
         ({"noise_std": -0.1}, "noise_std"),
         ({"actor_warmup_updates": -1}, "actor_warmup_updates"),
         ({"return_range": (1.0, 0.0)}, "return_range"),

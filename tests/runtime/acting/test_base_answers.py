@@ -18,7 +18,8 @@ from robot_rl.clock import MonotonicClock
 from robot_rl.data.store_reader import StoreReader
 from robot_rl.errors import ConfigError, SpecError
 from robot_rl.inference.engine_config import EngineConfig
-from robot_rl.policies.chunk_executor import ExecutorConfig
+from robot_rl.policies.chunk_executor import ExecutorConfig, Tick
+from robot_rl.policies.spec import BasePolicySpec
 from robot_rl.runtime.acting.base_answers import ActionAnswers, CandidateAnswers, NoiseAnswers
 from robot_rl.runtime.acting.base_policies import load_base_policy, make_runner
 from robot_rl.runtime.acting.inference_config import InferenceConfig
@@ -28,7 +29,7 @@ from robot_rl.runtime.assembly import make_env, make_run_spec
 from robot_rl.runtime.channels.channel import make_local_channels
 from robot_rl.runtime.config import EnvConfig
 from robot_rl.runtime.pretraining.config import BasePolicyConfig, NetworkConfig
-from robot_rl.types import Source
+from robot_rl.types import Observation, Source
 from tests import base_policies
 from tests.fakes import Notes
 from tests.runs import ConstantRunner, act, make_agent_config, make_people_cell, make_train_config
@@ -51,7 +52,7 @@ def make_answers(base, env, layout=LAYOUT):
     if layout.has_noise:
         return NoiseAnswers(load_base_policy(base, InferenceConfig()), layout, seed=0)
     runner = make_runner(base, env.spec, InferenceConfig(), env.clock, 0, layout.count, is_lock_step=True)
-    return CandidateAnswers(runner, layout, runner.policy.spec)
+    return CandidateAnswers(runner, layout, runner.policy.spec, last_phase=0)
 
 
 def make_config(name, **values):
@@ -183,11 +184,67 @@ def test_a_base_policy_that_is_not_asked_for_plans_cannot_be_steered():
 
 
 def test_a_chunk_longer_than_the_plans_is_one_clear_line(env, base):
-    with pytest.raises(ConfigError, match="chunk must be from 1 to 7, what the base policy plans, got 9"):
+    with pytest.raises(
+        ConfigError,
+        match="chunk must be from 1 to 7, what is left of the base policy's plans until it makes another, got 9",
+    ):
         make_answers(base, env, CandidateLayout(2, 9, A))
     config = make_train_config(base=str(base), agent=make_config("edit_select", chunk=9))
-    with pytest.raises(ConfigError, match="chunk must be from 1 to 7, what the base policy plans, got 9"):
+    with pytest.raises(
+        ConfigError,
+        match="chunk must be from 1 to 7, what is left of the base policy's plans until it makes another, got 9",
+    ):
         make_shadow(config, env.spec, env.clock, is_lock_step=False)
+    late = replace(config, inference=InferenceConfig(executor=ExecutorConfig(execute=4)))
+    late = replace(late, agent=make_config("edit_select", chunk=5))
+    with pytest.raises(ConfigError, match="chunk must be from 1 to 4, what is left"):
+        make_shadow(late, env.spec, env.clock, is_lock_step=True)
+
+
+class PlansOfAGripper:
+    """Two plans of three actions of an arm's element and a gripper's, in which the gripper's is between its values."""
+
+    spec = BasePolicySpec((("x", 1),), 2, (1,), horizon=3, past=0)
+
+    def __init__(self, action):
+        self.action = np.array(action, np.float32)
+
+    def reset(self, seed=None):
+        pass
+
+    invalidate = close = reset
+
+    def tick(self, observation):
+        remaining = np.array([[[0.1, 0.06], [0.2, -0.3], [0.3, 0.0]], [[0.4, -0.9], [0.5, 0.9], [0.6, 0.2]]])
+        return Tick(self.action, remaining.astype(np.float32), 0)
+
+
+@pytest.mark.parametrize(
+    ("action", "second"),
+    [([[0.1, -1.0], [0.4, -1.0]], -1.0), ([[0.1, -1.0]], -1.0)],
+    ids=["each plan's hysteresis", "in real time the first one's"],
+)
+def test_candidates_close_a_gripper_as_the_base_policy_alone_would(action, second):
+    planned = PlansOfAGripper(action)
+    answers = CandidateAnswers(planned, CandidateLayout(2, 2, 2), planned.spec, last_phase=0)
+    observation = answers.answer(Observation({"x": np.zeros(1, np.float32)}, {}, 0))
+    plans = observation.proprio[PLANS].reshape(2, 2, 2)
+    assert observation.base_action.tolist() == pytest.approx([0.1, -1.0]), (
+        "its hysteresis holds, though 0.06 is planned"
+    )
+    assert plans[:, :, 0].tolist() == [pytest.approx([0.1, 0.2]), pytest.approx([0.4, 0.5])]
+    assert plans[:, :, 1].tolist() == [[-1.0, -1.0], [second, 1.0]]
+
+
+def test_what_is_executed_at_a_hand_back_was_planned_there(env, base):
+    config = make_train_config(base=str(base), agent=make_config("additive", plan_steps=5))
+    config = replace(config, inference=replace(config.inference, executor=ExecutorConfig(execute=6)))
+    shadow = make_shadow(config, env.spec, env.clock, is_lock_step=True)
+    shadow.begin(0)
+    first = env.reset(1)
+    sources = [Source.POLICY, Source.POLICY, Source.HUMAN, Source.HUMAN, Source.HUMAN, Source.POLICY, Source.POLICY]
+    phases = [float(shadow.attach(replace(first, source=each)).observation.proprio[PHASE][0]) for each in sources]
+    assert phases == [0, 1, 0, 0, 0, 1, 2], "whenever the person lets go, the plan is of that moment"
 
 
 def test_noise_that_is_planned_from_while_a_command_waits_is_refused_in_real_time(env, base):

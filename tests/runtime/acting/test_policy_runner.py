@@ -49,6 +49,17 @@ def test_without_a_seed_it_takes_the_mode_and_with_one_it_explores(env):
     np.testing.assert_array_equal(runner(observe(env, 0.1)), mode)
 
 
+def test_it_explores_by_other_numbers_than_the_base_policy_plans_from(env, monkeypatch):
+    """Of one seed torch draws the same numbers, in whatever shape they are asked for: so they are of two seeds."""
+    runner, seen = make_runner(env), []
+    act = runner._policy.act
+    monkeypatch.setattr(runner._policy, "act", lambda inputs, noise: (seen.append(noise), act(inputs, noise))[1])
+    runner.reset(exploration_seed=7)
+    runner(observe(env, 0.1))
+    of_base = torch.randn(100, 1, generator=torch.Generator().manual_seed(7))
+    assert not set(seen[0].flatten().tolist()) & set(of_base.flatten().tolist())
+
+
 def test_the_global_generator_plays_no_part(env):
     runner, actions = make_runner(env), []
     for global_seed in (0, 1):

@@ -63,7 +63,7 @@ def base(tmp_path):
     return base_policies.write(tmp_path / "base.pt", make_people_cell().env.spec)
 
 
-def test_a_takeover_a_hand_back_and_a_pause_reach_the_base_policy_and_the_last_step_is_asked_about():
+def test_a_person_at_the_robot_and_a_pause_reach_the_base_policy_and_the_last_step_is_asked_about():
     runner = Noting()
     shadow = Shadow(ActionAnswers(runner))
     shadow.begin(7)
@@ -74,7 +74,7 @@ def test_a_takeover_a_hand_back_and_a_pause_reach_the_base_policy_and_the_last_s
     actions = [shadow.attach(each).observation.base_action[0] for each in steps]
     assert actions == [1, 2, 3, 4, 5, 6, 7]
     assert runner.calls == [
-        ("reset", 7), "act", "act", "invalidate", "act", "act", "invalidate", "act", ("reset", None), "act", "act",
+        ("reset", 7), "act", "act", "invalidate", "act", "invalidate", "act", "act", ("reset", None), "act", "act",
     ]  # fmt: skip
     shadow.begin(8)
     shadow.attach(restart(observe(), 6))
@@ -157,6 +157,18 @@ def test_a_run_stores_the_base_policys_action_with_every_row_and_goes_on_where_i
     again = resumed.learner.replay.rings["online"]
     assert np.array_equal(again.base_action[: len(again)], ring.base_action[: len(ring)])
     assert np.array_equal(again.proprio[: len(again)], ring.proprio[: len(ring)])
+
+
+def test_the_learner_keeps_its_threads_where_a_base_policy_is_asked_about_demonstrations(base, tmp_path, monkeypatch):
+    use_fake_envs(monkeypatch)
+    set_to = []
+    monkeypatch.setattr("torch.set_num_threads", set_to.append)
+    config = make_train_config(base=str(base), agent=CORRECTED, steps=0, threads=3)
+    folder = RunFolder(tmp_path / "run")
+    folder.create(config)
+    Training(config, folder, []).run()
+    assert 1 in set_to, "the base policy has one"
+    assert set_to[-1] == 3
 
 
 def test_before_the_gate_opens_a_run_executes_the_base_policy_bit_for_bit(tmp_path, monkeypatch):

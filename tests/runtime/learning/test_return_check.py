@@ -13,13 +13,13 @@ def observe():
     return Observation({}, {}, 0)
 
 
-def episode(number, rewards, sources=None, steps=None):
+def episode(number, rewards, sources=None, steps=None, version=0):
     sources = sources or [Source.POLICY] * len(rewards)
     steps = steps or range(1, len(rewards) + 1)
     yield StepRecord(restart(observe(), 1), number, 0)
     for k, (reward, source, step) in enumerate(zip(rewards, sources, steps, strict=True), start=1):
         make = termination if k == len(rewards) else running
-        yield StepRecord(make(observe(), reward, np.zeros(1, np.float32), source), number, step)
+        yield StepRecord(make(observe(), reward, np.zeros(1, np.float32), source), number, step, version)
 
 
 def note_all(check, records, row=0, bonus=0.0):
@@ -41,9 +41,10 @@ def test_a_return_is_discounted_and_belongs_to_the_row_of_the_beginning():
     [
         episode(0, [0.0, 1.0], sources=[Source.HUMAN, Source.POLICY]),
         episode(0, [0.0, 1.0], steps=[1, 3]),
+        episode(0, [0.0, 1.0], version=-1),
         list(episode(0, [0.0, 1.0]))[:2],
     ],
-    ids=["helped", "with a gap", "not ended"],
+    ids=["helped", "with a gap", "of the base policy alone", "not ended"],
 )
 def test_an_episode_that_says_nothing_about_the_policy_does_not_count(records):
     check = ReturnCheck(GAMMA)

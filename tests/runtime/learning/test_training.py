@@ -201,6 +201,17 @@ def test_demonstrations_of_another_run_are_taken(tmp_path):
     assert differing(other.learner.state(), run.learner.state()) == []
 
 
+def test_what_a_policy_demonstrates_is_imitated_like_what_a_person_does(tmp_path):
+    run, _ = start(tmp_path / "one", steps=0)
+    run.run()
+    with StoreWriter(tmp_path / "of a policy", run.env.own_spec, {}) as writer:
+        for record in StoreReader(tmp_path / "one" / "demonstrations").records():
+            writer.append(replace(record, time_step=replace(record.time_step, source=Source.POLICY)))
+    other, _ = start(tmp_path / "two", steps=0, demonstrations_from=str(tmp_path / "of a policy"))
+    other.run()
+    assert differing(other.learner.state(), run.learner.state()) == []
+
+
 def test_checkpoints_and_evaluations_come_when_due_at_the_end_of_an_episode(tmp_path):
     run, notes = start(tmp_path / "run", steps=48, checkpoint_every_steps=15, evaluate_every_steps=20)
     run.run()

@@ -273,6 +273,19 @@ def test_two_paths_are_read_one_behind_the_other(tmp_path):
     assert read_rows(second, first)[0].proprio[0].tolist() == read_rows(second)[0].proprio[0].tolist()
 
 
+def test_what_a_base_policy_planned_is_left_out_of_the_observations_of_a_run(tmp_path):
+    episodes = make_episodes(3)
+    answered = [
+        replace(each, proprio={**each.proprio, "base_plans": np.ones((len(each) + 1, 28), np.float32)})
+        for each in episodes
+    ]
+    ours, plain = (write_store(tmp_path / name, of) for name, of in (("run", answered), ("plain", episodes)))
+    (rows, spec), (expected, other) = read_rows(ours), read_rows(plain)
+    assert spec == other
+    assert as_bytes(rows) == as_bytes(expected)
+    assert len(read_rows(ours, plain)[0].starts) == 7, "they go together"
+
+
 def test_only_so_many_successful_and_whole_episodes_are_used(tmp_path):
     episodes = make_episodes(6)
     episodes[0] = replace(episodes[0], is_success=False)
