@@ -181,7 +181,8 @@ def _to_absolute(path: str | None) -> str | None:
 
 def describe(config: EnvConfig) -> dict[str, Any]:
     """What every row of a store must be traceable to: configuration (YAML, since JSON has no infinity) and code."""
-    return {"task": config.task.name, "config_yaml": configuration.to_yaml(config), "revision": find_revision()}
+    task = {"task": config.task.name, "level": config.task.level}
+    return {**task, "config_yaml": configuration.to_yaml(config), "revision": find_revision()}
 
 
 def find_revision() -> str:

@@ -95,7 +95,7 @@ def load_policy_file(path: Path) -> StoredPolicy:
 
 
 def find_task(path: Path) -> str | None:
-    """The name of the task that the policy in a file was trained on; None where the file does not say.
+    """The word that chooses the task that the policy in a file was trained on; None where the file does not say.
 
     Raises:
         CheckpointError: the file cannot be read.

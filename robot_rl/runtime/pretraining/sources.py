@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,8 +16,11 @@ from robot_rl.data.episode import Episode
 from robot_rl.data.exchange import FORMATS
 from robot_rl.data.store_reader import StoreReader
 from robot_rl.errors import ConfigError
+from robot_rl.runtime.config import TaskConfig
 from robot_rl.runtime.run_folder import RunFolder
 from robot_rl.specs import ArraySpec, EnvironmentSpec, ObservationSpec
+
+_STANDARD = TaskConfig().level
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ class Source:
     Attributes:
         spec: of the environment.
         episodes: to be read once.
-        task: its name; None where that is not known, or where they are of several.
+        task: the word that chooses it; None where that is not known, or where they are of several.
     """
 
     spec: EnvironmentSpec
@@ -82,7 +86,13 @@ def _open(path: Path, rate_hz: float | None) -> Source:
     folder = RunFolder(path)
     reader = StoreReader(folder.experience if folder.experience.is_dir() else path)
     episodes = (each for _, each in reader.episodes() if each.is_complete and each.is_success)
-    return Source(_leave_out_answers(reader.spec), episodes, reader.attributes.get("task"))
+    return Source(_leave_out_answers(reader.spec), episodes, _name_task(reader.attributes))
+
+
+def _name_task(attributes: Mapping[str, Any]) -> str | None:
+    """The word that chooses the task, such as peg or peg_hard; None where a recording does not say."""
+    task, level = attributes.get("task"), attributes.get("level", _STANDARD)
+    return task if task is None or level == _STANDARD else f"{task}_{level}"
 
 
 def _leave_out_answers(spec: EnvironmentSpec) -> EnvironmentSpec:

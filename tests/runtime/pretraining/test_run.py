@@ -16,6 +16,7 @@ from robot_rl.data.exchange import FORMATS
 from robot_rl.data.store_writer import StoreWriter
 from robot_rl.errors import ConfigError
 from robot_rl.inference.schedule import ScheduleSpec
+from robot_rl.runtime.config import EvalConfig
 from robot_rl.runtime.pretraining import run as pretraining_run
 from robot_rl.runtime.pretraining.config import BasePolicyConfig, NetworkConfig, PretrainConfig
 from robot_rl.runtime.pretraining.policy_file import find_task, load_policy_file
@@ -71,6 +72,15 @@ def write_store(path, episodes, attributes=None):
             for record in episode.records(number):
                 writer.append(record)
     return str(path)
+
+
+@pytest.mark.parametrize(("level", "expected"), [("standard", "peg"), ("hard", "peg_hard")])
+def test_the_policy_says_how_hard_the_task_of_its_recordings_is(tmp_path, level, expected):
+    store = write_store(tmp_path / "store", make_episodes(2), {"task": "peg", "level": level})
+    task = open_sources([store], None).task
+    assert task == expected
+    config = configuration.load(EvalConfig, "eval", [f"task={task}"]).task
+    assert (config.name, config.level) == ("peg", level)
 
 
 @pytest.mark.parametrize(("tasks", "expected"), [(["plug"], "plug"), (["plug", "peg"], None), (["plug", None], None)])
