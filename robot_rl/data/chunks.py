@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from robot_rl.data.episode import Episode
 from robot_rl.errors import ExchangeError
 
+_OPENING, _WIDE_OPEN = "gripper", 0.9
+"""The part of an observation that tells how far a gripper is open, from 0 to 1."""
+
 Floats = NDArray[np.float32]
 
 
@@ -98,11 +101,11 @@ def gather_rows(
         _check_shapes(episode, number, proprio, cameras, shapes)
         count = len(episode)
         parts.append(np.concatenate([episode.proprio[name][:count] for name in proprio], axis=1))
-        actions.append(_hold(episode.actions, held))
+        actions.append(_hold(episode, held))
         for name in cameras:
             images[name].append(episode.images[name][:count])
     if not actions:
-        raise ExchangeError("data: there is no episode to learn from.")
+        raise ExchangeError("data: there is no episode to learn from: none is whole and a success.")
     starts = np.concatenate([[0], np.cumsum([len(each) for each in actions])]).astype(np.int64)
     return ChunkRows(
         np.concatenate(parts),
@@ -112,12 +115,19 @@ def gather_rows(
     )
 
 
-def _hold(actions: Floats, held: Sequence[int]) -> Floats:
-    actions = actions.copy()
+def _hold(episode: Episode, held: Sequence[int]) -> Floats:
+    """The actions with the newest command in place of a recorded "stay".
+
+    Before the first command, as after a pause or where the part is in the gripper from the start, what the gripper does
+    already: it is closed unless it is wide open.
+    """
+    actions = episode.actions.copy()
+    opening = episode.proprio.get(_OPENING)
+    at_start = -1.0 if opening is not None and float(opening[0, 0]) < _WIDE_OPEN else 1.0
     for element in held:
         commands = actions[:, element]
         newest = np.maximum.accumulate(np.where(np.abs(commands) > 0.5, np.arange(len(commands)), -1))
-        actions[:, element] = np.where(newest < 0, 1.0, np.sign(commands[newest]))
+        actions[:, element] = np.where(newest < 0, at_start, np.sign(commands[newest]))
     return actions
 
 

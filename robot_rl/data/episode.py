@@ -25,7 +25,7 @@ class Episode:
         sources: who chose the actions, int8 (T,).
         policy_versions: weights that were acting, int64 (T,).
         is_terminal: whether the task ended (no bootstrap), as opposed to the time.
-        is_success: whether it ended well.
+        is_success: whether it ended well; None where nobody said.
         is_complete: whether the last time step is there; a killed writer leaves an episode without one.
         base_actions: of the frozen base policy, float32 (T + 1, A), or None without one.
         paid_at_start: reward that came with the first observation: of the step that ended in a pause, where this is the
@@ -40,7 +40,7 @@ class Episode:
     sources: NDArray[np.int8]
     policy_versions: NDArray[np.int64]
     is_terminal: bool
-    is_success: bool
+    is_success: bool | None
     is_complete: bool = True
     base_actions: NDArray[np.float32] | None = None
     paid_at_start: float = 0.0
@@ -76,7 +76,7 @@ class Episode:
                 source, version = Source(int(self.sources[step - 1])), int(self.policy_versions[step - 1])
             discount = 0.0 if step == last and self.is_terminal else 1.0
             time_step = TimeStep(kind, observation, reward, discount, action, source)
-            yield StepRecord(time_step, episode, step, version, self.is_success and step == last)
+            yield StepRecord(time_step, episode, step, version, bool(self.is_success) and step == last)
 
 
 def to_episode(records: Sequence[StepRecord]) -> Episode:

@@ -55,6 +55,7 @@ class _Offer(NamedTuple):
     observation: Any
     stamp_ns: int
     generation: int
+    offered_ns: int
     is_decided: threading.Event
 
 
@@ -114,12 +115,15 @@ class Engine:
         self._is_closed = False
         self._failure: BaseException | None = None
         self.evaluations, self.decisions, self.cold_decisions, self.late = Meter(), Meter(), Meter(), 0
+        self._delays = Meter()
 
     # ------------------------------------------------------------------ the thread that commands
 
     def offer(self, observation: Any, stamp_ns: int) -> None:
         """Here is what the robot saw at `stamp_ns`; one that nobody got to is forgotten."""
-        self._offer = self._newest = _Offer(observation, stamp_ns, self._generation, threading.Event())
+        self._offer = self._newest = _Offer(
+            observation, stamp_ns, self._generation, self._clock.now_ns(), threading.Event()
+        )
         self._wake.set()
 
     def reset(self) -> None:
@@ -161,7 +165,7 @@ class Engine:
         committed = 0 if previous is None else self._count_committed()
         problem = self._mind.to_problem(offer.observation, noise, previous, committed)
         if previous is None:  # the robot holds meanwhile
-            sampler = self._make_cold(deadline_ns - self._clock.now_ns())
+            sampler = self._make_cold(deadline_ns - self._clock.now_ns(), problem.schedule.spec.levels)
             self._publish(self._run(sampler, problem, deadline_ns), offer)
         elif isinstance(self._sampler, _REFINING):
             self._run(self._sampler, problem, deadline_ns, lambda estimate: self._publish(estimate, offer))
@@ -170,6 +174,8 @@ class Engine:
         offer.is_decided.set()
         end_ns = self._clock.now_ns()
         (self.cold_decisions if previous is None else self.decisions).note(end_ns - begin_ns)
+        if previous is not None:
+            self._delays.note(end_ns - offer.offered_ns)
         self.late += end_ns > offer.stamp_ns + round(budget * self._period_ns)
         return True
 
@@ -251,15 +257,16 @@ class Engine:
     def _count_committed(self) -> int:
         """Positions that will have been executed when this decision is there, at the pace of the newest ones.
 
-        None, where commands wait as long as decisions take.
+        None, where commands wait as long as decisions take. What was offered while another decision was being made has
+        waited before its own began, which counts.
         """
-        lasts_ns = self.decisions.quantile_ns(0.95)
+        lasts_ns = self._delays.quantile_ns(0.95)
         if lasts_ns <= self._config.wait_s * 1e9:
             return 0
         periods = -(-lasts_ns // self._period_ns)
         return min(self._mind.now + periods, self._mind.shape[0] - 1)
 
-    def _make_cold(self, left_ns: int) -> Sampler:
-        """DDIM with as many steps as fit."""
+    def _make_cold(self, left_ns: int, levels: int) -> Sampler:
+        """DDIM with as many steps as fit; there are no more than levels."""
         evaluation_ns = max(self.evaluations.quantile_ns(0.99), 1)
-        return DDIM(max(1, min(self._config.cold_steps, left_ns // evaluation_ns)))
+        return DDIM(max(1, min(self._config.cold_steps, levels, left_ns // evaluation_ns)))

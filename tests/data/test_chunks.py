@@ -122,6 +122,18 @@ def test_a_gripper_holds_the_newest_command_and_is_open_at_first():
     assert held[:, 0] == pytest.approx(0.3), "the others are left alone"
 
 
+@pytest.mark.parametrize(("opening", "at_start"), [(1.0, 1), (0.95, 1), (0.5, -1), (0.0, -1)])
+def test_before_the_first_command_a_gripper_does_what_it_does_already(opening, at_start):
+    """So it is after a pause, and where the part is in the gripper from the start."""
+    episode = make_episode(0, 3)
+    episode = replace(
+        episode,
+        proprio={**episode.proprio, "gripper": np.full((4, 1), opening, np.float32)},
+        actions=np.array([[0.3, 0.0], [0.3, 0.0], [0.3, 1.0]], np.float32),
+    )
+    assert gather_rows([episode], ["pose"], held=(1,)).actions[:, 1].tolist() == [at_start, at_start, 1]
+
+
 def test_a_command_of_half_or_less_is_none():
     assert gripping(-0.7, 0.5, -0.5, 0.51, 0.2)[:, 1].tolist() == [-1, -1, -1, 1, 1]
 

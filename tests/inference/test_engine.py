@@ -257,6 +257,25 @@ def test_what_will_be_executed_while_it_thinks_is_committed():
     assert set(network.committed) == {0}, "commands wait for their own decision"
 
 
+def test_what_an_offer_waited_for_the_decision_before_it_counts():
+    engine, network, clock = make(budget_periods=3.0)
+    network.durations_ms = itertools.repeat(40)
+    for number in (1, 7, 9, 11, 13):
+        clock.sleep_until_ns(number * PERIOD_NS)
+        engine.offer(number, number * PERIOD_NS)
+        clock.sleep_until_ns(number * PERIOD_NS + 60 * MS)  # the thread is busy
+        assert engine.decide()
+    assert network.committed[-1] == NOW + 2, "two evaluations last 80 ms, 140 after the offer"
+
+
+def test_a_start_from_noise_takes_no_more_steps_than_there_are_levels():
+    engine, network, clock = make(cold_steps=10)
+    network.schedule = schedule(levels=4, clip=100.0)
+    before = network.evaluations
+    see(engine, clock, 50)
+    assert network.evaluations - before == 4
+
+
 def test_an_estimate_is_used_before_the_decision_is_over():
     engine, network, clock = make()
     see(engine, clock, 1)

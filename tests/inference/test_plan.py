@@ -114,6 +114,9 @@ def test_a_gripper_changes_only_when_it_was_asked_for_twice():
     assert [value for _, value in served] == [1, 1, 1, 1, -1, -1, -1, 1]
     assert all(other == 5.0 for other, _ in served)
     hold.reset()
+    served = [hold(np.array([0.0, value], np.float32))[1] for value in (0.0, 0.0, -0.4, 0.0, 0.3, 0.0, 0.3)]
+    assert served == [0, 0, -1, -1, -1, -1, 1], "0 asks for nothing: what is held stays, and nothing before that"
+    hold.reset()
     assert hold(np.array([0.0, -1.0], np.float32))[1] == -1.0
     assert Hysteresis(np.array([False]))(np.array([0.3], np.float32)).tolist() == pytest.approx([0.3])
     with pytest.raises(ConfigError, match="at least 1 tick"):

@@ -88,7 +88,8 @@ def make_demonstration(
         actions: shape (T, A).
         rewards: T numbers, or None without any.
         is_terminal: whether the file marks its end as one of the task.
-        is_success: what the file says; None where it does not: then a positive last reward at a terminal end.
+        is_success: what the file says; None where it does not: then a positive last reward at a terminal end says yes,
+            and nothing says no.
     """
     length = len(actions)
     rewards = np.zeros(length, np.float32) if rewards is None else rewards.reshape(length)
@@ -101,5 +102,5 @@ def make_demonstration(
         sources=np.full(length, Source.DEMO, np.int8),
         policy_versions=np.full(length, -1, np.int64),
         is_terminal=is_terminal,
-        is_success=is_terminal and bool(rewards[-1] > 0) if is_success is None else is_success,
+        is_success=True if is_success is None and is_terminal and rewards[-1] > 0.0 else is_success,
     )

@@ -213,9 +213,8 @@ def _find_discrete(spec: BasePolicySpec) -> NDArray[np.bool_]:
 
 
 def _to_signs(plans_NKA: NDArray[np.float32], is_discrete_A: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """The same plans, with their two-valued elements at -1 or 1, as they would be executed."""
-    signs = np.where(plans_NKA < 0.0, np.float32(-1.0), np.float32(1.0))
-    return np.where(is_discrete_A, signs, plans_NKA)
+    """The same plans, with their two-valued elements at -1 or 1, as they would be executed; 0 asks for nothing."""
+    return np.where(is_discrete_A, np.sign(plans_NKA), plans_NKA)
 
 
 def _check_chunk(layout: CandidateLayout, most: int) -> None:

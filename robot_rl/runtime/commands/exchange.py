@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -59,7 +60,7 @@ def import_(source: Path, name: str, target: Path, overrides: list[str]) -> int:
     layout = _find(name)
     config = configuration.load(EnvConfig, "env", overrides)
     spec = make_spec(config)
-    console, count = Console(), 0
+    console, count, unmarked = Console(), 0, 0
     # all of it is looked at before any is written: what is refused leaves nothing behind that a second try would repeat
     for count, episode in enumerate(track(layout.import_episodes(source), f"reading {name}", console=console), 1):
         _check(episode, spec, f"{source}: episode {count - 1}", config.task.name)
@@ -68,13 +69,17 @@ def import_(source: Path, name: str, target: Path, overrides: list[str]) -> int:
                 f"[yellow]Its times say {episode.rate_hz:g} Hz, and this environment runs at {spec.rate_hz:g} Hz: what "
                 "is learned from it moves at another speed, unless task.episode.rate_hz says the same."
             )
+        unmarked += episode.is_success is None
     if count == 0:
         raise ExchangeError(f"{source} holds no episode.")
+    if unmarked:
+        console.print(f"{unmarked} of {count} episodes do not say whether they succeeded; they are kept as successes.")
     with StoreWriter(target, spec, {**describe(config), "imported_from": f"{source} ({name})"}) as store:
         first = max(StoreReader(target).newest_steps(), default=-1) + 1
         episodes = track(layout.import_episodes(source), f"{name} to {target}", total=count, console=console)
         for number, episode in enumerate(episodes, first):
-            for record in episode.records(number):
+            marked = replace(episode, is_success=episode.is_success is not False)
+            for record in marked.records(number):
                 store.append(record)
             store.flush(_FLUSH_TIMEOUT_S)
     print(f"wrote {count} episodes to {target}; use them with: robot-rl train demonstrations_from={target}")

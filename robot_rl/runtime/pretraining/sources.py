@@ -75,10 +75,11 @@ def _open(path: Path, rate_hz: float | None) -> Source:
         raise ConfigError(f"there is no recording {path}; record one with: robot-rl record store={path}")
     layout = _find_layout(path)
     if layout is not None:
-        imported = importlib.import_module(FORMATS[layout]).import_episodes(path)
+        found = importlib.import_module(FORMATS[layout]).import_episodes(path)
+        imported = (each for each in found if each.is_complete and each.is_success is not False)
         first = next(imported, None)
         if first is None:
-            raise ConfigError(f"{path} holds no episode.")
+            raise ConfigError(f"{path} holds no episode that is whole and not marked as a failure.")
         rate_hz = rate_hz or first.rate_hz
         if rate_hz is None:
             raise ConfigError(f"{path}: the times of its first episode do not say its rate; say rate_hz=RATE.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -98,14 +99,22 @@ class Trainer:
             "optimiser": self._optimiser.state_dict(),
             "generator": self._generator.get_state(),
             "losses": {name: list(values) for name, values in vars(self.losses).items()},
+            "data": _digest(self._rows),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take over what `state` returned.
 
         Raises:
-            CheckpointError: the state is that of another training.
+            CheckpointError: the state is that of another training, or the data has changed since.
         """
+        digest = _digest(self._rows)
+        if (before := state.get("data", digest)) != digest:
+            raise CheckpointError(
+                f"the data has changed since: it had {before['episodes']} episodes and {before['control_steps']} "
+                f"control steps, now {digest['episodes']} and {digest['control_steps']}, so that what was held out "
+                "would be learned from. Choose another run_dir, or bring the data back."
+            )
         try:
             self.step = int(state["step"])
             self.network.load_state_dict(state["network"])
@@ -172,3 +181,11 @@ def _schedule(step: int, config: PretrainConfig) -> float:
     """Factor of the learning rate: a linear warm-up, then half a cosine."""
     warmup = min(1.0, (step + 1) / max(config.warmup_steps, 1))
     return warmup * 0.5 * (1.0 + math.cos(math.pi * step / config.steps))
+
+
+def _digest(rows: ChunkRows) -> dict[str, int]:
+    """What tells one set of data from another."""
+    checksum = 0
+    for array in (rows.starts, rows.actions, rows.proprio):
+        checksum = zlib.crc32(np.ascontiguousarray(array).tobytes(), checksum)
+    return {"episodes": rows.episodes, "control_steps": len(rows), "checksum": checksum}

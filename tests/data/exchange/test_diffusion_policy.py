@@ -128,7 +128,7 @@ def assert_demonstrations(episodes):
     assert first.rewards.tolist() == [0, 0, 0]
     assert second.sources.tolist() == [Source.DEMO] * 2
     assert second.policy_versions.tolist() == [-1] * 2
-    assert (first.is_terminal, first.is_success, first.is_complete) == (False, False, True)
+    assert (first.is_terminal, first.is_success, first.is_complete) == (False, None, True)
     assert first.base_actions is None
 
 

@@ -212,7 +212,7 @@ def test_the_least_data_set_becomes_demonstrations(tmp_path):
     assert first.rewards.tolist() == [0, 0, 0]
     assert first.sources.tolist() == [Source.DEMO] * 3
     assert first.policy_versions.tolist() == [-1] * 3
-    assert (first.is_terminal, first.is_success, first.is_complete) == (False, False, True)
+    assert (first.is_terminal, first.is_success, first.is_complete) == (False, None, True)
     assert first.images == {}
     assert first.base_actions is None
 
@@ -226,9 +226,9 @@ def test_rows_are_put_in_the_order_of_their_frames(tmp_path):
     ("columns", "is_terminal", "is_success"),
     [
         ({"next.reward": [0.0, 1.0], "next.done": [False, True]}, True, True),
-        ({"next.reward": [1.0, 0.0], "next.done": [False, True]}, True, False),
-        ({"next.reward": [0.0, 1.0], "next.done": [False, False]}, False, False),
-        ({"next.reward": [0.0, 1.0], "next.done": [False, True], "next.truncated": [False, True]}, False, False),
+        ({"next.reward": [1.0, 0.0], "next.done": [False, True]}, True, None),
+        ({"next.reward": [0.0, 1.0], "next.done": [False, False]}, False, None),
+        ({"next.reward": [0.0, 1.0], "next.done": [False, True], "next.truncated": [False, True]}, False, None),
         ({"next.reward": [0.0, 1.0], "next.done": [False, True], "next.success": [True, False]}, True, False),
         ({"next.success": [False, True]}, False, True),
     ],

@@ -101,10 +101,10 @@ def test_without_next_observations_the_last_one_is_repeated(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "is_terminal", "is_success"),
     [
-        ({"rewards": np.zeros(3)}, True, False),
-        ({"dones": np.zeros(3, int)}, False, False),
-        ({"drop": ["rewards"]}, True, False),
-        ({"drop": ["dones"]}, False, False),
+        ({"rewards": np.zeros(3)}, True, None),
+        ({"dones": np.zeros(3, int)}, False, None),
+        ({"drop": ["rewards"]}, True, None),
+        ({"drop": ["dones"]}, False, None),
     ],
 )
 def test_an_ending_is_what_the_file_says(tmp_path, changes, is_terminal, is_success):

@@ -41,6 +41,16 @@ def test_another_rate_is_told(recording, capsys):
     assert "Its times say 20 Hz, and this environment runs at 10 Hz" in capsys.readouterr().out
 
 
+def test_episodes_of_which_nobody_says_whether_they_succeeded_are_kept_as_successes(recording, capsys):
+    with h5py.File("mine.hdf5", "r+") as file:
+        del file["data"].attrs["robot_rl"]
+        for demo in file["data"].values():
+            demo["rewards"][...] = 0.0
+    assert cli.main(["import", "mine.hdf5", "robomimic", "taken", "task=reach"]) == 0
+    assert "2 of 2 episodes do not say whether they succeeded; they are kept as successes" in capsys.readouterr().out
+    assert [episode.is_success for episode in read(recording / "taken")] == [True, True]
+
+
 def test_another_environment_is_named_and_nothing_is_left_behind(recording, capsys):
     assert cli.main(["import", "mine.hdf5", "robomimic", "taken", "task=reach", "robot=sim_pixels"]) == 2
     problem = capsys.readouterr().err

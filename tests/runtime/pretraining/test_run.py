@@ -13,8 +13,9 @@ from robot_rl import cli
 from robot_rl import config as configuration
 from robot_rl.data.episode import Episode
 from robot_rl.data.exchange import FORMATS
+from robot_rl.data.store_reader import StoreReader
 from robot_rl.data.store_writer import StoreWriter
-from robot_rl.errors import ConfigError
+from robot_rl.errors import CheckpointError, ConfigError
 from robot_rl.inference.schedule import ScheduleSpec
 from robot_rl.runtime.config import EvalConfig
 from robot_rl.runtime.pretraining import run as pretraining_run
@@ -303,6 +304,31 @@ def test_only_so_many_successful_and_whole_episodes_are_used(tmp_path):
     store = write_store(tmp_path / "store", episodes)
     lengths = [np.diff(read_rows(store, episodes=count)[0].starts).tolist() for count in (0, 2, 9)]
     assert lengths == [[9, 11, 12, 13], [9, 11], [9, 11, 12, 13]]
+
+
+@pytest.mark.parametrize(
+    ("layout", "name"), [("diffusion_policy", "a.zarr"), ("lerobot", "a"), ("robomimic", "a.hdf5")]
+)
+def test_what_a_data_set_marks_as_failed_is_not_learned_from(capsys, tmp_path, layout, name):
+    episodes = make_episodes(4)
+    failed = [replace(each, is_success=False) for each in episodes]
+    mixed = export(layout, tmp_path / "mixed" / name, [episodes[0], failed[1], episodes[2], failed[3]])
+    assert np.diff(read_rows(mixed)[0].starts).tolist() == [8, 10]
+    nothing = export(layout, tmp_path / "nothing" / name, failed)
+    assert "holds no episode that is whole and not marked as a failure" in refused(capsys, f"data={nothing}")
+
+
+def test_data_that_has_changed_since_is_not_gone_on_with(tmp_path):
+    store = write_store(tmp_path / "store", make_episodes(4))
+    config = make_config(store, "run", checkpoint_every_steps=2)
+    pretrain(config, lambda step, loss: step != 4)
+    with StoreWriter(store, StoreReader(store).spec, {}) as writer:
+        for record in make_episode(9, 12).records(9):
+            writer.append(record)
+    with pytest.raises(
+        CheckpointError, match="the data has changed since: it had 4 episodes and 38 control steps, now 5"
+    ):
+        pretrain(config, go_on)
 
 
 def test_held_out_episodes_are_not_learned_from(store):
