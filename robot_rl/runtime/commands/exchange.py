@@ -15,6 +15,7 @@ from rich.progress import track
 from robot_rl import config as configuration
 from robot_rl.data.episode import Episode
 from robot_rl.data.exchange import FORMATS
+from robot_rl.data.exchange.reading import read_episodes
 from robot_rl.data.store_columns import check_record
 from robot_rl.data.store_reader import StoreReader
 from robot_rl.data.store_writer import StoreWriter
@@ -57,12 +58,11 @@ def import_(source: Path, name: str, target: Path, overrides: list[str]) -> int:
         UnknownNameError: no such layout.
         ExchangeError: the source is not of it or empty, or its episodes do not fit the environment.
     """
-    layout = _find(name)
     config = configuration.load(EnvConfig, "env", overrides)
     spec = make_spec(config)
     console, count, unmarked = Console(), 0, 0
     # all of it is looked at before any is written: what is refused leaves nothing behind that a second try would repeat
-    for count, episode in enumerate(track(layout.import_episodes(source), f"reading {name}", console=console), 1):
+    for count, episode in enumerate(track(read_episodes(name, source), f"reading {name}", console=console), 1):
         _check(episode, spec, f"{source}: episode {count - 1}", config.task.name)
         if count == 1 and episode.rate_hz and not math.isclose(episode.rate_hz, spec.rate_hz, rel_tol=0.05):
             console.print(
@@ -76,7 +76,7 @@ def import_(source: Path, name: str, target: Path, overrides: list[str]) -> int:
         console.print(f"{unmarked} of {count} episodes do not say whether they succeeded; they are kept as successes.")
     with StoreWriter(target, spec, {**describe(config), "imported_from": f"{source} ({name})"}) as store:
         first = max(StoreReader(target).newest_steps(), default=-1) + 1
-        episodes = track(layout.import_episodes(source), f"{name} to {target}", total=count, console=console)
+        episodes = track(read_episodes(name, source), f"{name} to {target}", total=count, console=console)
         for number, episode in enumerate(episodes, first):
             marked = replace(episode, is_success=episode.is_success is not False)
             for record in marked.records(number):

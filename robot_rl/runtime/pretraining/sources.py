@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -13,7 +12,7 @@ import numpy as np
 
 from robot_rl.agents.correctors.config import BASE_PARTS
 from robot_rl.data.episode import Episode
-from robot_rl.data.exchange import FORMATS
+from robot_rl.data.exchange.reading import read_episodes
 from robot_rl.data.store_reader import StoreReader
 from robot_rl.errors import ConfigError
 from robot_rl.runtime.config import TaskConfig
@@ -75,8 +74,7 @@ def _open(path: Path, rate_hz: float | None) -> Source:
         raise ConfigError(f"there is no recording {path}; record one with: robot-rl record store={path}")
     layout = _find_layout(path)
     if layout is not None:
-        found = importlib.import_module(FORMATS[layout]).import_episodes(path)
-        imported = (each for each in found if each.is_complete and each.is_success is not False)
+        imported = (each for each in read_episodes(layout, path) if each.is_complete and each.is_success is not False)
         first = next(imported, None)
         if first is None:
             raise ConfigError(f"{path} holds no episode that is whole and not marked as a failure.")

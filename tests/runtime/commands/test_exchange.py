@@ -51,6 +51,28 @@ def test_episodes_of_which_nobody_says_whether_they_succeeded_are_kept_as_succes
     assert [episode.is_success for episode in read(recording / "taken")] == [True, True]
 
 
+def break_rows(file):
+    del file["data/demo_1/rewards"]
+    file["data/demo_1/rewards"] = np.zeros(2)
+
+
+def break_arguments(file):
+    file["data"].attrs["env_args"] = "[{"
+
+
+def break_marks(file):
+    file["data"].attrs["robot_rl"] = "3"
+
+
+@pytest.mark.parametrize("break_file", [break_rows, break_arguments, break_marks])
+def test_what_is_damaged_is_one_clear_line(recording, capsys, break_file):
+    with h5py.File("mine.hdf5", "r+") as file:
+        break_file(file)
+    assert cli.main(["import", "mine.hdf5", "robomimic", "taken", "task=reach"]) == 2
+    assert "robot-rl: mine.hdf5" in capsys.readouterr().err
+    assert not (recording / "taken").exists()
+
+
 def test_another_environment_is_named_and_nothing_is_left_behind(recording, capsys):
     assert cli.main(["import", "mine.hdf5", "robomimic", "taken", "task=reach", "robot=sim_pixels"]) == 2
     problem = capsys.readouterr().err
