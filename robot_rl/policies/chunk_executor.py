@@ -97,8 +97,7 @@ class ChunkExecutor:
         self._policy, self._config = policy, config
         self._generator = torch.Generator().manual_seed(seed)
         self._frames: deque[Tensor] = deque(maxlen=policy.spec.observation_steps)
-        discrete = np.isin(np.arange(policy.spec.action_size), policy.spec.discrete)
-        self._hysteresis = Hysteresis(discrete, config.hysteresis_ticks)
+        self._hysteresis = Hysteresis(policy.spec.is_discrete, config.hysteresis_ticks)
         self.reset()
 
     def reset(self, seed: int | None = None) -> None:

@@ -63,8 +63,7 @@ class ChunkNetwork(nn.Module, ABC):
         self.spec = spec
         self.features = ProprioFeatures(spec.proprio_size)
         self.encoder = encoder
-        is_discrete = [index in spec.discrete for index in range(spec.action_size)]
-        self.normaliser = Normaliser(spec.action_size, "actions", identity=is_discrete)
+        self.normaliser = Normaliser(spec.action_size, "actions", identity=spec.is_discrete.tolist())
 
     @property
     def frame_size(self) -> int:

@@ -133,8 +133,7 @@ class DiffusionPolicy(BasePolicy):
         self.sampler = sampler
         self.denoiser: Denoiser = NetworkDenoiser(trained, precision)
         self.shape, self.now = (self.spec.horizon, self.spec.action_size), self.spec.past
-        is_discrete = [index in self.spec.discrete for index in range(self.spec.action_size)]
-        self._discrete = torch.tensor(is_discrete) if any(is_discrete) else None
+        self._discrete = torch.from_numpy(self.spec.is_discrete) if self.spec.discrete else None
 
     @torch.inference_mode()
     def to_problem(self, observation: Tensor, noise_BHA: Tensor, previous: Plan | None, committed: int) -> Problem:

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from robot_rl.errors import CheckpointError, ConfigError
 from robot_rl.specs import EnvironmentSpec
 
@@ -46,6 +49,11 @@ class BasePolicySpec:
             raise ConfigError(f"observation_steps must be at least 1, got {self.observation_steps}.")
         if not 0 <= self.past < self.horizon:
             raise ConfigError(f"past must be from 0 to horizon - 1 = {self.horizon - 1}, got {self.past}.")
+
+    @property
+    def is_discrete(self) -> NDArray[np.bool_]:
+        """Which elements of an action have two values, (A,)."""
+        return np.isin(np.arange(self.action_size), self.discrete)
 
     @property
     def proprio_size(self) -> int:

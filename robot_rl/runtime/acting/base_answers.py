@@ -17,6 +17,7 @@ from robot_rl.errors import ConfigError
 from robot_rl.policies.base_policy import BasePolicy
 from robot_rl.policies.chunk_executor import Tick
 from robot_rl.policies.spec import BasePolicySpec
+from robot_rl.runtime.acting.base_policies import to_noise_seed
 from robot_rl.specs import EnvironmentSpec
 from robot_rl.types import Observation
 
@@ -130,7 +131,7 @@ class CandidateAnswers:
         """
         _check_chunk(layout, spec.horizon - spec.past - last_phase)
         self._planned, self._layout = planned, layout
-        self._is_discrete_A = _find_discrete(spec)
+        self._is_discrete_A = spec.is_discrete
         self.reset, self.invalidate, self.close = planned.reset, planned.invalidate, planned.close
 
     def extend(self, spec: EnvironmentSpec) -> EnvironmentSpec:
@@ -163,6 +164,7 @@ class NoiseAnswers:
         """
         _check_chunk(layout, policy.spec.horizon - policy.spec.past)
         self._policy, self._layout = policy, layout
+        self._is_discrete_A = policy.spec.is_discrete
         self._generator = torch.Generator().manual_seed(seed)
         self._frames: deque[Tensor] = deque(maxlen=policy.spec.observation_steps)
 
@@ -174,7 +176,7 @@ class NoiseAnswers:
         """See BaseAnswers."""
         self._frames.clear()
         if seed is not None:
-            self._generator.manual_seed(seed)
+            self._generator.manual_seed(to_noise_seed(seed))
 
     def invalidate(self) -> None:
         """See BaseAnswers; there is no plan."""
@@ -204,12 +206,7 @@ class NoiseAnswers:
         noise_NHA = noise_NA[:, None].expand(-1, spec.horizon, -1).contiguous()
         plan = self._policy.plan(torch.stack(list(self._frames), dim=1), noise_NHA)
         due = slice(spec.past, spec.past + self._layout.chunk)
-        return _to_signs(self._policy.to_actions(plan.chunk)[:, due], _find_discrete(spec))
-
-
-def _find_discrete(spec: BasePolicySpec) -> NDArray[np.bool_]:
-    """Which elements of an action have two values, (A,)."""
-    return np.isin(np.arange(spec.action_size), spec.discrete)
+        return _to_signs(self._policy.to_actions(plan.chunk)[:, due], self._is_discrete_A)
 
 
 def _to_signs(plans_NKA: NDArray[np.float32], is_discrete_A: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -28,6 +28,14 @@ from robot_rl.runtime.pretraining.policy_file import FILE_NAME, load_policy_file
 from robot_rl.specs import EnvironmentSpec
 from robot_rl.types import Observation
 
+_NOISE = 1
+"""Beside an episode's seed: which of its streams of random numbers."""
+
+
+def to_noise_seed(episode_seed: int) -> int:
+    """Of a base policy's noise in an episode, whose own seed is that of the exploration: so they are not the same."""
+    return int(np.random.SeedSequence([episode_seed, _NOISE]).generate_state(1)[0])
+
 
 def find_base_policy(path: Path) -> Path | None:
     """The file of the base policy that a path names: itself, or in the folder of its training; None without one."""
@@ -124,7 +132,7 @@ class ExecutorRunner:
 
     def reset(self, seed: int | None = None) -> None:
         """See Policy; with a seed, the noise of what comes is that of the seed."""
-        self._executor.reset(seed)
+        self._executor.reset(None if seed is None else to_noise_seed(seed))
 
     def invalidate(self) -> None:
         """See Policy."""
@@ -149,8 +157,7 @@ class EngineRunner:
     def __init__(self, policy: DiffusionPolicy, engine: Engine, hysteresis_ticks: int) -> None:
         self.policy, self.engine = policy, engine
         self._newest: deque[Observation] = deque(maxlen=policy.spec.observation_steps)
-        discrete = np.isin(np.arange(policy.spec.action_size), policy.spec.discrete)
-        self._hysteresis = Hysteresis(discrete, hysteresis_ticks)
+        self._hysteresis = Hysteresis(policy.spec.is_discrete, hysteresis_ticks)
         self._is_started = False
         self._is_void = self._was_void = False
 

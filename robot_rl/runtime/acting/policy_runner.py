@@ -17,9 +17,6 @@ from robot_rl.types import Observation
 
 _POLICY, _AVERAGE = "policy/", "average/"  # what the names of published tensors begin with
 
-_EXPLORATION = 1
-"""Beside an episode's seed: which of its streams of random numbers."""
-
 
 def to_tensors(policy: PolicyNetwork, average_policy: PolicyNetwork) -> dict[str, NDArray[Any]]:
     """What actors are sent: the tensors of both that acting needs, no frozen backbone. They may share memory."""
@@ -67,12 +64,9 @@ class PolicyRunner:
         """Of the weights."""
 
     def reset(self, exploration_seed: int | None = None) -> None:
-        """Start an episode; explore if there is a seed, by other numbers than a base policy draws from the same one."""
+        """Start an episode; explore if there is a seed."""
         self.forget_past()
-        self._generator = None
-        if exploration_seed is not None:
-            own_seed = np.random.SeedSequence([exploration_seed, _EXPLORATION]).generate_state(1, np.uint64)[0]
-            self._generator = torch.Generator().manual_seed(int(own_seed >> np.uint64(1)))
+        self._generator = None if exploration_seed is None else torch.Generator().manual_seed(exploration_seed)
 
     def invalidate(self) -> None:
         """See Policy."""

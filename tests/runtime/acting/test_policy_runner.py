@@ -7,6 +7,7 @@ import torch
 from robot_rl.agents.agent import make_agent, make_policy_spec
 from robot_rl.agents.policy import Policy
 from robot_rl.robot.fake import FakeCamera
+from robot_rl.runtime.acting.base_policies import to_noise_seed
 from robot_rl.runtime.acting.policy_runner import PolicyRunner, to_tensors
 from robot_rl.types import Observation
 from tests.runs import differing, make_agent_config, make_people_cell
@@ -56,7 +57,7 @@ def test_it_explores_by_other_numbers_than_the_base_policy_plans_from(env, monke
     monkeypatch.setattr(runner._policy, "act", lambda inputs, noise: (seen.append(noise), act(inputs, noise))[1])
     runner.reset(exploration_seed=7)
     runner(observe(env, 0.1))
-    of_base = torch.randn(100, 1, generator=torch.Generator().manual_seed(7))
+    of_base = torch.randn(100, 1, generator=torch.Generator().manual_seed(to_noise_seed(7)))
     assert not set(seen[0].flatten().tolist()) & set(of_base.flatten().tolist())
 
 
