@@ -2,8 +2,8 @@
 
     python benchmarks/corrector_study.py peg --base runs/base-peg-bc --methods additive rlpd --seeds 0 1 2
 
-trains what was not trained yet, goes on with what was cut off, and makes the table and the picture of all that is
-there. With --person the scripted person helps in training, as `robot-rl train` does by default.
+trains what was not trained yet, goes on with what was cut off or has fewer steps, and makes the table and the picture
+of all that is there. With --person the scripted person helps in training, as `robot-rl train` does by default.
 """
 
 from __future__ import annotations
@@ -85,17 +85,28 @@ def main() -> int:
 
 
 def _train(chosen: argparse.Namespace, method: str, seed: int, run: Path) -> int:
-    """Train one run to its end, from wherever it is."""
-    folder = RunFolder(run)
+    """Train one run to its end, from wherever it is: it is never made shorter."""
+    folder, evaluations = RunFolder(run), _to_evaluations(chosen)
     if folder.config_file.is_file():
-        return 0 if folder.finished_steps() >= folder.load_config().steps else cli.main(["resume", str(run)])
-    words = [f"task={chosen.task}", f"seed={seed}", f"run_dir={run}", f"steps={chosen.steps}", *WORDS[method]]
-    words += [f"evaluate_every_steps={chosen.every}", f"evaluation_episodes={chosen.episodes}"]
-    words += [f"final_episodes={chosen.episodes}", f"teleop={'human' if chosen.person else 'none'}"]
+        if folder.finished_steps() >= chosen.steps:
+            return 0
+        return cli.main(["resume", str(run), *evaluations])
+    words = [f"task={chosen.task}", f"seed={seed}", f"run_dir={run}", *evaluations, *WORDS[method]]
+    words.append(f"teleop={'human' if chosen.person else 'none'}")
     if method != "rlpd":
         words.append(f"base={chosen.base}")
     print("robot-rl train", *words, flush=True)
     return cli.main(["train", *words])
+
+
+def _to_evaluations(chosen: argparse.Namespace) -> tuple[str, ...]:
+    """How long a run is and how it is looked at, which may be another when it goes on."""
+    return (
+        f"steps={chosen.steps}",
+        f"evaluate_every_steps={chosen.every}",
+        f"evaluation_episodes={chosen.episodes}",
+        f"final_episodes={chosen.episodes}",
+    )
 
 
 if __name__ == "__main__":

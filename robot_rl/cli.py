@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from robot_rl.errors import RobotRLError, UnknownNameError
-from robot_rl.runtime.commands import calibrate_parser, doctor_parser, fci_sim_parser, up_parser
+from robot_rl.runtime.commands import calibrate_parser, doctor_parser, exchange_parser, fci_sim_parser, up_parser
 
 _EPILOG = """examples:
   robot-rl train task=peg                                             records demonstrations, trains, evaluates
@@ -103,7 +103,7 @@ def _make_parser() -> argparse.ArgumentParser:
     _add_processes(commands)
     up_parser.add_parser(commands)
     fci_sim_parser.add_parser(commands)
-    _add_exchange(commands)
+    exchange_parser.add_parsers(commands)
     calibrate_parser.add_parser(commands)
     doctor_parser.add_parser(commands)
 
@@ -155,12 +155,14 @@ def _add_training(commands: Commands) -> None:
     )
     resume = commands.add_parser(
         "resume",
-        help="continue a run that was cut off",
+        help="continue a run that was cut off, or one that shall have more steps",
         description="Continue a run from its newest checkpoint, with all the experience that was stored, also after "
-        "that checkpoint.",
+        "that checkpoint. A run that has all its steps gets more with steps=N. What does not change what is learned "
+        "may be said anew, too: evaluate_every_steps, threads or device, for example.",
     )
     resume.add_argument("folder", metavar="RUN", type=Path, help="folder of the run")
-    resume.set_defaults(run=_calling("train", "resume", "folder"))
+    resume.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="for example steps=20000")
+    resume.set_defaults(run=_calling("train", "resume", "folder", "overrides"))
 
     compare = commands.add_parser(
         "compare",
@@ -273,32 +275,6 @@ def _add_processes(commands: Commands) -> None:
         description="The actor's part of `train`, for a `robot-rl learner` with the same words: acts, evaluates, and "
         "says what came of the run. The last line printed is a JSON object.",
     )
-
-
-def _add_exchange(commands: Commands) -> None:
-    """The commands that speak other people's layouts."""
-    export = commands.add_parser(
-        "export",
-        help="write a run or a recording as lerobot, robomimic or diffusion_policy",
-        description="Write the complete episodes of a run, or of a recording, in the layout of LeRobotDataset v3, "
-        "robomimic's HDF5 or diffusion_policy's zarr. Nothing is lost: `robot-rl import` reads back the same bits.",
-    )
-    export.add_argument("source", metavar="RUN", type=Path, help="folder of a run, or of a recording")
-    export.add_argument("layout", metavar="LAYOUT", help="lerobot, robomimic or diffusion_policy")
-    export.add_argument("target", metavar="TARGET", type=Path, help="what to write; must not exist")
-    export.set_defaults(run=_calling("exchange", "export", "source", "layout", "target"))
-
-    taking = commands.add_parser(
-        "import",
-        help="read demonstrations in one of these layouts",
-        description="Read episodes into a recording, for `robot-rl train demonstrations_from=TARGET`. They must have "
-        "the observations and actions of the environment that KEY=VALUE words such as task=peg describe.",
-    )
-    taking.add_argument("source", metavar="SOURCE", type=Path, help="file or folder")
-    taking.add_argument("layout", metavar="LAYOUT", help="lerobot, robomimic or diffusion_policy")
-    taking.add_argument("target", metavar="TARGET", type=Path, help="folder of the recording; made, or continued")
-    taking.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="for example task=peg")
-    taking.set_defaults(run=_calling("exchange", "import_", "source", "layout", "target", "overrides"))
 
 
 def _find_version() -> str:

@@ -7,7 +7,7 @@ choice is an error that lists the right ones.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -89,10 +89,35 @@ def apply(config: T, group: str, overrides: Sequence[str]) -> T:
     Raises:
         ConfigError: a value that does not go with the others.
     """
+    said = OverridesParser.create().parse_overrides(list(overrides))
+    return _amend(
+        config,
+        {
+            each.key_or_group.removeprefix(f"{group}."): each.value()
+            for each in said
+            if each.key_or_group.startswith(f"{group}.") and not each.is_delete()
+        },
+    )
+
+
+def amend(config: T, overrides: Sequence[str]) -> T:
+    """A configuration that was saved once, with `key=value` words on top; no YAML file is looked at.
+
+    Raises:
+        ConfigError: a word that is not of that form, or a value of the wrong type.
+        UnknownNameError: a key that the dataclass does not have.
+    """
+    _explain(overrides, to_plain(config), chosen_groups=set())
+    said = OverridesParser.create().parse_overrides(list(overrides))
+    if gone := [each.key_or_group for each in said if each.is_delete()]:
+        raise ConfigError(f"{', '.join(gone)} cannot be taken out of a configuration that is saved.")
+    return _amend(config, {each.key_or_group: each.value() for each in said})
+
+
+def _amend(config: T, values: Mapping[str, Any]) -> T:
     node = OmegaConf.create(to_plain(config))
-    for override in OverridesParser.create().parse_overrides(list(overrides)):
-        if override.key_or_group.startswith(f"{group}.") and not override.is_delete():
-            OmegaConf.update(node, override.key_or_group.removeprefix(f"{group}."), override.value(), merge=True)
+    for key, value in values.items():
+        OmegaConf.update(node, key, value, merge=True)
     return from_plain(type(config), OmegaConf.to_container(node, resolve=True))
 
 
@@ -175,7 +200,7 @@ def _chosen_groups(file: Path) -> set[str]:
     return {name for entry in chosen if isinstance(entry, dict) for name in entry}
 
 
-def _explain(overrides: list[str] | tuple[str, ...], defaults: dict[str, Any], chosen_groups: set[str]) -> None:
+def _explain(overrides: Sequence[str], defaults: dict[str, Any], chosen_groups: set[str]) -> None:
     """Raise the clearest error that fits one of the overrides; return if all of them look right."""
     for word in overrides:
         if "=" not in word:

@@ -270,3 +270,28 @@ def test_a_wrong_text_is_a_clear_error(text, expected):
         configuration.from_yaml(EvalConfig, text)
     assert expected in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_what_was_saved_is_amended_by_words():
+    saved = load("task=plug", "task.scene.clearance_m=0.002")
+    amended = configuration.amend(saved, ["episodes=7", "task.scene.clearance_m=0.001"])
+    assert (amended.episodes, amended.task.name, amended.task.scene.clearance_m) == (7, "plug", 0.001)
+    assert configuration.amend(saved, []) == saved
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("episode=7", "episodes"),
+        ("episodes", "not of the form key=value"),
+        ("episodes=many", "integer"),
+        ("task=peg", "task='peg'"),
+        ("~episodes=10", "episodes cannot be taken out"),
+        ("episodes={", "Cannot read"),
+    ],
+)
+def test_a_saved_configuration_takes_no_wrong_words(word, expected):
+    with pytest.raises(RobotRLError) as raised:
+        configuration.amend(load(), [word])
+    assert expected in str(raised.value)
+    assert "\n" not in str(raised.value)

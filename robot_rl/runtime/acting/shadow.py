@@ -119,9 +119,10 @@ def _open_run(
             "none: correct it with corrector=additive or corrector=chooser, and plan_steps=0."
         )
     config.inference.check_unused(f"is for a base policy of `robot-rl pretrain`, not {word}, which has its own.")
-    if folder.finished_steps() < 0:
+    trained = folder.load_config()
+    if folder.finished_steps() < trained.steps:
         raise ConfigError(f"{word}: its training has not ended, go on with it first: robot-rl resume {config.base}")
-    below = _make_answers(folder.load_config(), spec, clock, is_lock_step=is_lock_step)
+    below = _make_answers(trained, spec, clock, is_lock_step=is_lock_step)
     seen = spec if below is None else below.extend(spec)
     return TrainedActions(load_policy(folder, seen, below if isinstance(below, NoiseAnswers) else None), below)
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from rich.console import Console
 
 from robot_rl import config as configuration
+from robot_rl.errors import ConfigError
+from robot_rl.runtime.channels.agreement import find_difference
 from robot_rl.runtime.config import TrainConfig
 from robot_rl.runtime.interruption import interruptible
 from robot_rl.runtime.learning.training import Training
@@ -27,10 +29,21 @@ def train(overrides: list[str]) -> int:
         return _run(config, folder)
 
 
-def resume(path: Path) -> int:
-    """Continue a run from its newest checkpoint."""
+def resume(path: Path, overrides: list[str]) -> int:
+    """Continue a run from its newest checkpoint, with more steps if the overrides say so; the last line as `train`'s.
+
+    Raises:
+        ConfigError: the folder holds no run, or the overrides change what is learned.
+    """
     folder = RunFolder(path)
-    return _run(folder.load_config(), folder)
+    stored = folder.load_config()
+    config = configuration.amend(stored, overrides)
+    if difference := find_difference(stored, config):
+        raise ConfigError(f"{path} cannot go on with another configuration: {difference}. Begin another run with it.")
+    if overrides and config.steps < (made := folder.count_steps()):
+        raise ConfigError(f"{path} has {made} steps already: it cannot end after {config.steps}.")
+    folder.update(config)
+    return _run(config, folder)
 
 
 def _run(config: TrainConfig, folder: RunFolder) -> int:

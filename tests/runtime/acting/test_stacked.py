@@ -88,6 +88,9 @@ def test_what_cannot_be_corrected_is_one_clear_line(base, tmp_path):
     stacked = make_corrected(folder.path, CORRECTORS["additive"])
     with pytest.raises(ConfigError, match="its training has not ended, go on with it first: robot-rl resume"):
         open_shadow(stacked, cell)
+    folder.mark_finished(config.steps - 1)  # and was then asked for another step
+    with pytest.raises(ConfigError, match="its training has not ended"):
+        open_shadow(stacked, cell)
     with pytest.raises(ConfigError, match=r"inference\.sampler=ddim is for a base policy"):
         open_shadow(replace(stacked, inference=InferenceConfig(sampler="ddim")), cell)
     for corrector in (CORRECTORS["edit_select"], CorrectorConfig("additive", plan_steps=2)):

@@ -132,9 +132,7 @@ def test_ctrl_c_ends_after_the_episode_with_a_checkpoint_and_says_how_to_go_on(c
     assert "robot-rl resume run" in out
     assert [(r.episode, r.step) for r in stored("run")] == [(e, s) for e in range(2) for s in range(7)]
     assert [path.stem for path in checkpoint.find(Path("run/checkpoints"))] == ["step_000000000", "step_000000012"]
-    config = RunFolder(Path("run")).load_config()
-    RunFolder(Path("run")).config_file.write_text(configuration.to_yaml(replace(config, steps=20)))
-    assert train_command.resume(Path("run")) == 0
+    assert train_command.resume(Path("run"), ["steps=20"]) == 0
     assert last_line(capsys)["updates"] == (24 - 4) * 2
     assert [(r.episode, r.step) for r in stored("run")] == [(e, s) for e in range(4) for s in range(7)]
 
@@ -179,11 +177,42 @@ def test_how_to_go_on_is_one_line_however_long_the_path(capsys, monkeypatch):
 def test_a_finished_run_that_is_resumed_says_its_result_again(capsys):
     assert train("steps=6") == 0
     first = last_line(capsys)
-    assert train_command.resume(Path("run")) == 0
+    assert train_command.resume(Path("run"), []) == 0
     again = last_line(capsys)
     for key in ("success_rate", "episodes", "env_steps", "updates", "seed"):
         assert again[key] == first[key]
     assert len(stored("run")) == 7
+
+
+@pytest.mark.usefixtures("_fakes")
+def test_a_finished_run_gets_more_steps(capsys):
+    assert train("steps=6") == 0
+    assert cli.main(["resume", "run", "steps=18", "final_episodes=2"]) == 0
+    result = last_line(capsys)
+    assert (result["env_steps"], result["episodes"]) == (18, 2)
+    assert [(r.episode, r.step) for r in stored("run")] == [(e, s) for e in range(3) for s in range(7)]
+    folder = RunFolder(Path("run"))
+    assert (folder.load_config().steps, folder.finished_steps()) == (18, 18)
+
+
+@pytest.mark.usefixtures("_fakes")
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("agent.utd=3", "agent.utd (the run has 2, the command 3)"),
+        ("agent=bc", "agent='bc'"),
+        ("step=20", "Did you mean 'steps'?"),
+        ("steps=5", "run has 6 steps already"),
+    ],
+)
+def test_a_run_does_not_go_on_as_another(word, expected, capsys):
+    assert train("steps=6") == 0
+    before = RunFolder(Path("run")).config_file.read_text()
+    assert cli.main(["resume", "run", word]) == 2
+    error = capsys.readouterr().err
+    assert expected in error
+    assert len(error.splitlines()) == 1
+    assert RunFolder(Path("run")).config_file.read_text() == before
 
 
 @pytest.mark.usefixtures("_fakes")
