@@ -16,7 +16,12 @@ from robot_rl import cli
 from robot_rl.runtime.run_folder import RunFolder
 
 PUBLISHED = (
-    *("agent.corrector.keeps_base=false", "agent.corrector.scale=0.1", "agent.corrector.noise_std=0.05"),
+    *(
+        "agent.pretrain_updates=0",
+        "agent.corrector.keeps_base=false",
+        "agent.corrector.scale=0.1",
+        "agent.corrector.noise_std=0.05",
+    ),
     *("agent.corrector.target_noise_std=0.05", "agent.corrector.target_noise_limit=0.3"),
     *("agent.corrector.gamma=0.99", "agent.corrector.return_range=null"),
     *("agent.corrector.critic_learning_rate=1e-4", "agent.corrector.actor_learning_rate=1e-6"),
@@ -42,6 +47,8 @@ ABLATIONS: dict[str, tuple[str, ...]] = {
     "scale_1": ("agent.corrector.scale=1.0",),
     "one_step": ("agent.n_step=1",),
     "five_steps": ("agent.n_step=5",),
+    "no_pretrain": ("agent.pretrain_updates=0",),
+    "slow_start": ("agent.pretrain_updates=0", "agent.warmup_steps=500", "agent.corrector.actor_warmup_updates=2000"),
     "no_actor_warmup": ("agent.corrector.actor_warmup_updates=0",),
     "gate": ("agent.corrector.actor_warmup_updates=0", "agent.corrector.gate_steps=1000"),
     "no_critic_phase": ("agent.corrector.critic_updates=0",),

@@ -16,8 +16,8 @@ CorrectorName = Literal["none", "identity", "additive", "chooser", "edit_select"
 BASE_PARTS = (PLANS, NOISE, plan_input.REMAINING, plan_input.PHASE)
 """Parts of an observation that are a base policy's answers."""
 
-_OF_CANDIDATES = {"edit_select": 1, "best_of_n": 2, "noise_steer": 1}
-"""Who looks at several plans of the base policy -> the fewest that make sense."""
+_OF_CANDIDATES = {"edit_select": 1, "best_of_n": 2, "noise_steer": 2}
+"""Who looks at several plans of the base policy -> the fewest that make sense; of no noise alone nothing is learned."""
 
 
 @dataclass(frozen=True)

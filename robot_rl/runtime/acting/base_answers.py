@@ -149,7 +149,11 @@ class CandidateAnswers:
 
 
 class NoiseAnswers:
-    """Several plans with the noise that they were made of, anew at every time step, and plans of any other noise."""
+    """Several plans with the noise that they were made of, anew at every time step, and plans of any other noise.
+
+    The first is of no noise, the middle of what the policy knows, with which who steers begins: of other noise at every
+    step it would dither. The others show what noise does.
+    """
 
     def __init__(self, policy: BasePolicy, layout: CandidateLayout, seed: int) -> None:
         """Ask.
@@ -191,6 +195,7 @@ class NoiseAnswers:
         while len(self._frames) < (self._frames.maxlen or 1):
             self._frames.append(frames)  # an episode begins as if it had stood still before
         noise_NA = torch.randn(self._layout.count, self._policy.spec.action_size, generator=self._generator)
+        noise_NA[0] = 0.0
         plans = self._plan(noise_NA)
         proprio = {**observation.proprio, **self._layout.pack(plans, noise_NA.numpy())}
         return dataclasses.replace(observation, proprio=proprio, base_action=plans[0, 0].copy())

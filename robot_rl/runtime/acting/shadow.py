@@ -144,6 +144,8 @@ def _ask_for_candidates(
         return CandidateAnswers(runner, layout, plans, last_phase)
     policy = open_base_policy(file, spec, inference)
     _check_random(policy, config)
+    if isinstance(policy, DiffusionPolicy) and inference.sampler == "relay":  # it goes on with a plan: there is none
+        policy.sampler = dataclasses.replace(inference, sampler="ddim").make_sampler(None, policy.spec.past)
     if not is_lock_step and isinstance(policy, DiffusionPolicy):
         raise ConfigError(
             f"corrector={name} lets a base policy plan while a command waits: with one that takes its time, as that of "

@@ -119,6 +119,28 @@ def test_a_plan_can_be_made_again_from_its_noise(env, base):
         np.testing.assert_allclose(answers.replan(noise), plan, atol=1e-5)
 
 
+def test_the_first_of_the_plans_that_noise_is_known_of_is_that_of_none(env, base):
+    """As who steers begins: so the base policy alone does not dither between what it makes of one noise and another."""
+    answers, observation = make_answers(base, env, STEERED), env.reset(1).observation
+    first, second = (answers.answer(observation) for _ in range(2))
+    noise = first.proprio[NOISE].reshape(N, A)
+    assert np.array_equal(noise[0], np.zeros(A))
+    assert np.abs(noise[1:]).min() > 0.0
+    assert np.array_equal(first.base_action, second.base_action)
+    assert not np.array_equal(first.proprio[NOISE], second.proprio[NOISE])
+
+
+def test_a_sampler_that_goes_on_with_a_plan_gives_way_where_every_plan_begins_anew(env, base):
+    first, plans = env.reset(1), []
+    for inference in (InferenceConfig(), InferenceConfig(sampler="ddim"), InferenceConfig(sampler="ddim", steps=3)):
+        config = make_train_config(base=str(base), agent=make_config("noise_steer"), inference=inference)
+        shadow = make_shadow(config, env.spec, env.clock, is_lock_step=True)
+        shadow.begin(1)
+        plans.append(shadow.attach(first).observation.proprio[PLANS])
+    assert np.array_equal(plans[0], plans[1])
+    assert not np.array_equal(plans[0], plans[2])
+
+
 @pytest.mark.parametrize(("layout", "noise"), [(LAYOUT, None), (STEERED, np.ones((N, A), np.float32))])
 def test_what_is_split_is_what_was_packed(layout, noise):
     plans = np.random.default_rng(0).random((N, K, A)).astype(np.float32)
