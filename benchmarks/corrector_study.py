@@ -29,6 +29,8 @@ PUBLISHED = (
     "replay.shares={online: 0.5, demonstration: 0.5, intervention: 0.0, anchor: 0.0}",
 )
 """What arXiv 2509.19301 uses where ours is another; its 10 000 steps of warm-up are a tenth, as everything here."""
+FROM_NOTHING = {"rlpd": ("agent=rlpd",), "hil_serl": ("agent=hil_serl",)}
+"""Without the base policy, ours and as published (arXiv 2410.21845); with the same demonstrations."""
 METHODS: dict[str, tuple[str, ...]] = {
     "base": ("corrector=identity", "agent.corrector.critic_updates=0", "agent.utd=1"),
     "additive": ("corrector=additive",),
@@ -37,7 +39,7 @@ METHODS: dict[str, tuple[str, ...]] = {
     "edit_select": ("corrector=edit_select",),
     "best_of_n": ("corrector=best_of_n",),
     "noise_steer": ("corrector=noise_steer",),
-    "rlpd": ("agent=rlpd",),
+    **FROM_NOTHING,
 }
 ABLATIONS: dict[str, tuple[str, ...]] = {
     "no_choice": ("agent.corrector.keeps_base=false",),
@@ -100,7 +102,7 @@ def _train(chosen: argparse.Namespace, method: str, seed: int, run: Path) -> int
         return cli.main(["resume", str(run), *evaluations])
     words = [f"task={chosen.task}", f"seed={seed}", f"run_dir={run}", *evaluations, *WORDS[method]]
     words.append(f"teleop={'human' if chosen.person else 'none'}")
-    if method != "rlpd":
+    if method not in FROM_NOTHING:
         words.append(f"base={chosen.base}")
     print("robot-rl train", *words, flush=True)
     return cli.main(["train", *words])
