@@ -135,7 +135,8 @@ class AgentConfig:
                 )
 
     def _check_words_to_corrector(self) -> None:
-        """Raise ConfigError for what only an agent that acts alone would look at."""
+        """Raise ConfigError for what only an agent that acts alone would look at, or another corrector."""
+        self.corrector.check_words()
         said = {f"rlpd.{name}": (getattr(self.rlpd, name), default) for name, default in vars(RlpdConfig()).items()}
         said |= {name: (getattr(self, name), getattr(AgentConfig, name)) for name in _OF_LONERS}
         for name, (value, default) in said.items():

@@ -19,6 +19,9 @@ BASE_PARTS = (PLANS, NOISE, plan_input.REMAINING, plan_input.PHASE)
 _OF_CANDIDATES = {"edit_select": 1, "best_of_n": 2, "noise_steer": 2}
 """Who looks at several plans of the base policy -> the fewest that make sense; of no noise alone nothing is learned."""
 
+_FOR = {"scale": ("additive", "edit_select"), "noise_bound": ("noise_steer",)}
+"""Setting -> the correctors that look at it, where not all do."""
+
 
 @dataclass(frozen=True)
 class CorrectorConfig:
@@ -117,6 +120,16 @@ class CorrectorConfig:
         self._check_candidates()
         if self.return_range is not None and self.return_range[0] >= self.return_range[1]:
             raise ConfigError(f"corrector.return_range must be (smallest, largest), got {self.return_range}.")
+
+    def check_words(self) -> None:
+        """Raise ConfigError for a value that somebody has said, and that this corrector does not look at."""
+        for name, correctors in _FOR.items():
+            value = getattr(self, name)
+            if self.name not in correctors and value != getattr(CorrectorConfig, name):
+                raise ConfigError(
+                    f"agent.corrector.{name}={value} is for corrector={' or '.join(correctors)}, and "
+                    f"corrector={self.name} does not look at it."
+                )
 
     def _check_candidates(self) -> None:
         if self.name == "noise_steer" and self.conservative_weight:
