@@ -165,7 +165,7 @@ class Corrected:
 
     def _update_actor(self, seen: Seen, batch: Batch) -> Metrics:
         self.actor_updates += 1
-        self._open_gate()
+        self._let_in()
         if self._actor_optimiser is not None:
             self._warm_up(self._actor_optimiser)
             loss, metrics = self.actor_loss(seen, batch)
@@ -220,11 +220,12 @@ class Corrected:
         for group in optimiser.param_groups:
             group["lr"] = share * self.config.actor_learning_rate
 
-    def _open_gate(self) -> None:
-        """How often the corrector takes part in exploration."""
+    def _let_in(self) -> None:
+        """How often the corrector takes part in exploration, and how much the critics are relied on."""
         share = _reached(self.actor_updates, self.config.gate_steps)
-        for corrector in (self.policy.corrector, self.average_policy.corrector):
-            corrector.gate.fill_(share)
+        for policy in (self.policy, self.average_policy):
+            policy.corrector.gate.fill_(share)
+            policy.rely(_reached(self.actor_updates, self.config.actor_warmup_updates))
 
     def _modules(self) -> dict[str, nn.Module]:
         return {

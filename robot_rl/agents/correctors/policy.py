@@ -25,6 +25,8 @@ from robot_rl.errors import ConfigError, SpecError
 
 _CAUTION = 0.25
 """A whole spread keeps a policy that has learned everything from using it: docs/results.md has the figures."""
+_FIRST_CAUTION = 1.0
+"""And a quarter lets one that has learned little fall below its base policy."""
 
 
 class Seen(NamedTuple):
@@ -55,6 +57,8 @@ class CorrectedPolicy(PolicyNetwork):
         self.steers = isinstance(self.corrector, NoiseSteer)
         inputs = self.latent_size + self.chunk * spec.action_size
         self.critic = config.make_critics(inputs, spec.hidden) if self.corrector.candidates > 1 else None
+        self.caution: Tensor
+        self.register_buffer("caution", torch.full((), _FIRST_CAUTION))
 
     @property
     def noise_size(self) -> int:
@@ -79,6 +83,10 @@ class CorrectedPolicy(PolicyNetwork):
         own, plans, noise = self.layout.split(observations.proprio)
         return Seen(self.to_latent(own, visual), Base(action, plans, noise))
 
+    def rely(self, share: float) -> None:
+        """Rely on the critics as one does whose training has come so far, from 0 to 1."""
+        self.caution.fill_(_FIRST_CAUTION + share * (_CAUTION - _FIRST_CAUTION))
+
     @torch.no_grad()
     def act(self, observations: Observations, noise: Tensor | None) -> Tensor:
         """See PolicyNetwork.
@@ -91,11 +99,12 @@ class CorrectedPolicy(PolicyNetwork):
         if self.critic is None:
             return candidates[:, 0]
         values = evaluate(self.critic, latent, candidates)
-        is_exploring = noise is not None  # or what nobody knows would never be tried
-        return take(candidates, values.mean(0).argmax(1) if is_exploring else choose(values, self.corrector.of_base))
+        if noise is not None:  # who explores is not cautious, or what nobody knows would never be tried
+            return take(candidates, values.mean(0).argmax(1))
+        return take(candidates, choose(values, self.corrector.of_base, self.caution))
 
 
-def choose(values_EBM: Tensor, of_base: int) -> Tensor:
+def choose(values_EBM: Tensor, of_base: int, caution: float | Tensor = _CAUTION) -> Tensor:
     """The candidate to rely on, (B,): the best of the base policy's own, unless another is surely better.
 
     What another gains counts by the mean over the critics less a share of their spread. Where they have seen little
@@ -104,13 +113,14 @@ def choose(values_EBM: Tensor, of_base: int) -> Tensor:
     Args:
         values_EBM: of each critic for each candidate.
         of_base: how many of the candidates are the base policy's own, at least 1; they come first.
+        caution: the share of the spread.
     """
     mean_BM = values_EBM.mean(0)
     best_B1 = mean_BM[:, :of_base].argmax(1, keepdim=True)
     gain_EBM = values_EBM - values_EBM.gather(2, best_B1.expand(len(values_EBM), -1, -1))
     spread_BM = gain_EBM.std(0, correction=0)
     spread_BM[:, :of_base] = 0.0
-    return (gain_EBM.mean(0) - _CAUTION * spread_BM).argmax(1)
+    return (gain_EBM.mean(0) - caution * spread_BM).argmax(1)
 
 
 def evaluate(critic: nn.Module, latent_BL: Tensor, candidates_BMC: Tensor, members: Tensor | None = None) -> Tensor:
