@@ -170,6 +170,19 @@ def test_the_actor_learns_faster_and_faster():
     assert agent._critic_optimiser.param_groups[0]["lr"] == agent.config.critic_learning_rate
 
 
+def test_the_critics_are_relied_on_little_by_little():
+    agent, batch = make_agent(keeps_base=True, actor_warmup_updates=3), make_batch()
+    policies, cautions = (agent.policy, agent.average_policy), [float(agent.average_policy.caution)]
+    for _ in range(4):
+        agent.update(batch, is_actor_due=True)
+        assert len({float(policy.caution) for policy in policies}) == 1
+        cautions.append(float(agent.average_policy.caution))
+    assert cautions == pytest.approx([1.0, 0.75, 0.5, 0.25, 0.25])
+    again = make_agent(keeps_base=True, seed=1)
+    again.restore(agent.state())
+    assert float(again.average_policy.caution) == 0.25
+
+
 def test_imitation_alone_moves_the_corrector_and_what_follows_it_and_no_critic():
     agent, batch = make_agent(actor_learning_rate=1e-2), make_batch(is_human=torch.ones(B, dtype=torch.bool))
     base = 0.8 * batch.observations.base_action  # so that what is wanted lies within reach, and in [-1, 1]

@@ -222,6 +222,11 @@ def test_another_than_the_base_policys_candidate_is_chosen_where_it_is_surely_be
     assert choose(values, 1).tolist() == [chosen]
 
 
+def test_who_has_learned_little_relies_on_the_base_policy():
+    values = torch.tensor([[[0.4, 0.9]], [[0.4, 0.3]]])  # gains 0.5 and -0.1: 0.2 on the whole, 0.3 apart
+    assert [choose(values, 1, caution).tolist() for caution in (1.0, 0.7, 0.6, 0.25)] == [[0], [0], [1], [1]]
+
+
 def test_of_the_base_policys_own_candidates_the_best_is_chosen_however_unsure_it_is():
     values = torch.tensor([[[0.4, 0.9, 0.55]], [[0.4, 0.1, 0.55]]])  # (E, B, M)
     assert choose(values, 3).tolist() == [2]
