@@ -5,6 +5,7 @@ Row k of each column describes the same time step. `base_action` is zeros where 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -68,6 +69,18 @@ def check_record(record: StepRecord, spec: EnvironmentSpec) -> None:
             _check_array(values[name], one, f"{kind}/{name}")
 
 
+def check_values(record: StepRecord, spec: EnvironmentSpec) -> None:
+    """Raise SpecError unless a record that can be stored can be learned from: finite, and within the spec's bounds."""
+    step = record.time_step
+    if not math.isfinite(step.reward):
+        raise SpecError(f"reward must be finite, got {step.reward}.")
+    _check_range(step.applied_action, "applied_action", spec.action.minimum, spec.action.maximum)
+    if step.observation.base_action is not None:
+        _check_range(step.observation.base_action, "base_action")
+    for name, one in spec.observation.proprio.items():
+        _check_range(step.observation.proprio[name], f"proprio/{name}", one.minimum, one.maximum)
+
+
 def to_columns(records: Sequence[StepRecord], spec: EnvironmentSpec) -> Columns:
     """The records as arrays (rows, ...), by column."""
     steps = [record.time_step for record in records]
@@ -123,3 +136,10 @@ def to_records(columns: Columns, spec: EnvironmentSpec) -> Iterator[StepRecord]:
 def _check_array(array: NDArray[Any], spec: ArraySpec, name: str) -> None:
     if array.shape != spec.shape or array.dtype != np.dtype(spec.dtype):
         raise SpecError(f"{name} must be {np.dtype(spec.dtype)} {spec.shape}, got {array.dtype} {array.shape}.")
+
+
+def _check_range(array: NDArray[Any], name: str, minimum: float = -np.inf, maximum: float = np.inf) -> None:
+    is_right = np.isfinite(array) & (array >= minimum) & (array <= maximum)
+    if not is_right.all():
+        bounds = "" if math.isinf(minimum) and math.isinf(maximum) else f" and from {minimum:g} to {maximum:g}"
+        raise SpecError(f"{name} must be finite{bounds}, got {array[~is_right][0]:g}.")

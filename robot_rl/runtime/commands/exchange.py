@@ -16,7 +16,7 @@ from robot_rl import config as configuration
 from robot_rl.data.episode import Episode
 from robot_rl.data.exchange import FORMATS
 from robot_rl.data.exchange.reading import read_episodes
-from robot_rl.data.store_columns import check_record
+from robot_rl.data.store_columns import check_record, check_values
 from robot_rl.data.store_reader import StoreReader
 from robot_rl.data.store_writer import StoreWriter
 from robot_rl.errors import ExchangeError, SpecError, UnknownNameError
@@ -56,7 +56,8 @@ def import_(source: Path, name: str, target: Path, overrides: list[str]) -> int:
 
     Raises:
         UnknownNameError: no such layout.
-        ExchangeError: the source is not of it or empty, or its episodes do not fit the environment.
+        ExchangeError: the source is not of it or empty, its episodes do not fit the environment, or hold numbers that
+            nobody can learn from.
     """
     config = configuration.load(EnvConfig, "env", overrides)
     spec = make_spec(config)
@@ -92,6 +93,10 @@ def _check(episode: Episode, spec: EnvironmentSpec, what: str, task: str) -> Non
             check_record(record, spec)
         except SpecError as error:
             raise ExchangeError(f"{what} is not of the environment of task={task}: {error}") from error
+        try:
+            check_values(record, spec)
+        except SpecError as error:
+            raise ExchangeError(f"{what}, step {record.step}: {error}") from error
 
 
 def _find(name: str) -> ModuleType:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from robot_rl.clock import MonotonicClock
 from robot_rl.data import store_spec
+from robot_rl.data.store_columns import check_values
 from robot_rl.data.store_reader import StoreReader
-from robot_rl.errors import ConfigError
+from robot_rl.errors import ConfigError, SpecError
 from robot_rl.runtime.acting.shadow import make_shadow, relabel
 from robot_rl.runtime.assembly import make_env
 from robot_rl.runtime.config import TeleopConfig, TrainConfig
@@ -25,8 +26,8 @@ def load_demonstrations(
     """The time steps of a run's demonstrations; those of a new run are recorded first, unless they lie elsewhere.
 
     Raises:
-        ConfigError: they are of another environment or task, and the message says what differs; or more than the memory
-            has room for, where the run is new.
+        ConfigError: they are of another environment or task, and the message says what differs; or, where the run is
+            new, more than the memory has room for, or with numbers in them that nobody can learn from.
         StoreError: there is no recording where one should be.
     """
     path = folder.demonstrations
@@ -51,8 +52,20 @@ def load_demonstrations(
             f"{config.replay.prior_capacity} of demonstrations: set replay.prior_capacity={len(reader)}."
         )
     shadow = make_shadow(config, reader.spec, MonotonicClock(), is_lock_step=True)
-    records = (_demonstrate(record) for record in reader.records())
+    records = map(_demonstrate, reader.records() if is_resumed else _checked(reader))
     return records if shadow is None else relabel(records, shadow)
+
+
+def _checked(reader: StoreReader) -> Iterator[StepRecord]:
+    """Its records, which a store keeps whatever their numbers are."""
+    for record in reader.records():
+        try:
+            check_values(record, reader.spec)
+        except SpecError as error:
+            raise ConfigError(
+                f"the recording {reader.path}: episode {record.episode}, step {record.step}: {error}"
+            ) from error
+        yield record
 
 
 def _demonstrate(record: StepRecord) -> StepRecord:

@@ -1,12 +1,15 @@
 """`robot-rl export` and `robot-rl import`: what is written comes back, what does not fit leaves nothing behind."""
 
+from dataclasses import replace
+
 import h5py
 import numpy as np
 import pytest
 
 from robot_rl import cli
+from robot_rl.data.exchange.reading import read_episodes
 from robot_rl.data.store_reader import StoreReader
-from robot_rl.runtime.commands import record
+from robot_rl.runtime.commands import exchange, record
 from tests.runs import make_fake_env
 
 
@@ -86,3 +89,32 @@ def test_a_late_episode_that_is_damaged_leaves_nothing_behind(recording, capsys)
     assert cli.main(["import", "mine.hdf5", "robomimic", "taken", "task=reach"]) == 2
     assert "demo_1" in capsys.readouterr().err
     assert not (recording / "taken").exists()
+
+
+WRONG_VALUES = {
+    "an observation that is no number": ("obs/task", np.nan, "proprio/task must be finite, got nan"),
+    "an action that is no number": ("actions", np.nan, "applied_action must be finite and from -1 to 1, got nan"),
+    "an action of another scale": ("actions", -50.0, "applied_action must be finite and from -1 to 1, got -50"),
+    "a reward without an end": ("rewards", np.inf, "reward must be finite, got inf"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_VALUES)
+def test_numbers_that_nobody_can_learn_from_are_refused_with_their_place(recording, capsys, case):
+    name, value, words = WRONG_VALUES[case]
+    with h5py.File("mine.hdf5", "r+") as file:
+        file[f"data/demo_1/{name}"][2] = value
+    assert cli.main(["import", "mine.hdf5", "robomimic", "taken", "task=reach"]) == 2
+    step = 2 if name.startswith("obs") else 3  # what an action and its reward led to is the next time step
+    assert capsys.readouterr().err == f"robot-rl: mine.hdf5: episode 1, step {step}: {words}.\n"
+    assert not (recording / "taken").exists()
+
+
+def test_another_order_of_the_same_names_is_no_difference(recording, monkeypatch):
+    def reversed_episodes(layout, path):
+        for episode in read_episodes(layout, path):
+            yield replace(episode, proprio=dict(reversed(episode.proprio.items())))
+
+    monkeypatch.setattr(exchange, "read_episodes", reversed_episodes)
+    assert cli.main(["import", "mine.hdf5", "robomimic", "taken", "task=reach"]) == 0
+    assert len(read(recording / "taken")) == 2

@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from robot_rl.data.replay import ReplayConfig
@@ -156,6 +157,20 @@ def test_more_demonstrations_than_there_is_room_for_are_not_dropped_without_a_wo
     other, _ = start(tmp_path / "other_run", replay=ReplayConfig(capacity=500, prior_capacity=15), **words)
     other.run()
     assert other.learner.replay.sizes()["demonstration"] == 15
+
+
+@pytest.mark.parametrize("wrong", [{"applied_action": np.full(6, 1.5, np.float32)}, {"reward": float("nan")}])
+def test_demonstrations_that_nobody_can_learn_from_are_refused_with_their_place(tmp_path, wrong):
+    records = list(play_records(1, "expert"))
+    records[3] = replace(records[3], time_step=replace(records[3].time_step, **wrong))
+    with StoreWriter(tmp_path / "other", make_people_cell("expert").env.spec, {}) as store:
+        for record in records:
+            store.append(record)
+    run, _ = start(tmp_path / "run", demonstrations_from=str(tmp_path / "other"))
+    with pytest.raises(
+        ConfigError, match=f"the recording {tmp_path}/other: episode 0, step 3: {next(iter(wrong))} must"
+    ):
+        run.run()
 
 
 def test_who_learns_from_people_alone_needs_a_demonstration_to_begin_with(tmp_path):
