@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -122,6 +122,19 @@ class StoreWriter:
                 self._accepted += 1
                 self._changed.notify_all()
             return self._accepted - 1
+
+    def append_all(self, records: Iterable[StepRecord], timeout_s: float) -> None:
+        """Append records, more than the queue holds perhaps, and wait until they are on the disk.
+
+        Raises:
+            SpecError: one does not fit the spec; those before it may be on the disk.
+            StoreError: writing failed, or half a queue takes longer than the timeout.
+        """
+        for number, record in enumerate(records, 1):
+            self.append(record)
+            if number % max(self._queue_rows // 2, 1) == 0:
+                self.flush(timeout_s)
+        self.flush(timeout_s)
 
     def flush(self, timeout_s: float) -> None:
         """Wait until everything that was appended is on the disk.

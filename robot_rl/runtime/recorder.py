@@ -18,7 +18,6 @@ from robot_rl.specs import EnvironmentSpec
 from robot_rl.types import Reason, Source, StepRecord, TimeStep
 
 _FLUSH_TIMEOUT_S = 60.0
-_APPEND_AT_ONCE = 256
 _FAILURES_IN_A_ROW = 50
 
 
@@ -58,11 +57,7 @@ def record_demonstrations(
                 records = _run_episode(env, actor, spec, episode, to_episode_seed(seed, episode), observers)
                 is_success = records[-1].is_success
                 if is_success or not is_success_only:
-                    for number, record in enumerate(records):
-                        if len(records) > _APPEND_AT_ONCE and number % _APPEND_AT_ONCE == 0:
-                            store.flush(_FLUSH_TIMEOUT_S)  # an episode may be longer than the queue
-                        store.append(record)
-                    store.flush(_FLUSH_TIMEOUT_S)
+                    store.append_all(records, _FLUSH_TIMEOUT_S)
                     kept += 1
                 episode += 1
                 failures = 0 if is_success else failures + 1

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from robot_rl.data.durable import synchronise_folder
 from robot_rl.errors import ExchangeError
 
 
@@ -17,15 +18,20 @@ def new_target(path: Path) -> Iterator[Path]:
     After an error nothing is left; a killed process leaves a hidden folder `.<name>.*.partial`, never a target.
 
     Raises:
-        ExchangeError: something exists at `path` already; it is not touched.
+        ExchangeError: something exists at `path` already, which is not touched; or nothing can be made there.
     """
     _refuse_existing(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", suffix=".partial", dir=path.parent) as folder:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        made = tempfile.TemporaryDirectory(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
+    except OSError as error:
+        raise ExchangeError(f"{path} cannot be made: {error.strerror}; choose another path.") from error
+    with made as folder:
         unfinished = Path(folder) / path.name
         yield unfinished
         _refuse_existing(path)
         unfinished.rename(path)
+        synchronise_folder(path.parent)
 
 
 def _refuse_existing(path: Path) -> None:

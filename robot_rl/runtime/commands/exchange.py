@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -16,6 +17,7 @@ from robot_rl import config as configuration
 from robot_rl.data.episode import Episode
 from robot_rl.data.exchange import FORMATS
 from robot_rl.data.exchange.reading import read_episodes
+from robot_rl.data.exchange.target import new_target
 from robot_rl.data.store_columns import check_record, check_values
 from robot_rl.data.store_reader import StoreReader
 from robot_rl.data.store_writer import StoreWriter
@@ -58,6 +60,7 @@ def import_(source: Path, name: str, target: Path, overrides: list[str]) -> int:
         UnknownNameError: no such layout.
         ExchangeError: the source is not of it or empty, its episodes do not fit the environment, or hold numbers that
             nobody can learn from.
+        StoreError: the target is something else, or cannot be written; one that is new is not left behind half.
     """
     config = configuration.load(EnvConfig, "env", overrides)
     spec = make_spec(config)
@@ -75,14 +78,14 @@ def import_(source: Path, name: str, target: Path, overrides: list[str]) -> int:
         raise ExchangeError(f"{source} holds no episode.")
     if unmarked:
         console.print(f"{unmarked} of {count} episodes do not say whether they succeeded; they are kept as successes.")
-    with StoreWriter(target, spec, {**describe(config), "imported_from": f"{source} ({name})"}) as store:
-        first = max(StoreReader(target).newest_steps(), default=-1) + 1
+    attributes = {**describe(config), "imported_from": f"{source} ({name})"}
+    making = nullcontext(target) if target.exists() else new_target(target)
+    with making as folder, StoreWriter(folder, spec, attributes) as store:
+        first = max(StoreReader(folder).newest_steps(), default=-1) + 1
         episodes = track(read_episodes(name, source), f"{name} to {target}", total=count, console=console)
         for number, episode in enumerate(episodes, first):
             marked = replace(episode, is_success=episode.is_success is not False)
-            for record in marked.records(number):
-                store.append(record)
-            store.flush(_FLUSH_TIMEOUT_S)
+            store.append_all(marked.records(number), _FLUSH_TIMEOUT_S)
     print(f"wrote {count} episodes to {target}; use them with: robot-rl train demonstrations_from={target}")
     return 0
 

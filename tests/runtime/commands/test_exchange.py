@@ -1,6 +1,7 @@
 """`robot-rl export` and `robot-rl import`: what is written comes back, what does not fit leaves nothing behind."""
 
 from dataclasses import replace
+from functools import partial
 
 import h5py
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 from robot_rl import cli
 from robot_rl.data.exchange.reading import read_episodes
 from robot_rl.data.store_reader import StoreReader
+from robot_rl.data.store_writer import StoreWriter
+from robot_rl.errors import StoreError
 from robot_rl.runtime.commands import exchange, record
 from tests.runs import make_fake_env
 
@@ -118,3 +121,41 @@ def test_another_order_of_the_same_names_is_no_difference(recording, monkeypatch
     monkeypatch.setattr(exchange, "read_episodes", reversed_episodes)
     assert cli.main(["import", "mine.hdf5", "robomimic", "taken", "task=reach"]) == 0
     assert len(read(recording / "taken")) == 2
+
+
+def test_an_episode_longer_than_the_queue_of_the_disk_is_imported_whole(recording, monkeypatch):
+    monkeypatch.setattr(exchange, "StoreWriter", partial(StoreWriter, queue_rows=4, interval_s=60.0))
+    assert cli.main(["import", "mine.hdf5", "robomimic", "taken", "task=reach"]) == 0
+    assert [len(episode) for episode in read(recording / "taken")] == [4, 4], "five rows each"
+
+
+def fail_to_append(monkeypatch, count):
+    """The disk is full after so many records."""
+    appended, append = [], StoreWriter.append
+
+    def append_or_fail(store, record):
+        if len(appended) == count:
+            raise StoreError("No space left on device")
+        appended.append(record)
+        return append(store, record)
+
+    monkeypatch.setattr(StoreWriter, "append", append_or_fail)
+
+
+def test_an_import_that_fails_half_way_leaves_no_target(recording, monkeypatch, capsys):
+    before = sorted(recording.iterdir())
+    fail_to_append(monkeypatch, 7)
+    assert cli.main(["import", "mine.hdf5", "robomimic", "taken", "task=reach"]) == 2
+    assert "robot-rl: No space left on device" in capsys.readouterr().err
+    assert sorted(recording.iterdir()) == before
+
+
+def test_an_import_that_fails_half_way_leaves_the_recording_that_it_should_continue(recording, monkeypatch):
+    fail_to_append(monkeypatch, 2)
+    assert cli.main(["import", "mine.hdf5", "robomimic", "mine", "task=reach"]) == 2
+    assert [len(episode) for episode in read(recording / "mine") if episode.is_complete] == [4, 4]
+
+
+def test_a_target_that_cannot_be_made_is_a_clear_error(recording, capsys):
+    assert cli.main(["import", "mine.hdf5", "robomimic", "mine.hdf5/taken", "task=reach"]) == 2
+    assert "robot-rl: mine.hdf5/taken cannot be made: " in capsys.readouterr().err
