@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 
@@ -10,7 +10,7 @@ from robot_rl.agents.agent import Agent, make_agent
 from robot_rl.data.replay import FeatureShape, Replay
 from robot_rl.data.store_reader import StoreReader
 from robot_rl.data.store_writer import StoreWriter
-from robot_rl.errors import CheckpointError, ConfigError
+from robot_rl.errors import CheckpointError, ConfigError, DivergenceError
 from robot_rl.runtime.channels.channel import LearnerChannel
 from robot_rl.runtime.config import TrainConfig
 from robot_rl.runtime.learning import checkpoint
@@ -74,6 +74,7 @@ class LearnerRun:
 
         Raises:
             ConfigError: the demonstrations do not fit, or there are none where nothing else is learned from.
+            DivergenceError: the imitation has left the finite numbers.
         """
         self.learner.add(
             load_demonstrations(self.config, self.folder, self._spec, is_resumed=self.is_resumed), "demonstration"
@@ -124,11 +125,29 @@ class LearnerRun:
         return self.steps >= self.config.steps and self.learner.budget.owed == 0
 
     def save(self) -> None:
-        """Write a checkpoint, after everything that it has seen."""
+        """Write a checkpoint, after everything that it has seen.
+
+        Raises:
+            DivergenceError: a number in it is not finite; the checkpoint before stays the newest.
+        """
         state = {**self.learner.state(), "training_s": self.training_s}
+        self._check_finite(state["agent"], state["updates"])
         self.flush()  # after the state was taken: what it has seen is among what is written
         checkpoint.save(self.folder.checkpoints, state["steps"], state)
         self._saved = (state["steps"], state["updates"])
+
+    def _check_finite(self, state: Mapping[str, object], updates: int) -> None:
+        broken = [name for name, tensor in _tensors(state) if not bool(torch.isfinite(tensor).all())]
+        if not broken:
+            return
+        advice = "begin another run with a smaller learning rate"
+        if checkpoint.find(self.folder.checkpoints):
+            advice = f"go on from the newest checkpoint, which is sound, or {advice}"
+        more = f" and {len(broken) - 3} more" if len(broken) > 3 else ""
+        raise DivergenceError(
+            f"after {updates} updates {', '.join(broken[:3])}{more} are not finite, and are not saved: {advice}, and "
+            "look for rewards or observations that are not finite."
+        )
 
     def flush(self) -> None:
         """Wait until everything that was taken in is on the disk."""
@@ -156,6 +175,16 @@ class LearnerRun:
         """End the learner's thread and close the store."""
         self.learner.close()
         self._store.close()
+
+
+def _tensors(state: object, name: str = "") -> Iterator[tuple[str, torch.Tensor]]:
+    """The floating tensors of a checkpoint and their names, "critic.head.weight"."""
+    if isinstance(state, torch.Tensor):
+        if state.is_floating_point():
+            yield name, state
+    elif isinstance(state, Mapping):
+        for key, value in state.items():
+            yield from _tensors(value, f"{name}.{key}" if name else str(key))
 
 
 def make_learner(

@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from robot_rl.data.replay import ReplayConfig
 from robot_rl.data.store_reader import StoreReader
 from robot_rl.data.store_writer import StoreWriter
-from robot_rl.errors import CheckpointError, ConfigError, StoreError
+from robot_rl.errors import CheckpointError, ConfigError, DivergenceError, StoreError
 from robot_rl.robot.fake import FakeCamera
 from robot_rl.runtime import run_folder
 from robot_rl.runtime.config import TaskConfig
@@ -449,6 +450,39 @@ def test_an_agent_of_another_shape_does_not_take_over_a_checkpoint(tmp_path):
     other = make_agent_config(name="bc", hidden=(8, 8))
     with pytest.raises(CheckpointError, match="fit"):
         resume(tmp_path / "run", agent=other, steps=30)[0].run()
+
+
+def spoil(run):
+    """One weight is no number any more, as after a divergence."""
+    with torch.no_grad():
+        run.learner.agent.critic.head.bias[0] = float("nan")
+
+
+def test_networks_that_have_diverged_are_not_saved_and_the_checkpoint_before_stays_the_newest(tmp_path):
+    run, notes = start(tmp_path / "run", agent=make_agent_config(), steps=24, checkpoint_every_steps=6)
+    catch_up = run.learner.catch_up
+
+    def catch_up_until_spoiled(limit=None):
+        if notes.time_steps > 16:  # in the third episode
+            spoil(run)
+        return catch_up(limit)
+
+    run.learner.catch_up = catch_up_until_spoiled
+    with pytest.raises(
+        DivergenceError, match=r"after 28 updates policy.* and 80 more are not finite.* newest checkpoint"
+    ):
+        run.run()
+    saved = checkpoint.find(tmp_path / "run" / "checkpoints")
+    assert [path.stem for path in saved] == ["step_000000000", "step_000000006", "step_000000012"]
+    again, _ = resume(tmp_path / "run")
+    assert again.run() is not None
+
+
+def test_networks_that_have_diverged_in_the_imitation_are_not_saved(tmp_path):
+    run, _ = start(tmp_path / "run", agent=make_agent_config())
+    with pytest.raises(DivergenceError, match=r"after 0 updates .* not finite.* begin another run"):
+        run.run(on_pretrain=lambda made, total: spoil(run))
+    assert checkpoint.find(tmp_path / "run" / "checkpoints") == []
 
 
 def test_an_error_in_the_run_closes_the_store_and_the_observers_and_stops_the_robot(tmp_path):
