@@ -192,7 +192,7 @@ def from_frames(frames: Sequence[Buffer]) -> Message:
         return Delivery(values["learner"], Weights(values["version"], arrays))
     _check_fields(values, get_type_hints(kind))
     if arrays:
-        raise WireError(f"a {kind.__name__} carries no arrays, got {list(arrays)[:5]}.")
+        raise WireError(f"a {kind.__name__} carries no arrays, got {str(list(arrays)[:5])[:200]}.")
     return kind(**values)
 
 
@@ -243,7 +243,7 @@ def _unpack(frames: Sequence[Buffer]) -> tuple[type[Message], dict[str, Any], di
     for entry, frame in zip(entries, frames[1:], strict=True):
         name, array = _to_array(entry, frame)
         if name in arrays:
-            raise WireError(f"a {kind.__name__} has the array {name!r} twice.")
+            raise WireError(f"a {kind.__name__} has the array {name[:50]!r} twice.")
         arrays[name] = array
     return kind, values, arrays
 
@@ -259,7 +259,10 @@ def _to_array(entry: object, frame: Buffer) -> tuple[str, NDArray[Any]]:
         raise WireError(f"{name[:50]} must have up to 8 dimensions from 0, got the shape {str(shape)[:100]}.")
     if math.prod(shape) * np.dtype(dtype).itemsize != len(frame):
         raise WireError(f"{name[:50]} of {dtype} {shape} does not fit into {len(frame)} bytes.")
-    return name, np.frombuffer(frame, dtype).reshape(shape).copy()
+    try:
+        return name, np.frombuffer(frame, dtype).reshape(shape).copy()
+    except ValueError as error:  # nothing of a huge shape: a zero among its dimensions
+        raise WireError(f"{name[:50]} of {dtype} {shape} is too large for an array.") from error
 
 
 def _check_fields(values: Mapping[str, Any], types: Mapping[str, type]) -> None:

@@ -30,7 +30,7 @@ from robot_rl.runtime.channels.wire import (
     spec_fingerprint,
     to_frames,
 )
-from robot_rl.runtime.channels.zmq_end import HEARTBEAT_S, ZmqEnd, is_loopback
+from robot_rl.runtime.channels.zmq_end import HEARTBEAT_S, ZmqEnd, is_loopback, shorten
 from robot_rl.specs import EnvironmentSpec
 from robot_rl.types import StepRecord
 
@@ -184,7 +184,7 @@ class ZmqActorChannel(ZmqEnd):
         super()._check()
 
     def _fail(self, reason: str) -> None:
-        failure = f"the channel to the learner at {self._address} has failed: {reason}"
+        failure = f"the channel to the learner at {self._address} has failed: {shorten(reason)}"
         _log.error(failure)  # before anyone is told: who ends of it has its reason in the log
         self._failure = failure
         with self._changed:

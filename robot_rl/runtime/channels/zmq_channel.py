@@ -35,7 +35,7 @@ from robot_rl.runtime.channels.wire import (
     spec_fingerprint,
     to_frames,
 )
-from robot_rl.runtime.channels.zmq_end import HEARTBEAT_S, ZmqEnd, is_loopback
+from robot_rl.runtime.channels.zmq_end import HEARTBEAT_S, ZmqEnd, is_loopback, shorten
 from robot_rl.specs import EnvironmentSpec
 from robot_rl.types import StepRecord
 
@@ -222,8 +222,8 @@ class ZmqLearnerChannel(ZmqEnd):
             except (WireError, SpecError) as error:
                 self.rejected += 1
                 if self.rejected <= 10 or self.rejected % 1000 == 0:
-                    _log.warning("rejected message %d: %s", self.rejected, error)
-                self._reply(identity, Refusal(f"the learner cannot take a message of this actor: {error}"))
+                    _log.warning("rejected message %d: %s", self.rejected, shorten(str(error)))
+                self._refuse(identity, f"the learner cannot take a message of this actor: {error}")
         return heard
 
     def _take(self, identity: bytes, frames: Sequence[Buffer]) -> set[str]:
@@ -255,7 +255,7 @@ class ZmqLearnerChannel(ZmqEnd):
         if hello.session in self._replaced:
             reason = f"another actor with the number {hello.actor} has come; give each a channel.actor of its own"
         if reason:
-            self._reply(identity, Refusal(reason))
+            self._refuse(identity, reason)
             return set()
         for session, peer in list(self._peers.items()):
             if peer.actor == hello.actor and session != hello.session:
@@ -285,6 +285,9 @@ class ZmqLearnerChannel(ZmqEnd):
         next_episode = max(next_episodes.get(peer.actor, 0), self._inbox.next_episode(peer.actor))
         status = Status(self._id, received, acknowledged, limit, self._newest[0], taken, steps, next_episode, is_over)
         self._reply(peer.identity, status)
+
+    def _refuse(self, identity: bytes, reason: str) -> None:
+        self._reply(identity, Refusal(shorten(reason)))
 
     def _reply(self, identity: bytes, message: Status | Refusal) -> None:
         self._socket.send_multipart([identity, *to_frames(message)])

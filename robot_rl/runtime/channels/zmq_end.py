@@ -15,6 +15,15 @@ HEARTBEAT_S = 0.5
 """Each side speaks at least so often."""
 
 
+_SHOWN = 800
+
+
+def shorten(text: str) -> str:
+    """The beginning of a text that holds what the other side said, which may be anything of any length, as one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= _SHOWN else line[: _SHOWN - 3] + "..."
+
+
 def is_loopback(address: str) -> bool:
     """Whether only this machine can reach an address; ConfigError unless it is tcp://HOST:PORT."""
     scheme, _, rest = address.partition("://")

@@ -154,6 +154,7 @@ MALFORMED = {
     "a structured dtype": (weights_frames(["a", "<f4,<f4", [1]], frames=[b"x" * 8]), "dtypes"),
     "a wrong size": (weights_frames(["a", "<f4", [2]], frames=[ONE]), "does not fit"),
     "a huge shape": (weights_frames(["a", "<f4", [2**30] * 8], frames=[ONE]), "does not fit"),
+    "a shape of nothing that is huge": (weights_frames(["a", "<f4", [0, *[2**31 - 1] * 3]], frames=[b""]), "too large"),
     "a negative shape": (weights_frames(["a", "<f4", [-1]], frames=[ONE]), "dimensions"),
     "a shape of fractions": (weights_frames(["a", "<f4", [1.0]], frames=[ONE]), "dimensions"),
     "nine dimensions": (weights_frames(["a", "<f4", [1] * 9], frames=[ONE]), "dimensions"),

@@ -1,5 +1,6 @@
 """The channel over ZeroMQ on the loopback: restarts, cuts, several actors, noise, keys, and how long things take."""
 
+import json
 import os
 import signal
 import socket
@@ -433,6 +434,56 @@ def test_noise_is_counted_and_disturbs_nobody(make_learner, make_actor, raw, cap
     assert "version 2, got 3" in caplog.text
     actor.send(make_record(0, 0))
     assert places(drain_until(learner, 1)) == [(0, 0)]
+
+
+LONG = "\U0001f600" * 100_000  # 12 bytes each in JSON: more than a header may have
+
+
+def parcel_of(*names):
+    """A record with empty arrays of these names."""
+    frames = to_frames(Parcel("s", 0, make_record(0, 0)))
+    content = json.loads(bytes(frames[0])[7:])
+    content["arrays"] += [[name, "|u1", [0]] for name in names]
+    text = json.dumps(content, ensure_ascii=False).encode()
+    return [bytes(frames[0])[:7] + text, *frames[1:], *[b""] * len(names)]
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        parcel_of(LONG, LONG),
+        parcel_of(f"proprio/{LONG}"),
+        to_frames(Hello("s", 0, 0, "c" * 900_000, "spec")),
+    ],
+    ids=["a long name twice", "a long name that the spec does not know", "a long configuration"],
+)
+def test_a_refusal_is_short_however_long_what_is_refused(make_learner, raw, caplog, frames):
+    learner = make_learner()
+    bare = raw(learner.address)
+    bare.send_multipart(to_frames(Hello("s", 0, 0, "c", wire.spec_fingerprint(CHANNEL_SPEC))))
+    assert isinstance(from_frames(bare.recv_multipart()), Status)
+    bare.send_multipart(frames)
+    reply = from_frames(bare.recv_multipart())
+    assert isinstance(reply, Refusal)
+    assert 20 < len(reply.reason) <= 800
+    assert all(len(record.getMessage()) < 1000 for record in caplog.records)
+    assert learner.drain() == [], "it lives"
+
+
+def test_an_actor_says_shortly_that_its_learner_talks_nonsense(make_actor, opened, caplog):
+    context = zmq.Context()
+    opened.callback(context.term)
+    bare = context.socket(zmq.ROUTER)
+    opened.callback(bare.close)
+    bare.linger, bare.rcvtimeo = 0, 3000
+    port = bare.bind_to_random_port("tcp://127.0.0.1")
+    actor = make_actor(f"tcp://127.0.0.1:{port}")
+    identity, *_ = bare.recv_multipart()
+    bare.send_multipart([identity, *parcel_of(LONG, LONG)])
+    with pytest.raises(ChannelError, match=r"has failed: .*twice") as raised:
+        until(actor.latest)
+    assert len(str(raised.value)) < 1000
+    assert all(len(record.getMessage()) < 1000 for record in caplog.records)
 
 
 def test_a_record_of_another_shape_is_refused(make_learner, raw):
