@@ -113,6 +113,15 @@ class StoreReader:
         """
         return sum(int(np.count_nonzero(columns["step"])) for columns in self._blocks(("step",), 0))
 
+    def newest_version(self) -> int:
+        """The newest weights that acted; -1 without any.
+
+        Raises:
+            StoreError: a file is damaged or missing.
+        """
+        blocks = self._blocks(("policy_version",), 0)
+        return max((int(columns["policy_version"].max()) for columns in blocks), default=-1)
+
     def newest_steps(self) -> dict[int, int]:
         """Episode -> its newest step.
 

@@ -110,6 +110,7 @@ class LearnerRun:
             raise CheckpointError(
                 f"the newest checkpoint of {self.folder.path} does not fit its configuration."
             ) from error
+        self.learner.version = max(self.learner.version, reader.newest_version())  # later ones acted before a kill
         self.learner.budget.steps = reader.count_steps()
         self._logged_at_step = self.learner.budget.steps
         self.learner.catch_up()  # before the robot moves

@@ -319,6 +319,16 @@ def test_all_that_was_stored_before_a_kill_is_used_once(tmp_path, monkeypatch):
     assert again.learner.replay.sizes()["online"] == len(records)
 
 
+def test_a_version_that_acted_before_a_kill_is_not_given_to_other_weights(tmp_path, monkeypatch):
+    run, _ = start(tmp_path / "run", steps=24, publish_every_steps=1)
+    kill_after(monkeypatch, run, 17)
+    before = max(record.policy_version for record in stored(tmp_path / "run"))
+    assert before > checkpoint.load(checkpoint.find(tmp_path / "run" / "checkpoints")[-1])["version"] + 10
+    again, _ = resume(tmp_path / "run")
+    again.run()
+    assert min(record.policy_version for record in stored(tmp_path / "run")[17:] if record.step) == before + 1
+
+
 def test_updates_that_are_owed_after_a_kill_are_made_before_the_robot_moves(tmp_path, monkeypatch):
     """Otherwise the robot would wait for them in the middle of its first episode."""
     run, _ = start(tmp_path / "run", steps=36)
