@@ -71,7 +71,7 @@ class StoreError(RobotRLError, RuntimeError):
 
 
 class CheckpointError(RobotRLError, RuntimeError):
-    """A checkpoint cannot be read, or does not fit."""
+    """A checkpoint cannot be written or read, or does not fit."""
 
 
 class DivergenceError(RobotRLError, ArithmeticError):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -59,23 +60,25 @@ class StoreWriter:
                 to be written as one file when there are enough of them.
 
         Raises:
-            StoreError: another writer lives; the folder is something else, damaged, or of another environment.
+            StoreError: another writer lives; the folder is something else, damaged, of another environment, or the disk
+                is full.
         """
         self.path, self.spec = Path(path), spec
         self._interval_s, self._queue_rows = interval_s, queue_rows
         self._segment_rows = min(max(segment_bytes // row_bytes(spec), 16), 1024)
         self._encoder = SegmentEncoder(column_specs(spec))
-        make_folder(self.path)
-        self._lock = StoreLock(self.path)
-        try:
-            prepare(self.path, spec)
-            reader = StoreReader(self.path)
-            save_attributes(self.path, len(reader), attributes)
-            self._newest_steps = reader.newest_steps()
-            self._newest_rows = list(reader.records(self._first_of_newest()))
-        except BaseException:
-            self._lock.release()
-            raise
+        with _naming(self.path):
+            make_folder(self.path)
+            self._lock = StoreLock(self.path)
+            try:
+                prepare(self.path, spec)
+                reader = StoreReader(self.path)
+                save_attributes(self.path, len(reader), attributes)
+                self._newest_steps = reader.newest_steps()
+                self._newest_rows = list(reader.records(self._first_of_newest()))
+            except BaseException:
+                self._lock.release()
+                raise
         self._accepted = self._acknowledged = len(reader)
         self._queue: list[StepRecord] = []
         self._flushes = 0
@@ -228,3 +231,14 @@ class StoreWriter:
     def _commit(self, rows: list[StepRecord], stop: int) -> None:
         content = self._encoder.encode(to_columns(rows, self.spec))
         write_durably(Segment(stop - len(rows), stop).file(self.path), content)
+
+
+@contextmanager
+def _naming(store: Path) -> Iterator[None]:
+    """Say of what the disk refuses which store it is of."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"{store} cannot be written: {error.strerror}; free space, or use a folder that may be written."
+        ) from error

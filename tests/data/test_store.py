@@ -394,6 +394,19 @@ def test_a_full_disk_leaves_no_half_file(path, monkeypatch):
     assert segment_files(path) == []
 
 
+def test_a_full_disk_while_a_store_is_opened_is_a_clear_error_and_leaves_no_lock(path, monkeypatch):
+    def fail(descriptor):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        with pytest.raises(StoreError, match="cannot be written: No space left on device") as raised:
+            StoreWriter(path, SPEC, ATTRIBUTES)
+    assert str(path) in str(raised.value)
+    write(path, [make_record(0, 0)])
+    assert_same(StoreReader(path).records(), [make_record(0, 0)])
+
+
 def test_a_full_queue_refuses_the_record_and_takes_it_later(path):
     writer = StoreWriter(path, SPEC, ATTRIBUTES, interval_s=60.0, queue_rows=2)
     writer.append(make_record(0, 0))

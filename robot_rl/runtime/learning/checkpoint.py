@@ -19,14 +19,23 @@ def save(folder: Path, step: int, state: Mapping[str, Any], keep: int = 3) -> Pa
     """Write a checkpoint and return its path; of older ones the newest `keep` - 1 stay.
 
     A kill at any moment leaves the one before.
+
+    Raises:
+        CheckpointError: the disk does not take it; what was there before still is.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{_PREFIX}{step:09d}.pt"
     content = io.BytesIO()
     torch.save(dict(state), content)
-    write_durably(path, content.getvalue())
-    for old in find(folder)[:-keep]:
-        old.unlink()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_durably(path, content.getvalue())
+        for old in find(folder)[:-keep]:
+            old.unlink()
+    except OSError as error:
+        again = "begin again"
+        if find(folder):
+            again = "`robot-rl resume RUN`, or the same command again, goes on from the one before"
+        raise CheckpointError(f"{path} cannot be written: {error.strerror}; free space, then {again}.") from error
     return path
 
 

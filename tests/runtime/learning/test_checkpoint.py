@@ -81,6 +81,27 @@ def test_a_kill_in_the_middle_leaves_the_one_before(tmp_path, monkeypatch, momen
     assert len(checkpoint.find(tmp_path)) == 2
 
 
+def test_what_cannot_be_written_is_a_clear_error_that_says_how_to_go_on(tmp_path, monkeypatch):
+    older = checkpoint.save(tmp_path, 5, make_state(1.0))
+
+    def fail(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(durable.os, "fsync", fail)
+    with pytest.raises(
+        CheckpointError, match=r"No space left on device; free space, then `robot-rl resume RUN`"
+    ) as raised:
+        checkpoint.save(tmp_path, 6, make_state(2.0))
+    assert str(tmp_path / "step_000000006.pt") in str(raised.value)
+    assert list(tmp_path.iterdir()) == [older]
+
+
+def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(CheckpointError, match="cannot be written: Not a directory; free space, then begin again"):
+        checkpoint.save(tmp_path / "file" / "checkpoints", 6, make_state())
+
+
 def test_older_ones_go_only_after_the_new_one_is_there(tmp_path, monkeypatch):
     older = checkpoint.save(tmp_path, 5, make_state(), keep=1)
 
