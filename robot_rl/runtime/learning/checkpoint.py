@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from robot_rl.data.durable import write_durably
+from robot_rl.data.durable import PARTIAL, write_durably
 from robot_rl.errors import CheckpointError
 
 _PREFIX = "step_"
@@ -28,6 +28,8 @@ def save(folder: Path, step: int, state: Mapping[str, Any], keep: int = 3) -> Pa
     torch.save(dict(state), content)
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        for partial in folder.glob(f"{_PREFIX}*.pt{PARTIAL}"):  # of a kill in the middle of writing
+            partial.unlink()
         write_durably(path, content.getvalue())
         for old in find(folder)[:-keep]:
             old.unlink()

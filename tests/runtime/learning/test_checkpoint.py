@@ -102,6 +102,21 @@ def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path):
         checkpoint.save(tmp_path / "file" / "checkpoints", 6, make_state())
 
 
+def test_what_a_kill_left_half_makes_room_for_the_next(tmp_path, monkeypatch):
+    def kill(descriptor):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(durable.os, "fsync", kill)
+        with pytest.raises(KeyboardInterrupt):
+            checkpoint.save(tmp_path, 5, make_state())
+    of_others = tmp_path / "mine.pt.partial"
+    of_others.write_text("not ours")
+    assert len(list(tmp_path.iterdir())) == 2
+    path = checkpoint.save(tmp_path, 7, make_state())
+    assert sorted(tmp_path.iterdir()) == [of_others, path]
+
+
 def test_older_ones_go_only_after_the_new_one_is_there(tmp_path, monkeypatch):
     older = checkpoint.save(tmp_path, 5, make_state(), keep=1)
 
