@@ -64,7 +64,7 @@ def import_(source: Path, name: str, target: Path, overrides: list[str]) -> int:
     """
     config = configuration.load(EnvConfig, "env", overrides)
     spec = make_spec(config)
-    console, count, unmarked = Console(), 0, 0
+    console, count, unmarked, unpaid = Console(), 0, 0, 0
     # all of it is looked at before any is written: what is refused leaves nothing behind that a second try would repeat
     for count, episode in enumerate(track(read_episodes(name, source), f"reading {name}", console=console), 1):
         _check(episode, spec, f"{source}: episode {count - 1}", config.task.name)
@@ -74,10 +74,17 @@ def import_(source: Path, name: str, target: Path, overrides: list[str]) -> int:
                 "is learned from it moves at another speed, unless task.episode.rate_hz says the same."
             )
         unmarked += episode.is_success is None
+        is_paid = episode.is_terminal or (episode.rewards > 0.0).any()
+        unpaid += episode.is_success is not False and not is_paid
     if count == 0:
         raise ExchangeError(f"{source} holds no episode.")
     if unmarked:
         console.print(f"{unmarked} of {count} episodes do not say whether they succeeded; they are kept as successes.")
+    if unpaid:
+        console.print(
+            f"[yellow]{unpaid} of {count} pay nothing and do not end with the task: good for imitation, but critics "
+            "learn from them that success is worth 0."
+        )
     attributes = {**describe(config), "imported_from": f"{source} ({name})"}
     making = nullcontext(target) if target.exists() else new_target(target)
     with making as folder, StoreWriter(folder, spec, attributes) as store:

@@ -57,6 +57,33 @@ def test_episodes_of_which_nobody_says_whether_they_succeeded_are_kept_as_succes
     assert [episode.is_success for episode in read(recording / "taken")] == [True, True]
 
 
+PAYS_NOTHING = (
+    "pay nothing and do not end with the task: good for imitation, but critics learn from them that success is"
+)
+
+
+def set_end(demo, reward, is_terminal, is_success=True):
+    demo["rewards"][...] = 0.0
+    demo["rewards"][-1] = reward
+    demo.attrs["is_terminal"], demo.attrs["is_success"] = is_terminal, is_success
+
+
+@pytest.mark.parametrize("reward", [0.0, -0.1])
+def test_successes_from_which_critics_learn_the_contrary_are_counted(recording, capsys, reward):
+    with h5py.File("mine.hdf5", "r+") as file:
+        set_end(file["data/demo_1"], reward, is_terminal=False)
+    assert cli.main(["import", "mine.hdf5", "robomimic", "taken", "task=reach"]) == 0
+    assert f"1 of 2 {PAYS_NOTHING} worth 0." in " ".join(capsys.readouterr().out.split())
+
+
+def test_what_pays_or_ends_with_the_task_or_failed_is_no_such_success(recording, capsys):
+    for end in ((1.0, False), (0.0, True), (0.0, False, False)):
+        with h5py.File("mine.hdf5", "r+") as file:
+            set_end(file["data/demo_1"], *end)
+        assert cli.main(["import", "mine.hdf5", "robomimic", "taken", "task=reach"]) == 0
+        assert "pay nothing" not in capsys.readouterr().out
+
+
 def break_rows(file):
     del file["data/demo_1/rewards"]
     file["data/demo_1/rewards"] = np.zeros(2)
