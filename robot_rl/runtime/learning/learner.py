@@ -245,8 +245,9 @@ class Learner:
         self._metrics.clear()
         if broken := [name for name, value in means.items() if not np.isfinite(value)]:
             raise DivergenceError(
-                f"after {self.budget.updates} updates {', '.join(broken)} are not finite. Go on from the newest "
-                "checkpoint with a smaller learning rate, and look for rewards or observations that are not finite."
+                f"after {self.budget.updates} updates {', '.join(broken)} are not finite: go on from the newest "
+                "checkpoint, which is sound, or begin another run with a smaller learning rate, and look for rewards "
+                "or observations that are not finite."
             )
         with self.memory_lock:
             means |= self._measure_optimism()
