@@ -1,6 +1,9 @@
 """The gymnasium environments pass gymnasium's own examination, and tell what the robot executed."""
 
-from importlib.metadata import entry_points
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import gymnasium
 import numpy as np
@@ -8,15 +11,10 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from robot_rl.errors import ActionError, UnknownNameError
-from robot_rl.runtime.registration import IDS, make_gym_env, register
+from robot_rl.runtime.registration import IDS, make_gym_env
 
 # Poses and wrenches have no bounds worth the name; gymnasium would rather see some.
 pytestmark = pytest.mark.filterwarnings("ignore:.*infinity.*:UserWarning")
-
-
-@pytest.fixture(autouse=True)
-def _registered():
-    register()
 
 
 @pytest.mark.parametrize("name", list(IDS))
@@ -38,9 +36,12 @@ def test_pixels_a_person_and_rendering_pass_the_check_too():
     assert env.render().shape == (480, 640, 3)
 
 
-def test_the_plug_in_registers_without_an_import_of_ours():
-    plug_ins = [entry.value for entry in entry_points(group="gymnasium.envs")]
-    assert "robot_rl.runtime.registration:register" in plug_ins
+def test_the_lines_of_the_readme_run_in_a_program_that_imports_nothing_else():
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    (lines,) = re.findall(r"```python\n(import gymnasium\n.*?)```", readme, re.DOTALL)
+    program = lines + '\nassert info["applied_action"].shape == (6,)\nassert info["source"] in ("policy", "human")\n'
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stderr
 
 
 def test_info_tells_the_applied_action_and_its_source():
