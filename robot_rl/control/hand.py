@@ -75,6 +75,9 @@ class ButtonMap:
     def __post_init__(self) -> None:
         if any(number is not None and number < 0 for number in self._numbers()):
             raise ConfigError(f"buttons are counted from 0, null for none, got {self}.")
+        mapped = [number for number in self._numbers() if number is not None]
+        if len(set(mapped)) < len(mapped):
+            raise ConfigError(f"a button means one thing, null for what none says, got {self}.")
 
     def _numbers(self) -> tuple[int | None, ...]:
         return self.close_gripper, self.open_gripper, *self._meanings().values()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from robot_rl.agents.agent import AgentConfig
+from robot_rl.control.hand import ButtonMap
 from robot_rl.data.replay import ReplayConfig
 from robot_rl.env.reset_config import ResetConfig
 from robot_rl.env.task import EpisodeConfig
@@ -15,7 +16,14 @@ from robot_rl.rewards.config import RewardConfig
 from robot_rl.runtime.acting.inference_config import InferenceConfig
 from robot_rl.runtime.camera_config import CameraConfig
 from robot_rl.runtime.channels.channel_config import ChannelConfig
-from robot_rl.runtime.device_config import GamepadConfig, JoyConfig, KeyboardConfig, SpaceMouseConfig, TwistConfig
+from robot_rl.runtime.device_config import (
+    GamepadConfig,
+    JoyConfig,
+    KeyboardConfig,
+    SpaceMouseConfig,
+    TwistConfig,
+    check_judge,
+)
 from robot_rl.runtime.external_config import ExternalConfig
 from robot_rl.runtime.franka_config import FrankaConfig
 from robot_rl.runtime.place_config import PlaceConfig
@@ -100,6 +108,13 @@ class TeleopConfig:
         """Whether it is a real person's."""
         return self.kind in ("spacemouse", "gamepad", "joy", "twist", "keyboard")
 
+    @property
+    def buttons(self) -> ButtonMap | None:
+        """What the device's buttons mean; None without a device, and for a keyboard, which has a key for everything."""
+        of_twist = self.twist.buttons if self.twist.buttons_topic else ButtonMap(None, None)
+        pads = {"spacemouse": self.spacemouse.buttons, "gamepad": self.gamepad.buttons, "joy": self.joy.buttons}
+        return {**pads, "twist": of_twist}.get(self.kind)
+
 
 @dataclass(frozen=True)
 class GraphConfig:
@@ -163,6 +178,8 @@ class EnvConfig:
             self._check_real()
         if self.teleop.is_device and self.graph.is_lock_step:
             raise ConfigError(f"teleop={self.teleop.kind} is a real person's device: it needs graph=real_time.")
+        if self.reward.kind == "button" and (self.robot.is_real or self.teleop.is_device):
+            check_judge(self.teleop.kind, self.teleop.buttons)
         if self.camera.is_device:
             self.camera.find(self.robot.cameras)
             if self.graph.is_lock_step:
@@ -236,6 +253,15 @@ class RecordConfig(EnvConfig):
     seed: int = 0
     is_success_only: bool = True
     teleop: TeleopConfig = field(default_factory=lambda: TeleopConfig(kind="expert"))
+
+    def _check_real(self) -> None:
+        super()._check_real()
+        buttons = self.teleop.buttons
+        if self.task.episode.has_gripper and buttons and None in (buttons.close_gripper, buttons.open_gripper):
+            raise ConfigError(
+                f"task={self.task.name} needs a gripper, and teleop={self.teleop.kind} has no buttons for it: name "
+                f"them with teleop.{self.teleop.kind}.buttons.close_gripper=NUMBER and open_gripper."
+            )
 
     def __post_init__(self) -> None:
         _check_episodes(self.episodes, self.seed)

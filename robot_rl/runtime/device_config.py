@@ -13,6 +13,25 @@ def _check_positive(name: str, value: float, unit: str) -> None:
         raise ConfigError(f"{name} must be positive, got {value}{unit}.")
 
 
+def check_judge(kind: str, buttons: ButtonMap | None) -> None:
+    """Raise ConfigError where a person is to judge, and nobody can say success.
+
+    Args:
+        kind: of the person's device, or "none".
+        buttons: of the device; None where every meaning has a key.
+    """
+    if kind == "none":
+        raise ConfigError(
+            "reward=button with teleop=none: nobody is there to say success; choose a device, or who else judges with "
+            "reward=classifier or reward=task."
+        )
+    if buttons is not None and buttons.success is None:
+        raise ConfigError(
+            f"reward=button, and no button of teleop={kind} says success: name one with "
+            f"teleop.{kind}.buttons.success=NUMBER, or who else judges with reward=classifier or reward=task."
+        )
+
+
 @dataclass(frozen=True)
 class SpaceMouseConfig:
     """One or several SpaceMice, read by this machine.

@@ -72,6 +72,7 @@ def test_up_to_the_dead_band_an_axis_is_at_rest():
         (lambda: AxisMap(dead_band=1.0), "dead_band"),
         (lambda: AxisMap(dead_band=-0.1), "dead_band"),
         (lambda: ButtonMap(pause=-1), "counted from 0"),
+        (lambda: ButtonMap(0, 1, success=0), "a button means one thing"),
     ],
 )
 def test_an_impossible_map_is_refused(make_one, word):
