@@ -185,16 +185,17 @@ class RobotEnv:
         self._step_count += 1
         self._tell_holds()
         before = self._reading = self._look()
-        time_step = self._judge(before, applied, source)
+        found = self.task.evaluate(before)  # asked once: who has paid for a reading does not pay for it again
+        time_step = self._judge(before, found, applied, source)
         if not self._takeover.is_paused:
             return time_step
         self._sit_out_pause()
         if self._takeover.buttons:  # they have ended the episode, as it was when they paused
-            return self._judge(before, applied, source)
+            return self._judge(before, found, applied, source)
         if time_step.is_last:
             return time_step
         self._reading = self._look()
-        resumed = self._judge(self._reading, applied, source)
+        resumed = self._judge(self._reading, self.task.evaluate(self._reading), applied, source)
         return replace(resumed, reward=time_step.reward + resumed.reward, is_resumed=True)  # what was paid is not lost
 
     @property
@@ -302,10 +303,13 @@ class RobotEnv:
             self.clock.sleep_until_ns(self.clock.now_ns() + tick_ns)
         self._period_start_ns = self.clock.now_ns()
 
-    def _judge(self, reading: RobotReading, applied: NDArray[np.float32], source: Source) -> TimeStep:
-        """Turn the end of a period into a time step: ended by the task, by a person, by a stop, by time, or not."""
+    def _judge(self, reading: RobotReading, found: Outcome, applied: NDArray[np.float32], source: Source) -> TimeStep:
+        """Turn the end of a period, of which the task says what it found, into a time step.
+
+        It may be ended by the task, by a person, by a stop, by time, or not.
+        """
         observation = self._observe(reading)
-        self.outcome = self.task.evaluate(reading)
+        self.outcome = found
         buttons = self._takeover.buttons
         if Button.SUCCESS in buttons:
             self.outcome = Outcome(1.0, is_terminal=True, is_success=True)

@@ -160,6 +160,20 @@ def test_a_success_in_the_step_of_the_pause_is_kept_and_the_robot_waits_all_the_
     assert since(cell, start_ns) == 5.0, "a reset would move the robot"
 
 
+@pytest.mark.parametrize("found", [Outcome(0.5), Outcome(1.0, is_terminal=True, is_success=True)])
+@pytest.mark.parametrize("is_same_step", [False, True])
+def test_what_was_paid_in_the_step_of_the_pause_is_kept_when_the_episode_is_aborted(found, is_same_step):
+    abort_s = 0.16 if is_same_step else 1.0
+    cell = make_cell([press(0.14), press(abort_s, Button.ABORT)], **FREE)
+    cell.env.reset(seed=0)
+    cell.env.step(X)
+    paid = [found]
+    cell.task.evaluate = lambda reading: paid.pop() if paid else Outcome()  # once, as a classifier does
+    last = cell.env.step(X)
+    assert (last.is_last, last.is_terminal, last.reward) == (True, found.is_terminal, found.reward)
+    assert cell.env.outcome.is_success is found.is_success
+
+
 def test_what_has_happened_during_a_pause_is_seen_and_judged_anew():
     cell = make_cell([press(0.14), press(1.0)], **FREE)
     cell.env.reset(seed=0)
