@@ -1,16 +1,26 @@
 """Rewards in real time, where the judge and the actor each have a beat of their own: every reward counts once."""
 
+import time
+from contextlib import contextmanager
+from threading import Thread
+
+import numpy as np
 import pytest
 import rclpy
 from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from robot_rl_msgs.msg import Reward
 from robot_rl_ros import convert, qos
 from robot_rl_ros.clock import now_ns
 from robot_rl_ros.devices.task import RosTask
 from robot_rl_ros.link import Link
+from robot_rl_ros.nodes.reward_classifier import RewardClassifier
+from sensor_msgs.msg import Image
 
 from robot_rl.errors import DeviceError
+from robot_rl.rewards.debounce import DebounceConfig
+from robot_rl.rewards.reward import ClassifierReward
 from robot_rl.types import Outcome
 
 MS = 1_000_000
@@ -22,7 +32,7 @@ class Judge:
 
     def __init__(self, node, link):
         self.task, self.link = RosTask(link, "peg", 6), link
-        self.publisher = node.create_publisher(Reward, "task/reward", qos.STREAM)
+        self.publisher = node.create_publisher(Reward, "task/reward", qos.PRESSES)
         assert link.spin_until(lambda: self.publisher.get_subscription_count() > 0, 30.0)
         self.start_ns = now_ns(node)
 
@@ -74,3 +84,67 @@ def test_a_judge_that_has_fallen_silent_is_an_error(judge):
     judge.say(-3000)
     with pytest.raises(DeviceError, match=r"task/reward has been silent for 3\.\d s"):
         judge.ask()
+
+
+class Seen:
+    """A predictor that counts what it was shown, and calls it a success or not."""
+
+    outputs, thresholds = ("success",), (0.5,)
+
+    def __init__(self):
+        self.count, self.probability = 0, 0.0
+
+    def __call__(self, images):
+        self.count += 1
+        return np.array([self.probability])
+
+
+@contextmanager
+def spinning(node):
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    thread = Thread(target=executor.spin)
+    thread.start()
+    try:
+        yield
+    finally:
+        executor.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def _ros():
+    rclpy.init(args=[])
+    yield
+    rclpy.try_shutdown()
+
+
+@pytest.mark.usefixtures("_ros")
+def test_the_one_message_that_pays_waits_for_an_actor_that_is_busy():
+    node, seen = Node("test"), Seen()
+    link = Link(node, 10.0)
+    reward = ClassifierReward(seen, DebounceConfig(required=1, window=1))
+    classifier = RewardClassifier(reward, seen.outputs, ("wrist",), 0.03, is_lock_step=False)
+    pictures = node.create_publisher(Image, "camera_wrist/color/image_raw", qos.STREAM)
+
+    def show(count):
+        wanted = seen.count + count
+        while seen.count < wanted:
+            pictures.publish(convert.to_image(np.zeros((2, 2, 3), np.uint8), now_ns(node), "wrist"))
+            time.sleep(0.005)
+
+    with spinning(classifier):
+        task = RosTask(link, "peg", 6, "reward_classifier")
+        task.reset()
+        show(1)
+        assert task.evaluate(None).reward == 0.0
+        seen.probability = 1.0
+        show(20)  # and nobody listens meanwhile
+        newest_ns = task._reward.stamp_ns
+        assert link.spin_until(lambda: task._reward.stamp_ns > newest_ns, 30.0)
+        link.drain()
+        found = task.evaluate(None)
+    classifier.destroy_node()
+    link.close()
+    node.destroy_node()
+    assert (found.reward, found.is_success) == (1.0, True)

@@ -1,7 +1,7 @@
 """Quality of service of every topic. A reliable subscriber of a best-effort publisher silently gets nothing.
 
 What this graph publishes is reliable, so that everybody can read it and lock-step loses nothing; its queues are short,
-since only the newest message of a device says anything.
+where only the newest message of a device says anything.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from rclpy.qos import (
 STREAM = QoSProfile(depth=5, history=QoSHistoryPolicy.KEEP_LAST, reliability=QoSReliabilityPolicy.RELIABLE)
 """States, images, a person's device, commands of the clock."""
 PRESSES = QoSProfile(depth=200, history=QoSHistoryPolicy.KEEP_LAST, reliability=QoSReliabilityPolicy.RELIABLE)
-"""A person's buttons: each press counts, also one that came while the actor was thinking."""
+"""A person's buttons, and rewards: each one counts, also one that came while the actor was thinking."""
 LATCHED = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.RELIABLE, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
 """What late comers must learn, too: why the robot is stopped."""
 FOREIGN = qos_profile_sensor_data

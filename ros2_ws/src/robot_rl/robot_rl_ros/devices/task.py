@@ -40,7 +40,7 @@ class RosTask:
         self._said: deque[tuple[int, Outcome]] = deque(maxlen=_KEPT)
         self._counted_ns = -1
         self._estimate = Newest(link, Estimate, "task/estimate", convert.from_estimate, qos.STREAM)
-        self._reward = Newest(link, Reward, self._topic, self._take, qos.STREAM)
+        self._reward = Newest(link, Reward, self._topic, self._take, qos.PRESSES)
         self._start: Client[Any, Any] | None = None
         self._judge_at: Publisher[ClockMsg] | None = None
         if judge == CLASSIFIER:

@@ -54,7 +54,7 @@ class RewardClassifier(Node):
         self._newest: tuple[int, Images] | None = None
         self._pairing = Pairing(cameras, 0 if is_lock_step else to_ns(max_skew_s))
         self._told_ns = -1
-        self._reward = Broadcast(self, Reward, "~/reward", qos.STREAM)
+        self._reward = Broadcast(self, Reward, "~/reward", qos.PRESSES)
         self._probabilities = {
             name: self.create_publisher(Float64, f"~/probability/{name}", qos.STREAM) for name in outputs
         }

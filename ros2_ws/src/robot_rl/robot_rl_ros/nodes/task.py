@@ -17,7 +17,7 @@ class TaskNode(Node):
     def __init__(self, task: Task) -> None:
         super().__init__("task", start_parameter_services=False)
         self._task = task
-        self._reward = Broadcast(self, Reward, "~/reward", qos.STREAM)
+        self._reward = Broadcast(self, Reward, "~/reward", qos.PRESSES)
         self._estimate = Broadcast(self, Estimate, "~/estimate", qos.STREAM)
 
     def publish(self, reading: RobotReading) -> None:
