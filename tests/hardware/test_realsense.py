@@ -14,6 +14,7 @@ from robot_rl_hardware.realsense import camera as camera_module
 from robot_rl_hardware.realsense import stream as stream_module
 from robot_rl_hardware.realsense.camera import RealSense
 from robot_rl_hardware.realsense.settings import Settings
+from robot_rl_hardware.realsense.stream import Picture
 
 from robot_rl.clock import FakeClock, MonotonicClock
 from robot_rl.errors import DeviceError, SetupError
@@ -125,6 +126,27 @@ def test_its_stamps_are_on_the_clock_that_it_is_given(recording):
     clock = FakeClock(7_000_000_000_000)
     with make(recording, clock=clock) as camera:
         assert 6_999_000_000_000 < camera.read()[0] <= 7_000_000_000_000
+
+
+def test_what_is_done_with_a_picture_takes_no_part_in_its_stamp(monkeypatch):
+    """The process may be held up for longer than it is from picture to picture: stamps are those of the exposure."""
+    clock, works_ms = FakeClock(), [0, 0, 60, 0, 0]
+
+    def work(*arguments):
+        clock.sleep_until_ns(clock.now_ns() + works_ms.pop(0) * 1_000_000)
+        return np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+
+    monkeypatch.setattr(
+        camera_module, "time", SimpleNamespace(monotonic_ns=clock.now_ns, monotonic=lambda: clock.now_ns() * 1e-9)
+    )
+    monkeypatch.setattr(camera_module, "fit", work)
+    camera, stamps_ms = RealSense(clock, Settings(), HEIGHT, WIDTH), []
+    for number in range(5):
+        taken_ns = number * 33_000_000
+        clock.sleep_until_ns(taken_ns + 2_000_000)
+        camera._take(Picture(number, taken_ns, "device", np.full((4, 4, 3), number, np.uint8)))
+        stamps_ms.append(camera.read()[0] / 1e6)
+    assert stamps_ms == [2.0, 35.0, 68.0, 101.0, 134.0], "2 ms, the least delay, after the exposures"
 
 
 def test_who_reads_a_picture_may_write_into_it(recording, images):

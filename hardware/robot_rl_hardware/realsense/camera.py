@@ -144,13 +144,15 @@ class RealSense:
     def _take(self, picture: Picture) -> bool:
         """Make a picture the newest, if it shows another moment; whether it does."""
         arrival_ns = time.monotonic_ns()
+        # The clock of the stamps may be that of a graph, which is set now and then. Both are read at the same moment:
+        # what is done with the picture afterwards takes its time.
+        offset_ns = self._clock.now_ns() - arrival_ns
         if not self._continuity.is_new(picture.number, picture.device_ns, picture.image, arrival_ns):
             return False
-        age_ns = arrival_ns - self._stamps.to_ours(picture.device_ns, picture.domain, arrival_ns)
+        stamp_ns = offset_ns + self._stamps.to_ours(picture.device_ns, picture.domain, arrival_ns)
         image = fit(picture.image, self.settings.crop, self._height, self._width)
         with self._news:
-            # the clock of the stamps may be that of a graph, which is set now and then
-            self._newest = self._clock.now_ns() - age_ns, image
+            self._newest = stamp_ns, image
             self._heard_s = time.monotonic()
             self._news.notify_all()
         if self._problem:
