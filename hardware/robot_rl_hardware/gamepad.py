@@ -33,8 +33,8 @@ class Gamepad:
 
     A device that is not there, or is unplugged, is nobody's hand: it is told once, looked for again every second, and
     used when it is there. It speaks only when something changes, and a wireless one that has run out of battery does
-    not: sticks that have not moved at all for `hold_s` are let go until they move. Axes and buttons are numbered as the
-    kernel does; left and up are positive, as in ROS.
+    not: sticks that have not moved at all for `hold_s` are let go until they move, and buttons that are down until
+    anything changes. Axes and buttons are numbered as the kernel does; left and up are positive, as in ROS.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Gamepad:
             clock: of the stamps.
             axes, buttons: what they mean.
             device: file of the device.
-            hold_s: how long sticks that do not move are believed [s].
+            hold_s: how long sticks that do not move, and a button that is down, are believed [s].
         """
         self._device, self._hold_s = device, hold_s
         self._hand = Hand(clock, axes, buttons, _SILENCE_S)
@@ -96,12 +96,13 @@ class Gamepad:
     def _listen(self, file: int) -> None:
         """Pass on what the device says, until the end or an error."""
         axes, down = [0.0] * max(1, self._count), [0] * _MOST
-        moved_s = time.monotonic()
+        heard_s = moved_s = time.monotonic()
         while not self._has_ended.is_set():
             if select.select([file], [], [], _REPEAT_S)[0]:
                 events = os.read(file, 64 * _EVENT.size)
                 if len(events) < _EVENT.size:
                     raise DeviceError(f"{self._device} was unplugged")
+                heard_s = time.monotonic()
                 for _, value, kind, number in _EVENT.iter_unpack(events[: len(events) // _EVENT.size * _EVENT.size]):
                     if kind & _AXIS and number < len(axes):
                         axes[number] = max(-1.0, min(1.0, -value / _FULL))
@@ -109,6 +110,7 @@ class Gamepad:
                     elif kind == _BUTTON and number < _MOST:  # one that is down when it is opened was not pressed
                         down[number] = value
                         self._hand.push(down)
-            self._hand.push(down)
+            if time.monotonic() - heard_s <= self._hold_s:
+                self._hand.push(down)
             if time.monotonic() - moved_s <= self._hold_s:
                 self._hand.move(axes)

@@ -83,7 +83,8 @@ class GamepadConfig:
         device: file of the device.
         axes: what they mean; by default the sticks: left forward and sideways, right up and yaw.
         buttons: what they mean; by default A close, B open, X failure, Y success, back abort, start pause.
-        hold_s: how long sticks that do not move at all are believed; the device speaks only of changes [s].
+        hold_s: how long sticks that do not move at all, and a button that is down, are believed; the device speaks only
+            of changes [s].
     """
 
     device: str = "/dev/input/js0"

@@ -105,6 +105,19 @@ def test_sticks_that_do_not_move_at_all_for_long_are_let_go_until_they_do(pad):
         assert wait(device.read).twist_base[0] == 32000 / 32767
 
 
+def test_a_button_that_stays_down_for_long_without_a_word_is_let_go_until_there_is_one(pad):
+    """A battery that is empty while a button is down would leave the robot to nobody for ever."""
+    with make(pad, hold_s=0.3) as device:
+        pad.say((BUTTON, 0, 1), (BUTTON, 3, 1))
+        wait(device.read)
+        wait(lambda: device.read() is None)
+        time.sleep(0.1)
+        assert device.read() is None
+        pad.say((AXIS, 1, 100))
+        command = wait(device.read)
+        assert (command.gripper, command.buttons) == (-1.0, frozenset()), "it is still down, and was pressed once"
+
+
 def test_a_press_counts_once_however_short_it_was(pad):
     with make(pad) as device:
         pad.say((BUTTON, 3, 1), (BUTTON, 3, 0), (BUTTON, 0, 1))
