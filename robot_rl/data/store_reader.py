@@ -133,6 +133,15 @@ class StoreReader:
             out.update(zip(columns["episode"].tolist(), columns["step"].tolist(), strict=True))
         return out
 
+    def successful_episodes(self) -> frozenset[int]:
+        """Numbers of the episodes that ended well.
+
+        Raises:
+            StoreError: a file is damaged or missing.
+        """
+        blocks = self._blocks(("episode", "is_success"), 0)
+        return frozenset(n for columns in blocks for n in columns["episode"][columns["is_success"]].tolist())
+
     def _scan_parts(self) -> dict[tuple[int, int], int]:
         """Part of an episode -> row of its last time step."""
         parts = _Parts()

@@ -31,11 +31,10 @@ def make_samples(marks, is_hard=None, copies=2, seed=0):
 def gather(backbone, copies=3):
     gatherer = Gatherer(SPEC, backbone, copies, crop_pad_px=4, seed=0)
     episodes = [make_episode(np.random.default_rng(k), is_success=True) for k in range(3)]
-    for part, episode in zip(Part, episodes, strict=True):
-        gatherer.is_new(episode)
+    for number, (part, episode) in enumerate(zip(Part, episodes, strict=True)):
         marks = np.zeros((3, 1), np.float32)
         marks[-1] = 1.0
-        gatherer.add(part, episode, np.array([0, 2, 6]), marks, "here")
+        gatherer.add(part, episode, number, np.array([0, 2, 6]), marks, "here")
     return episodes, gatherer.finish()
 
 
@@ -71,7 +70,9 @@ def test_an_episode_is_known_again_by_what_is_in_it():
 def test_images_of_another_size_are_refused():
     gatherer = Gatherer(ClassifierSpec(CAMERAS, 64), make_backbone("small_cnn", 64), 1, 4, 0)
     with pytest.raises(SpecError, match="uint8"):
-        gatherer.add(Part.TEST, make_episode(np.random.default_rng(0)), np.array([0]), np.zeros((1, 1), np.float32), "")
+        gatherer.add(
+            Part.TEST, make_episode(np.random.default_rng(0)), 0, np.array([0]), np.zeros((1, 1), np.float32), ""
+        )
 
 
 @pytest.mark.parametrize("mark", [0.0, 1.0])
@@ -80,7 +81,7 @@ def test_a_part_with_one_kind_of_images_is_refused(mark):
     episode = make_episode(np.random.default_rng(0))
     for part in Part:
         marks = np.array([[0.0], [1.0]] if part is not Part.VALIDATION else [[mark], [mark]], np.float32)
-        gatherer.add(part, episode, np.array([0, 1]), marks, "")
+        gatherer.add(part, episode, 0, np.array([0, 1]), marks, "")
     with pytest.raises(ConfigError, match=f"validation part .* {'no image that shows' if not mark else 'does not'}"):
         gatherer.finish()
 

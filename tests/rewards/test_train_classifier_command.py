@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -124,7 +125,12 @@ def test_a_pause_between_two_stages_does_not_hide_the_first(tmp_path, rewards, p
                 store.append(replace(record, step=record.step + is_after))
             store.flush(60.0)
     found = gathered(str(tmp_path / "data"), labels=LabelConfig(stages=("picked", "inserted")))
-    assert sum(found.episodes.values()) == 18, "parts of episodes"
+    assert found.episodes == {Part.TRAINING: 5, Part.VALIDATION: 2, Part.TEST: 2}, "each once, though in two pieces"
+    for part in Part:
+        of_part = found.parts[part]
+        assert set(Counter(of_part.episodes.tolist()).values()) == {7}, "no episode is in two parts"
+        assert len(set(of_part.episodes.tolist())) == found.episodes[part]
+        assert len(set(of_part.titles)) == len(of_part), "each image has a name of its own"
     marks = np.concatenate([found.parts[part].marks.numpy() for part in Part])
     assert len(marks) == 9 * 7
     assert marks.sum(0).tolist() == [9 * picked, 9]

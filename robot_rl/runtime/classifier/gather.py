@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -94,47 +94,90 @@ def gather(
         SpecError: the judge looks at other images.
     """
     splitter = Splitter(config.claim, config.seed)
+    deal = _Deal(splitter)
     gatherer = Gatherer(spec, backbone, config.backbone.copies, config.backbone.crop_pad_px, config.seed)
-    repeated = mistakes = 0
+    repeated, mistakes = set[str](), 0
     for source, reader in readers.items():
-        for number, episode, paid_before in _with_past(reader):
-            on_episode(source)
-            if not gatherer.is_new(episode):
-                repeated += 1
+        successes = reader.successful_episodes()
+        for piece in _pieces(source, reader, on_episode):
+            if not gatherer.is_new(piece.episode):
+                repeated.add(piece.name)
                 continue
-            labels = label(episode, config.labels, paid_before)
+            labels = label(piece.episode, config.labels, piece.paid_before)
             rows = np.flatnonzero(labels.is_used)
-            part = splitter.deal(episode.is_success)
-            gatherer.add(part, episode, rows, labels.marks[rows], f"{source} episode {number}")
+            number, part = deal.find(piece.name, piece.number in successes)
+            gatherer.add(part, piece.episode, number, rows, labels.marks[rows], piece.title)
     if run is not None and judge is not None:
         # The images just before a success that a classifier declared are no mistakes: it had to see them first.
         margin = max(config.margin_steps, config.labels.ambiguous_steps)
         strict = replace(config.labels, ambiguous_steps=margin, negative_stride=1)
-        for number, episode, paid_before in _with_past(run):
-            on_episode(str(run.path))
-            if not gatherer.is_new(episode):
-                repeated += 1
+        for piece in _pieces(str(run.path), run, on_episode):
+            if not gatherer.is_new(piece.episode):
+                repeated.add(piece.name)
                 continue
-            labels = label(episode, strict, paid_before)
+            labels = label(piece.episode, strict, piece.paid_before)
             rows = np.flatnonzero(labels.is_used)
             called = [
-                judge.predict({name: episode.images[name][some] for name in judge.spec.cameras}) > judge.thresholds
+                judge.predict({name: piece.episode.images[name][some] for name in judge.spec.cameras})
+                > judge.thresholds
                 for some in np.array_split(rows, -(-len(rows) // _AT_ONCE) or 1)
             ]
             rows = rows[(np.concatenate(called) & (labels.marks[rows] == 0.0)).any(axis=1)]
             mistakes += len(rows)
-            gatherer.add(
-                splitter.deal("run"), episode, rows, labels.marks[rows], f"{run.path} episode {number}", is_hard=True
-            )
-    return Gathered(gatherer.finish(), splitter.counts(), repeated, mistakes)
+            number, part = deal.find(piece.name, "run")
+            gatherer.add(part, piece.episode, number, rows, labels.marks[rows], piece.title, is_hard=True)
+    return Gathered(gatherer.finish(), splitter.counts(), len(repeated - deal.names), mistakes)
 
 
-def _with_past(reader: StoreReader) -> Iterator[tuple[int, Episode, int]]:
-    """(number, episode, how often it was paid before its first step) of a recording, whose episodes a pause divides."""
-    paid: Counter[int] = Counter()
+class _Deal:
+    """Deals each episode once, however many pieces a pause has made of it: it has all its images in one part."""
+
+    def __init__(self, splitter: Splitter) -> None:
+        self._splitter = splitter
+        self._dealt: dict[str, tuple[int, Part]] = {}
+
+    @property
+    def names(self) -> Set[str]:
+        """Of the episodes that were dealt."""
+        return self._dealt.keys()
+
+    def find(self, name: str, kind: Hashable) -> tuple[int, Part]:
+        """(number over all recordings, part of the data) of an episode; `kind` counts where it is dealt now."""
+        if name not in self._dealt:
+            self._dealt[name] = len(self._dealt), self._splitter.deal(kind)
+        return self._dealt[name]
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """An episode of a recording, or what a pause has left of it.
+
+    Attributes:
+        name: of the whole episode, among those of all recordings.
+        number: of the whole episode, in its recording.
+        title: of the piece.
+        episode: the piece.
+        paid_before: how often the episode was paid before the piece's first step.
+    """
+
+    name: str
+    number: int
+    title: str
+    episode: Episode
+    paid_before: int
+
+
+def _pieces(source: str, reader: StoreReader, on_episode: OnEpisode) -> Iterator[_Piece]:
+    """The pieces of all episodes of a recording; the first one of each is told to `on_episode`."""
+    paid, seen = Counter[int](), Counter[int]()
     for number, episode in reader.episodes():
+        seen[number] += 1
+        if seen[number] == 1:
+            on_episode(source)
         paid[number] += int(episode.paid_at_start > 0.0)
-        yield number, episode, paid[number]
+        name = f"{source} episode {number}"
+        title = name if seen[number] == 1 else f"{name} part {seen[number]}"
+        yield _Piece(name, number, title, episode, paid[number])
         paid[number] += int(np.count_nonzero(episode.rewards > 0.0))
 
 

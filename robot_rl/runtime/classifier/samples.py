@@ -92,6 +92,7 @@ class Gatherer:
         self,
         part: Part,
         episode: Episode,
+        number: int,
         rows: NDArray[np.int64],
         marks: NDArray[np.float32],
         title: str,
@@ -102,14 +103,14 @@ class Gatherer:
 
         Args:
             part: of the data.
-            episode: the whole.
+            episode: the whole, or a piece of it.
+            number: of the episode, over all recordings.
             rows: which time steps, shape (n,).
             marks: of these, float32 (n, outputs).
             title: of the episode.
             is_hard: whether they were mined.
         """
         pile = self._piles[part]
-        number = len(self._fingerprints)
         images = {name: episode.images[name][rows] for name in self._spec.cameras}
         self._spec.check(images, (len(rows),))
         for first in range(0, len(rows), _AT_ONCE):
