@@ -4,6 +4,8 @@ import time
 from typing import Protocol
 
 NS_PER_S = 1_000_000_000
+SET_BACK_NS = 1_000_000_000
+"""Who is older than the newest by more than this is not late: the clock was set back."""
 
 
 class Clock(Protocol):

@@ -88,9 +88,12 @@ class TimedReset:
         Raises:
             StoppedError: the arm stopped on the way, or was stopped because the time is over.
         """
-        end_ns = clock.now_ns() + to_ns(self._timeout_s)
+        left_ns, before_ns = to_ns(self._timeout_s), clock.now_ns()
         for progress in self._procedure.steps(robot, clock, safety, seed):
-            if clock.now_ns() >= end_ns:
+            now_ns = clock.now_ns()
+            left_ns -= max(0, now_ns - before_ns)  # a clock that is set back gives no time back
+            before_ns = now_ns
+            if left_ns <= 0:
                 detail = f"the reset was not over after {self._timeout_s:g} s, but still {progress.phase}"
                 robot.stop(Reason.TIMEOUT, detail)
                 raise StoppedError(f"The arm was stopped: {detail}.")

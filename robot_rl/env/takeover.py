@@ -69,15 +69,19 @@ class Takeover:
         self._note_pause(Button.PAUSE in pressed, is_active, now_ns)
         if is_active:
             self._until_ns = now_ns + self._hold_ns
-        if self.is_paused or (not is_active and now_ns >= self._until_ns):
+        if self.is_paused or (not is_active and not self._is_held(now_ns)):
             return None
         return action_map.from_twist_base(twist, reference, gripper)
+
+    def _is_held(self, now_ns: int) -> bool:
+        """Whether the hand was not still for the hold time yet; not where the clock was set back meanwhile."""
+        return 0 < self._until_ns - now_ns <= self._hold_ns
 
     def _note_pause(self, is_down: bool, is_active: bool, now_ns: int) -> None:
         """Begin or end a pause. A button that stays down is pressed once."""
         if is_down and not self._is_pause_down:
             self.is_paused = not self.is_paused
             self._until_ns = now_ns + self._hold_ns if self.is_paused else -1
-        elif is_active and now_ns >= self._until_ns:
+        elif is_active and not self._is_held(now_ns):
             self.is_paused = False
         self._is_pause_down = is_down

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
+from robot_rl.clock import SET_BACK_NS
 from robot_rl.errors import ConfigError
 
 
@@ -47,12 +48,12 @@ class Debounce:
         """Whether it is believed now.
 
         Images that are not newer than the newest are no evidence: a camera that froze must not confirm itself. After
-        a gap the count begins anew.
+        a gap the count begins anew, and so it does when the clock was set back.
         """
         if self._newest_ns is not None:
-            if stamp_ns <= self._newest_ns:
+            if 0 <= self._newest_ns - stamp_ns <= SET_BACK_NS:
                 return False
-            if stamp_ns - self._newest_ns > round(self._config.max_gap_s * 1e9):
+            if stamp_ns < self._newest_ns or stamp_ns - self._newest_ns > round(self._config.max_gap_s * 1e9):
                 self._verdicts.clear()
         self._newest_ns = stamp_ns
         self._verdicts.append(is_beyond)

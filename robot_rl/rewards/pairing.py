@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from robot_rl.clock import SET_BACK_NS
 from robot_rl.rewards.reward import Images
 
 _KEPT = 8
@@ -31,9 +32,11 @@ class Pairing:
     def add(self, camera: str, stamp_ns: int, image: NDArray[np.uint8]) -> tuple[int, Images] | None:
         """Take an image in; (stamp of the oldest, images by camera) when it completes a set, else None.
 
-        An image that is not newer than the last of its camera is nothing new.
+        An image that is not newer than the last of its camera is nothing new, unless the clock was set back.
         """
-        if stamp_ns <= self._newest_ns[camera]:
+        if stamp_ns < self._newest_ns[camera] - SET_BACK_NS:
+            self._waiting[camera].clear()
+        elif stamp_ns <= self._newest_ns[camera]:
             return None
         self._newest_ns[camera] = stamp_ns
         self._waiting[camera].append((stamp_ns, image))

@@ -283,3 +283,20 @@ def test_an_arm_that_has_a_tare_is_tared_at_rest_at_the_start(clock):
 def test_what_makes_no_sense_is_refused(values, said):
     with pytest.raises(ConfigError, match=said):
         ResetConfig(**values)
+
+
+def test_a_clock_that_is_set_back_gives_no_more_time(robot, arm, clock):
+    passed_ns = []
+
+    def play_with_a_clock_set_back():
+        reset = TimedReset(ScriptedReset(OutsideScene()), 10.0)
+        for progress in reset.steps(robot, clock, make_safety(), 0):
+            passed_ns.append(progress.until_ns - clock.now_ns())
+            clock.sleep_until_ns(progress.until_ns)
+            if len(passed_ns) == 20:
+                clock._now_ns -= 5_000_000_000
+
+    with pytest.raises(StoppedError, match="not over after 10 s"):
+        play_with_a_clock_set_back()
+    assert 9.0 < sum(passed_ns) * 1e-9 < 10.5
+    assert arm.state().stop.reason is Reason.TIMEOUT

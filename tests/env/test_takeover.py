@@ -139,3 +139,31 @@ def test_an_episode_starts_with_the_policy():
     takeover.reset()
     teleop.read()
     assert takeover.read(ACTION_MAP, Pose()) is None, "the hold of the last episode must not reach into this one"
+
+
+def test_a_clock_that_is_set_back_leaves_the_robot_to_nobody():
+    clock = FakeClock(100_000_000_000)
+    pushes = [Command(np.array(PUSH), clock.now_ns(), 0.0), *[None] * 5]
+    takeover = Takeover(FakeTeleop(pushes), clock, 0.05, 0.03)
+    takeover.reset()
+    actions = [takeover.read(ACTION_MAP, Pose())]
+    clock._now_ns -= 30_000_000_000
+    for _ in range(5):
+        clock.sleep_until_ns(clock.now_ns() + TICK_NS)
+        actions.append(takeover.read(ACTION_MAP, Pose()))
+    assert has_robot(actions) == "x....."
+    assert not takeover.is_paused
+
+
+def test_who_moves_after_the_clock_was_set_back_ends_their_pause():
+    clock = FakeClock(100_000_000_000)
+    takeover = Takeover(
+        FakeTeleop([Command(np.zeros(6), clock.now_ns(), 0.0, frozenset({Button.PAUSE}))]), clock, 0.05, 0.03
+    )
+    takeover.reset()
+    takeover.read(ACTION_MAP, Pose())
+    assert takeover.is_paused
+    clock._now_ns -= 30_000_000_000
+    takeover._teleop = FakeTeleop([Command(np.array(PUSH), clock.now_ns(), 0.0)])
+    assert takeover.read(ACTION_MAP, Pose()) is not None
+    assert not takeover.is_paused

@@ -68,3 +68,8 @@ def test_a_reset_forgets():
 def test_wrong_values_are_refused(values, said):
     with pytest.raises(ConfigError, match=said):
         DebounceConfig(**values)
+
+
+def test_after_the_clock_was_set_back_it_begins_anew():
+    assert play("++++", [60_000, 30_000, 30_100, 30_200], required=2, window=3) == "--++"
+    assert play("++++", [60_000, 59_001, 59_002, 60_100], required=2, window=3) == "---+", "only late"

@@ -13,7 +13,7 @@ def play(seen, max_skew_ms=20, cameras="ab"):
     """The sets, as (stamp, stamps of the images by camera) in ms; an image is told by its first byte."""
     pairing, out = Pairing(cameras, max_skew_ms * MS), []
     for camera, stamp_ms in seen:
-        found = pairing.add(camera, stamp_ms * MS, IMAGE + np.uint8(stamp_ms))
+        found = pairing.add(camera, stamp_ms * MS, IMAGE + np.uint8(stamp_ms % 256))
         if found is not None:
             stamp_ns, images = found
             out.append((stamp_ns // MS, {name: int(image[0, 0, 0]) for name, image in images.items()}))
@@ -56,3 +56,10 @@ def test_a_camera_that_has_frozen_ends_all_sets(frozen):
 def test_a_slow_camera_does_not_hold_more_than_a_few_images():
     seen = [("a", 10 * k) for k in range(20)] + [("b", 5)]
     assert play(seen) == [], "the images near it are long gone"
+
+
+def test_after_the_clock_was_set_back_it_begins_anew():
+    before = [("a", 60_000), ("b", 60_000), ("a", 60_033)]  # the last one waits for b, and will for ever
+    after = [("a", 30_000), ("b", 30_010), ("a", 30_033), ("b", 30_043)]
+    assert [stamp for stamp, _ in play(before + after)] == [60_000, 30_000, 30_033]
+    assert play([("a", 60_000), ("a", 59_001)], cameras="a") == [(60_000, {"a": 60_000 % 256})], "only late"

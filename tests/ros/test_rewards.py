@@ -13,6 +13,7 @@ from rclpy.node import Node
 from robot_rl_msgs.msg import Reward
 from robot_rl_ros import convert, qos
 from robot_rl_ros.clock import now_ns
+from robot_rl_ros.devices import task as task_module
 from robot_rl_ros.devices.task import RosTask
 from robot_rl_ros.link import Link
 from robot_rl_ros.nodes.reward_classifier import RewardClassifier
@@ -83,6 +84,37 @@ def test_what_was_said_of_the_episode_before_does_not_end_this_one(judge):
 def test_a_judge_that_has_fallen_silent_is_an_error(judge):
     judge.say(-3000)
     with pytest.raises(DeviceError, match=r"task/reward has been silent for 3\.\d s"):
+        judge.ask()
+
+
+@pytest.fixture
+def back(monkeypatch):
+    """Sets the actor's clock back by 30 s."""
+
+    def set_back():
+        monkeypatch.setattr(task_module, "now_ns", lambda node: now_ns(node) - 30_000 * MS)
+
+    return set_back
+
+
+def test_rewards_count_after_the_clock_was_set_back(judge, back):
+    judge.say(10, STAGE)
+    assert judge.ask() == STAGE
+    judge.say(20, STAGE)
+    back()
+    judge.say(-30_000)
+    judge.say(-29_900, END)
+    assert judge.ask() == Outcome(2.0, is_terminal=True, is_success=True)
+    judge.say(-29_900, END)
+    assert judge.ask() == Outcome(), "it was counted"
+
+
+def test_a_judge_that_falls_silent_as_the_clock_is_set_back_is_an_error(judge, back):
+    judge.say(10)
+    assert judge.ask() == Outcome()
+    back()
+    judge.link.patience_s = 0.2
+    with pytest.raises(DeviceError, match=r"task/reward .* silent"):
         judge.ask()
 
 

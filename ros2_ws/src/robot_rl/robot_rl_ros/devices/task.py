@@ -12,7 +12,7 @@ from robot_rl_msgs.msg import Estimate, Reward
 from rosgraph_msgs.msg import Clock as ClockMsg
 from std_srvs.srv import Trigger
 
-from robot_rl.clock import NS_PER_S
+from robot_rl.clock import NS_PER_S, SET_BACK_NS
 from robot_rl.errors import DeviceError
 from robot_rl.geometry import Array
 from robot_rl.robot.robot import RobotReading
@@ -109,14 +109,20 @@ class RosTask:
     def _count(self) -> Outcome:
         """Add up what is new."""
         link = self._link
-        newest_ns, _ = self._reward.read()
-        age_s = (now_ns(link.node) - newest_ns) / NS_PER_S
+        self._reward.read()
+        # After the clock was set back, what was said before says nothing of the present, and what is said from then on
+        # is older than all that was counted.
+        if not link.wait_for(lambda: self._reward.stamp_ns <= now_ns(link.node) + SET_BACK_NS):
+            raise DeviceError(f"{self._topic} has been silent for {link.patience_s:g} s, since the clock was set back.")
+        age_s = (now_ns(link.node) - self._reward.stamp_ns) / NS_PER_S
         if age_s > link.patience_s:
             raise DeviceError(f"{self._topic} has been silent for {age_s:.1f} s.")
+        newest_ns = now_ns(link.node) + SET_BACK_NS
+        is_set_back = self._counted_ns > newest_ns
         total, outcome = 0.0, Outcome()
         while self._said and not outcome.is_terminal:
             stamp_ns, said = self._said.popleft()
-            if stamp_ns > self._counted_ns:
+            if stamp_ns > self._counted_ns or (is_set_back and stamp_ns <= newest_ns):
                 self._counted_ns, outcome = stamp_ns, said
                 total += said.reward
         self._said.clear()
