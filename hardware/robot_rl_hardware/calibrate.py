@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from robot_rl.errors import SpecError
+from robot_rl.errors import ExchangeError, SpecError
 from robot_rl.geometry import Pose
 from robot_rl_hardware.calibration import payload as payloads
 from robot_rl_hardware.calibration import readings as reading_files
@@ -25,7 +25,7 @@ def hand_eye(folder: Path, out: Path | None) -> int:
     """Calibrate from a folder of views, print a table, and write the result, by default into the folder.
 
     Raises:
-        ExchangeError: it is no folder of views.
+        ExchangeError: it is no folder of views, or the result cannot be written.
         SpecError: too few views show the board, or the views do not tell where the camera is, or do not agree.
     """
     views = load(folder)
@@ -35,14 +35,12 @@ def hand_eye(folder: Path, out: Path | None) -> int:
         blind = f"; not in {', '.join(unseen)}" if unseen else ""
         raise SpecError(f"the board is seen in {len(seen)} views of {folder}, at least {FEWEST_VIEWS} needed{blind}.")
     poses = [view.tcp if views.mount == "hand" else view.tcp.inverse() for view, _ in seen]
-    result = calibrate(poses, [sight for _, sight in seen], views.lens)
+    result = calibrate(poses, [sight for _, sight in seen], views.lens, [view.name for view, _ in seen])
     for (view, _), error_px in zip(seen, result.errors_px, strict=True):
         print(f"{view.name:>16}  {error_px:6.2f} px")
     for name in unseen:
         print(f"{name:>16}  no board")
-    target = out or folder / "hand_eye.yaml"
-    target.write_text(yaml.safe_dump(_to_plain(result, views, len(seen)), sort_keys=False))
-    print(f"wrote {target}")
+    _write(out or folder / "hand_eye.yaml", _to_plain(result, views, len(seen)))
     residual = {"error_px": result.error_px, "spread_m": result.spread_m, "spread_rad": result.spread_rad}
     print(json.dumps({"views": len(seen), **{name: round(value, 6) for name, value in residual.items()}}))
     return 0
@@ -52,7 +50,7 @@ def payload(file: Path, out: Path | None) -> int:
     """Find out what the hand holds from a file of readings, print a table, and write the result, by default beside it.
 
     Raises:
-        ExchangeError: it is no file of readings.
+        ExchangeError: it is no file of readings, or the result cannot be written.
         SpecError: too few readings, too similar orientations, or readings that do not agree.
     """
     readings = reading_files.load(file)
@@ -69,11 +67,17 @@ def payload(file: Path, out: Path | None) -> int:
     }
     date, count = datetime.now(UTC).isoformat(timespec="seconds"), len(readings.readings)
     bias = [round(each, 4) for each in result.bias.tolist()]
-    target = out or file.with_name("payload.yaml")
-    target.write_text(yaml.safe_dump({"date": date, **found, "bias": bias, "readings": count}, sort_keys=False))
-    print(f"wrote {target}")
+    _write(out or file.with_name("payload.yaml"), {"date": date, **found, "bias": bias, "readings": count})
     print(json.dumps({"readings": count, **found}))
     return 0
+
+
+def _write(target: Path, plain: dict[str, Any]) -> None:
+    try:
+        target.write_text(yaml.safe_dump(plain, sort_keys=False))
+    except OSError as error:
+        raise ExchangeError(f"cannot write {target}: {error.strerror}.") from error
+    print(f"wrote {target}")
 
 
 def _to_plain(result: HandEye, views: Views, count: int) -> dict[str, Any]:

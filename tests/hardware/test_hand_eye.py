@@ -173,7 +173,7 @@ def test_where_there_is_no_board_nothing_is_found():
     ("more", "error", "message"),
     [
         ({"dictionary": "DICT_4X4_5"}, UnknownNameError, "Did you mean 'DICT_4X4_50'"),
-        ({"columns": 2}, ConfigError, "at least 3 x 3"),
+        ({"columns": 2}, ConfigError, "columns of a board must be a whole number from 3, got 2"),
         ({"marker_m": 0.04}, ConfigError, "smaller than its square"),
     ],
 )
@@ -267,6 +267,25 @@ def test_an_arm_that_moves_is_no_view(tmp_path):
         (lambda plain: plain["board"].update(squares=3), "squares"),
         (lambda plain: plain["views"][0].update(image="none.png"), "none.png is no picture"),
         (lambda plain: plain["views"][0].update(quaternion=[0, 0, 0, 0]), "quaternion must not be zero"),
+        (lambda plain: plain["views"][0].update(position=[float("nan"), 0, 0]), "position must be 3 finite numbers"),
+        (lambda plain: plain["views"][0].update(quaternion=[1, 0, 0, "x"]), "'x'"),
+        (lambda plain: plain["views"][0].update(image=3), "image must be a file's name, got 3"),
+        (lambda plain: plain.update(views=None), "views must be a list, got None"),
+        (lambda plain: plain.update(lens=None), "lens must be a mapping, got None"),
+        (lambda plain: plain["lens"].update(fx=float("nan")), "fx of a lens must be a finite number, got nan"),
+        (lambda plain: plain["lens"].update(fy="600 px"), "fy of a lens must be a finite number, got '600 px'"),
+        (lambda plain: plain["lens"].update(fy=-600), "fx and fy of a lens must be positive, got 610.0 and -600"),
+        (lambda plain: plain["lens"].update(width=640.0), "width of a lens must be a whole number from 1, got 640.0"),
+        (lambda plain: plain["lens"].update(distortion=[0, 0, 0]), "distortion of a lens must be 4, 5, 8, 12 or 14"),
+        (lambda plain: plain["lens"].update(distortion=[0, 0, 0, float("inf"), 0]), "distortion .* got .*inf"),
+        (lambda plain: plain["lens"].update(distortion=0.1), "distortion must be a list, got 0.1"),
+        (
+            lambda plain: plain["board"].update(columns=7.5),
+            "columns of a board must be a whole number from 3, got 7.5",
+        ),
+        (lambda plain: plain["board"].update(square_m="3 cm"), "square_m of a board must be a finite number"),
+        (lambda plain: plain["board"].update(square_m=float("inf")), "square_m of a board must be a finite number"),
+        (lambda plain: plain["board"].update(columns=20, rows=20), "needs 200 markers, and DICT_4X4_50 has 50"),
     ],
 )
 def test_a_folder_that_makes_no_sense_is_answered_in_one_line(folder, tmp_path, capsys, change, message):
@@ -284,3 +303,27 @@ def test_a_folder_that_makes_no_sense_is_answered_in_one_line(folder, tmp_path, 
 def test_a_folder_without_views_is_refused(tmp_path, capsys):
     assert cli.main(["calibrate", "hand-eye", str(tmp_path)]) == 2
     assert "views.yaml is missing" in capsys.readouterr().err
+
+
+def test_a_file_is_no_folder(folder, capsys):
+    assert cli.main(["calibrate", "hand-eye", str(folder / "views.yaml")]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "is no folder of views" in line
+
+
+def test_a_result_that_cannot_be_written_is_told_in_one_line(folder, tmp_path, capsys):
+    for out in (tmp_path, tmp_path / "none" / "side.yaml"):
+        assert cli.main(["calibrate", "hand-eye", str(folder), "--out", str(out)]) == 2
+        (line,) = capsys.readouterr().err.strip().splitlines()
+        assert f"cannot write {out}" in line
+
+
+def test_the_view_that_is_wrong_is_named_by_its_picture_where_others_show_no_board(folder, tmp_path, capsys):
+    plain = yaml.safe_load((folder / "views.yaml").read_text())
+    plain["views"] = [plain["views"][-1], *plain["views"][:-1]]  # the first one shows nothing
+    for entry in plain["views"]:
+        entry["image"] = str(folder / entry["image"])
+    plain["views"][6]["position"][0] += 0.03
+    (tmp_path / "views.yaml").write_text(yaml.safe_dump(plain))
+    assert cli.main(["calibrate", "hand-eye", str(tmp_path)]) == 2
+    assert f"; view {folder / '005.png'} is off by" in capsys.readouterr().err

@@ -192,6 +192,7 @@ def test_an_arm_that_moves_is_no_reading(tmp_path):
         ("readings: [{quaternion: [0, 0, 0, 0], wrench: [1, 2, 3, 4, 5, 6]}]", "quaternion must not be zero"),
         ("readings: [{quaternion: [1, 0, 0, .nan], wrench: [1, 2, 3, 4, 5, 6]}]", "quaternion must be 4 finite"),
         ("load_kg: heavy\nreadings: []", "heavy"),
+        ("readings:", "readings must be a list, got None"),
         ("- 1", "readings.yaml: "),
     ],
 )
@@ -202,6 +203,15 @@ def test_a_file_that_makes_no_sense_is_answered_in_one_line(tmp_path, capsys, te
         load(file)
     assert cli.main(["calibrate", "payload", str(file)]) == 2
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+def test_a_result_that_cannot_be_written_is_told_in_one_line(tmp_path, capsys):
+    clock, readings, file = FakeClock(0), Readings(), tmp_path / "readings.yaml"
+    for pose in make_poses(8):
+        capture(Standing(clock, pose), clock, readings, file)
+    assert cli.main(["calibrate", "payload", str(file), "--out", str(tmp_path)]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert f"cannot write {tmp_path}" in line
 
 
 def test_a_file_that_is_missing_is_refused(tmp_path, capsys):

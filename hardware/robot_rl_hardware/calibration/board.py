@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -13,6 +14,17 @@ from robot_rl.geometry import Array, Pose
 
 _FEWEST_CORNERS = 6
 _DICTIONARIES = sorted(name for name in dir(cv2.aruco) if name.startswith("DICT_") and name == name.upper())
+_DISTORTIONS = (4, 5, 8, 12, 14)
+
+
+def _check_whole(name: str, value: object, least: int) -> None:
+    if not isinstance(value, int) or value < least:
+        raise ConfigError(f"{name} must be a whole number from {least}, got {value!r}.")
+
+
+def _check_finite(name: str, value: object) -> None:
+    if not isinstance(value, float | int) or not math.isfinite(value):
+        raise ConfigError(f"{name} must be a finite number, got {value!r}.")
 
 
 @dataclass(frozen=True)
@@ -22,7 +34,7 @@ class Lens:
     Attributes:
         width, height: of the pictures [pixels].
         fx, fy, cx, cy: focal lengths and principal point [pixels].
-        distortion: (k1, k2, p1, p2, k3).
+        distortion: (k1, k2, p1, p2, k3), or as many of OpenCV's numbers as it takes: 4, 5, 8, 12 or 14.
     """
 
     width: int
@@ -32,6 +44,18 @@ class Lens:
     cx: float
     cy: float
     distortion: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0, 0.0)
+
+    def __post_init__(self) -> None:
+        _check_whole("width of a lens", self.width, 1)
+        _check_whole("height of a lens", self.height, 1)
+        for name in ("fx", "fy", "cx", "cy"):
+            _check_finite(f"{name} of a lens", getattr(self, name))
+        if not min(self.fx, self.fy) > 0.0:
+            raise ConfigError(f"fx and fy of a lens must be positive, got {self.fx} and {self.fy}.")
+        if len(self.distortion) not in _DISTORTIONS:
+            raise ConfigError(f"distortion of a lens must be 4, 5, 8, 12 or 14 numbers, got {list(self.distortion)}.")
+        for value in self.distortion:
+            _check_finite("distortion of a lens", value)
 
     @property
     def matrix(self) -> Array:
@@ -67,17 +91,26 @@ class Board:
     def __post_init__(self) -> None:
         if self.dictionary not in _DICTIONARIES:
             raise UnknownNameError("marker dictionary", self.dictionary, _DICTIONARIES)
-        if min(self.columns, self.rows) < 3:
-            raise ConfigError(f"a board needs at least 3 x 3 squares, got {self.columns} x {self.rows}.")
+        _check_whole("columns of a board", self.columns, 3)
+        _check_whole("rows of a board", self.rows, 3)
+        _check_finite("square_m of a board", self.square_m)
+        _check_finite("marker_m of a board", self.marker_m)
         if not 0.0 < self.marker_m < self.square_m:
             raise ConfigError(
                 f"a marker must be smaller than its square, got {self.marker_m} m in squares of {self.square_m} m."
             )
+        needed, there = self.columns * self.rows // 2, len(self._markers().bytesList)
+        if needed > there:
+            raise ConfigError(
+                f"a board of {self.columns} x {self.rows} needs {needed} markers, and {self.dictionary} has {there}."
+            )
+
+    def _markers(self) -> cv2.aruco.Dictionary:
+        return cv2.aruco.getPredefinedDictionary(getattr(cv2.aruco, self.dictionary))
 
     def to_opencv(self) -> cv2.aruco.CharucoBoard:
         """The board as OpenCV has it."""
-        dictionary = cv2.aruco.getPredefinedDictionary(getattr(cv2.aruco, self.dictionary))
-        return cv2.aruco.CharucoBoard((self.columns, self.rows), self.square_m, self.marker_m, dictionary)
+        return cv2.aruco.CharucoBoard((self.columns, self.rows), self.square_m, self.marker_m, self._markers())
 
 
 @dataclass(frozen=True, eq=False)

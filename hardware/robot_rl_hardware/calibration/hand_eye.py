@@ -74,13 +74,16 @@ def solve(poses: Sequence[Pose], boards: Sequence[Pose]) -> Pose:
     return Pose.from_matrix(rotation, position)
 
 
-def calibrate(poses: Sequence[Pose], sights: Sequence[Sight], lens: Lens) -> HandEye:
+def calibrate(
+    poses: Sequence[Pose], sights: Sequence[Sight], lens: Lens, names: Sequence[str] | None = None
+) -> HandEye:
     """The camera's pose that fits the pixels of all views best.
 
     Args:
         poses: T_base_tcp of each view for a camera on the tool, T_tcp_base for one that stands still.
         sights: the board in each view.
         lens: of the camera.
+        names: of the views, for the error; by default they are counted from 0.
 
     Raises:
         SpecError: too few views, too little rotation, or views that do not agree.
@@ -98,10 +101,11 @@ def calibrate(poses: Sequence[Pose], sights: Sequence[Sight], lens: Lens) -> Han
     error_px = float(np.sqrt(np.mean(np.concatenate(squares))))
     if not error_px <= LARGEST_ERROR_PX:
         worst = int(np.argmax(errors_px))
+        name = worst if names is None else names[worst]
         raise SpecError(
-            f"the views do not agree: {error_px:.2f} pixels on average, at most {LARGEST_ERROR_PX:g}; view "
-            f"{worst} is off by {errors_px[worst]:.2f}. Check the size of the squares, the lens, whether camera and "
-            "board were at rest, and what the camera is mounted on."
+            f"the views do not agree: {error_px:.2f} pixels on average, at most {LARGEST_ERROR_PX:g}; view {name} is "
+            f"off by {errors_px[worst]:.2f}. Check the size of the squares, the lens, whether camera and board were at "
+            "rest, and what the camera is mounted on."
         )
     camera, board = _to_pose(fitted.x[:6]), _to_pose(fitted.x[6:])
     alone = [board.inverse() @ pose @ camera @ sight.pose for pose, sight in zip(poses, sights, strict=True)]

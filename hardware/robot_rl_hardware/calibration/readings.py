@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import yaml
@@ -20,6 +20,7 @@ from robot_rl.clock import Clock, to_ns
 from robot_rl.errors import DeviceError, ExchangeError, RobotRLError
 from robot_rl.geometry import Array, Pose
 from robot_rl.robot.protocols import Arm
+from robot_rl_hardware.calibration.fields import find_list, finite, to_pose
 
 FRANKA_HAND: Final = Pose.from_rotation_vector([0.0, 0.0, -0.25 * np.pi], [0.0, 0.0, 0.1034])
 """T_flange_tcp of the Franka Hand."""
@@ -89,14 +90,14 @@ def load(file: Path) -> Readings:
     try:
         plain = yaml.safe_load(file.read_text())
         tool, com = plain.get("tool"), plain.get("load_com_m", (0.0, 0.0, 0.0))
-        x, y, z = _finite(com, 3, "load_com_m").tolist()
-        (mass,) = _finite([plain.get("load_kg", 0.0)], 1, "load_kg").tolist()
+        x, y, z = finite(com, 3, "load_com_m").tolist()
+        (mass,) = finite([plain.get("load_kg", 0.0)], 1, "load_kg").tolist()
         return Readings(
-            FRANKA_HAND if tool is None else _to_pose(tool["position"], tool["quaternion"]),
+            FRANKA_HAND if tool is None else to_pose(tool["position"], tool["quaternion"]),
             Load(mass, (x, y, z)),
             [
-                Reading(_to_pose((0.0, 0.0, 0.0), entry["quaternion"]), _finite(entry["wrench"], 6, "wrench"))
-                for entry in plain["readings"]
+                Reading(to_pose((0.0, 0.0, 0.0), entry["quaternion"]), finite(entry["wrench"], 6, "wrench"))
+                for entry in find_list(plain, "readings")
             ],
         )
     except FileNotFoundError as error:
@@ -105,17 +106,6 @@ def load(file: Path) -> Readings:
         raise ExchangeError(f"{file} has no {error}.") from error
     except (RobotRLError, TypeError, ValueError, AttributeError, OSError, yaml.YAMLError) as error:
         raise ExchangeError(f"{file}: {' '.join(str(error).split())}") from error
-
-
-def _to_pose(position: Any, quaternion: Any) -> Pose:
-    return Pose(_finite(position, 3, "position"), _finite(quaternion, 4, "quaternion"))
-
-
-def _finite(values: Any, size: int, name: str) -> Array:
-    array = np.array(values, float)
-    if array.shape != (size,) or not np.isfinite(array).all():
-        raise ValueError(f"{name} must be {size} finite numbers, got {values}")
-    return array
 
 
 def _to_yaml(readings: Readings) -> str:

@@ -24,6 +24,7 @@ from robot_rl.errors import DeviceError, ExchangeError, RobotRLError
 from robot_rl.geometry import Pose
 from robot_rl.robot.protocols import Arm, Camera
 from robot_rl_hardware.calibration.board import Board, Lens
+from robot_rl_hardware.calibration.fields import find_list, find_mapping, to_pose
 
 FILE = "views.yaml"
 Mount = Literal["hand", "base"]
@@ -83,15 +84,17 @@ def load(folder: Path) -> Views:
     file = folder / FILE
     try:
         plain = yaml.safe_load(file.read_text())
-        board = Board(**plain["board"])
-        lens = Lens(**{**plain["lens"], "distortion": tuple(plain["lens"].get("distortion", Lens.distortion))})
-        views = [_load_view(folder, entry) for entry in plain["views"]]
+        board, optics = Board(**find_mapping(plain, "board")), find_mapping(plain, "lens")
+        if "distortion" in optics:
+            optics = {**optics, "distortion": tuple(find_list(optics, "distortion"))}
+        lens = Lens(**optics)
+        views = [_load_view(folder, entry) for entry in find_list(plain, "views")]
         mount = plain.get("mount", "hand")
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise ExchangeError(f"{error.filename} is missing: {folder} is no folder of views.") from error
     except KeyError as error:
         raise ExchangeError(f"{file} has no {error}.") from error
-    except (RobotRLError, TypeError, ValueError, AttributeError, yaml.YAMLError) as error:
+    except (RobotRLError, TypeError, ValueError, AttributeError, OSError, yaml.YAMLError) as error:
         raise ExchangeError(f"{file}: {' '.join(str(error).split())}") from error
     if mount not in ("hand", "base"):
         raise ExchangeError(f"{file}: mount must be hand or base, got {mount!r}.")
@@ -99,11 +102,13 @@ def load(folder: Path) -> Views:
 
 
 def _load_view(folder: Path, entry: dict[str, Any]) -> View:
+    if not isinstance(entry["image"], str):
+        raise ValueError(f"image must be a file's name, got {entry['image']}")
     file = folder / entry["image"]
     image = cv2.imread(str(file), cv2.IMREAD_COLOR) if file.is_file() else None
     if image is None:
         raise ValueError(f"{file} is no picture")
-    tcp = Pose(np.array(entry["position"], float), np.array(entry["quaternion"], float))
+    tcp = to_pose(entry["position"], entry["quaternion"])
     return View(tcp, entry["image"], np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8))
 
 
