@@ -22,11 +22,12 @@ from robot_rl.runtime.device_config import (
     KeyboardConfig,
     SpaceMouseConfig,
     TwistConfig,
+    check_grasp,
     check_judge,
 )
 from robot_rl.runtime.external_config import ExternalConfig
 from robot_rl.runtime.franka_config import FrankaConfig
-from robot_rl.runtime.place_config import PlaceConfig
+from robot_rl.runtime.place_config import PlaceConfig, check_reach
 from robot_rl.runtime.torch_device import check_threads
 from robot_rl.sim.human import HumanConfig
 from robot_rl.sim.tasks.scene import SceneConfig
@@ -205,6 +206,7 @@ class EnvConfig:
                 "reward=task needs task.place.success_depth_m on a real robot, whose pose alone is known; otherwise "
                 "choose reward=button or reward=classifier."
             )
+        check_reach(place, self.task.episode, self.reset)
 
 
 @dataclass(frozen=True)
@@ -256,12 +258,8 @@ class RecordConfig(EnvConfig):
 
     def _check_real(self) -> None:
         super()._check_real()
-        buttons = self.teleop.buttons
-        if self.task.episode.has_gripper and buttons and None in (buttons.close_gripper, buttons.open_gripper):
-            raise ConfigError(
-                f"task={self.task.name} needs a gripper, and teleop={self.teleop.kind} has no buttons for it: name "
-                f"them with teleop.{self.teleop.kind}.buttons.close_gripper=NUMBER and open_gripper."
-            )
+        if self.task.episode.has_gripper:
+            check_grasp(self.teleop.kind, self.teleop.buttons, self.task.name)
 
     def __post_init__(self) -> None:
         _check_episodes(self.episodes, self.seed)

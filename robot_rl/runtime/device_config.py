@@ -32,6 +32,15 @@ def check_judge(kind: str, buttons: ButtonMap | None) -> None:
         )
 
 
+def check_grasp(kind: str, buttons: ButtonMap | None, task: str) -> None:
+    """Raise ConfigError where a device has no buttons for the gripper of a task that is to be demonstrated."""
+    if buttons is not None and None in (buttons.close_gripper, buttons.open_gripper):
+        raise ConfigError(
+            f"task={task} needs a gripper, and teleop={kind} has no buttons for it: name them with "
+            f"teleop.{kind}.buttons.close_gripper=NUMBER and open_gripper."
+        )
+
+
 @dataclass(frozen=True)
 class SpaceMouseConfig:
     """One or several SpaceMice, read by this machine.

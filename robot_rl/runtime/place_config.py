@@ -7,11 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robot_rl.env.placed_task import Place
+from robot_rl.env.placed_task import Place, PlacedTask
+from robot_rl.env.reset_config import ResetConfig
+from robot_rl.env.task import EpisodeConfig
 from robot_rl.errors import ConfigError
-from robot_rl.geometry import Pose, quaternion_exp
+from robot_rl.geometry import Array, Pose, quaternion_exp
 
 _TOOL_DOWN = np.array([1.0, 0.0, 0.0, 0.0])
+_ROUNDING_M = 1e-6
 
 
 @dataclass(frozen=True)
@@ -63,4 +66,26 @@ class PlaceConfig:
             start_height_m=self.start_height_m,
             success_depth_m=math.inf if self.success_depth_m is None else self.success_depth_m,
             success_radius_m=self.success_radius_m,
+        )
+
+
+def check_reach(place: Place, episode: EpisodeConfig, reset: ResetConfig) -> None:
+    """Raise ConfigError where the target, or a start of an episode, lies outside the workspace.
+
+    The safety filter would hold the arm at its edge, and each reset wait until its time is over.
+    """
+    start = PlacedTask("", place).arrange(0).position
+    half = np.array(reset.start_half_m)
+    _check_inside("at the target", (place.target @ place.tip.inverse()).position, episode)
+    _check_inside("where an episode starts", start, episode)
+    _check_inside("where an episode may start", start - half, episode)
+    _check_inside("where an episode may start", start + half, episode)
+
+
+def _check_inside(where: str, tcp_m: Array, episode: EpisodeConfig) -> None:
+    outside = np.maximum(episode.box_lower_m - tcp_m, tcp_m - episode.box_upper_m)
+    if outside.max() > _ROUNDING_M:
+        raise ConfigError(
+            f"the TCP {where}, {np.round(tcp_m, 4).tolist()} m, lies {outside.max():.3f} m outside the workspace "
+            f"{list(episode.box_lower_m)} to {list(episode.box_upper_m)} m (task.episode.box_lower_m, box_upper_m)."
         )

@@ -1,0 +1,50 @@
+"""A real robot's task lies where the robot may go: outside, each reset would wait until its time is over."""
+
+import pytest
+
+from robot_rl import config as configuration
+from robot_rl.errors import ConfigError
+from robot_rl.runtime.config import RecordConfig
+
+BOX = r"workspace \[0\.3, -0\.3, 0\.005\] to \[0\.7, 0\.3, 0\.5\] m \(task\.episode\.box_lower_m, box_upper_m\)"
+
+
+def check(*words):
+    config = configuration.load(RecordConfig, "record", ("robot=fr3", "task=peg", *words))
+    config.check_device()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("task.place.target_m=[0.5,0.0,0.05]", "task.place.tool_length_m=0.04"),
+        ("task.place.target_m=[0.7,-0.3,0.46]",),  # starts 4 cm above, at the very edge
+        ("task.place.target_m=[0.5,0.0,-0.03]", "task.place.tool_length_m=0.04"),  # only the tip is below
+        ("task.place.target_m=[0.6,0.0,0.05]", "reset.start_half_m=[0.1,0.3,0.0]"),
+        ("task.place.target_m=[0.75,0.0,0.05]", "task.episode.box_upper_m=[0.8,0.3,0.5]"),
+    ],
+)
+def test_a_task_in_the_workspace_is_accepted(words):
+    check(*words)
+
+
+@pytest.mark.parametrize(
+    ("words", "where"),
+    [
+        (("task.place.target_m=[0.75,0.0,0.05]",), r"at the target, \[0\.75, 0\.0, 0\.05\]"),
+        (("task.place.target_m=[0.5,0.0,0.002]",), r"at the target, \[0\.5, 0\.0, 0\.002\]"),
+        (("task.place.target_m=[0.5,0.0,0.48]",), r"where an episode starts, \[0\.5, 0\.0, 0\.52\]"),
+        (
+            ("task.place.target_m=[0.5,0.0,0.05]", "reset.start_half_m=[0.1,0.31,0.0]"),
+            r"where an episode may start, \[0\.4, -0\.31, 0\.09\]",
+        ),
+        (
+            ("task.place.target_m=[0.5,0.0,0.3]", "reset.start_half_m=[0.0,0.0,0.2]"),
+            r"where an episode may start, \[0\.5, 0\.0, 0\.54\]",
+        ),
+    ],
+)
+def test_a_task_outside_the_workspace_is_refused(words, where):
+    with pytest.raises(ConfigError, match=f"TCP {where} m, .* outside the {BOX}") as raised:
+        check(*words)
+    assert "\n" not in str(raised.value)
