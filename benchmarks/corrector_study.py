@@ -51,10 +51,12 @@ ABLATIONS: dict[str, tuple[str, ...]] = {
     "five_steps": ("agent.n_step=5",),
     "no_pretrain": ("agent.pretrain_updates=0",),
     "actor_3e-4": ("agent.corrector.actor_learning_rate=3e-4",),
+    "no_caution": ("agent.corrector.caution_updates=0",),
     "average_0.999": ("agent.corrector.average_decay=0.999",),
     "slow": (
         *("agent.pretrain_updates=0", "agent.warmup_steps=500", "agent.corrector.actor_warmup_updates=2000"),
         *("agent.corrector.actor_learning_rate=3e-4", "agent.corrector.average_decay=0.999"),
+        "agent.corrector.caution_updates=0",
     ),
     "no_actor_warmup": ("agent.corrector.actor_warmup_updates=0",),
     "gate": ("agent.corrector.actor_warmup_updates=0", "agent.corrector.gate_steps=1000"),

@@ -225,7 +225,7 @@ class Corrected:
         share = _reached(self.actor_updates, self.config.gate_steps)
         for policy in (self.policy, self.average_policy):
             policy.corrector.gate.fill_(share)
-            policy.rely(_reached(self.actor_updates, self.config.actor_warmup_updates))
+            policy.rely(_reached(self.actor_updates, self.config.caution_updates))
 
     def _modules(self) -> dict[str, nn.Module]:
         return {

@@ -171,7 +171,7 @@ def test_the_actor_learns_faster_and_faster():
 
 
 def test_the_critics_are_relied_on_little_by_little():
-    agent, batch = make_agent(keeps_base=True, actor_warmup_updates=3), make_batch()
+    agent, batch = make_agent(keeps_base=True, caution_updates=3), make_batch()
     policies, cautions = (agent.policy, agent.average_policy), [float(agent.average_policy.caution)]
     for _ in range(4):
         agent.update(batch, is_actor_due=True)

@@ -57,6 +57,8 @@ class CorrectorConfig:
         average_decay: of the slow average of the policy's weights.
         critic_updates: of the critics alone, on what the base policy has collected, before anything is corrected.
         actor_warmup_updates: in which the actor's learning rate rises from 0.
+        caution_updates: of the actor, in which a choice of the critics against the base policy comes to be relied on: what
+            it gains must first exceed the whole spread of the critics, later a quarter of it.
         gate_steps: in which the corrector is let in, from never to always.
         probe_every: of so many episodes one is the base policy's alone, to tell what the corrector is worth from what
             the day is like; 0 for none.
@@ -85,6 +87,7 @@ class CorrectorConfig:
     average_decay: float = 0.999
     critic_updates: int = 1000
     actor_warmup_updates: int = 0
+    caution_updates: int = 0
     gate_steps: int = 0
     probe_every: int = 0
 
@@ -114,7 +117,7 @@ class CorrectorConfig:
             "critic_updates",
             "plan_steps",
         )
-        for name in (*counts, "actor_warmup_updates", "gate_steps", "probe_every"):
+        for name in (*counts, "actor_warmup_updates", "caution_updates", "gate_steps", "probe_every"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"corrector.{name} must not be negative, got {getattr(self, name)}.")
         self._check_candidates()

@@ -275,6 +275,7 @@ def test_without_a_base_policy_there_is_no_action():
         ({"average_decay": 1.0}, "average_decay"),
         ({"noise_std": -0.1}, "noise_std"),
         ({"actor_warmup_updates": -1}, "actor_warmup_updates"),
+        ({"caution_updates": -1}, "caution_updates"),
         ({"return_range": (1.0, 0.0)}, "return_range"),
         ({"name": "additive", "candidates": 3}, "one action at a time"),
         ({"name": "chooser", "chunk": 2}, "one action at a time"),
