@@ -57,8 +57,8 @@ class CorrectorConfig:
         average_decay: of the slow average of the policy's weights.
         critic_updates: of the critics alone, on what the base policy has collected, before anything is corrected.
         actor_warmup_updates: in which the actor's learning rate rises from 0.
-        caution_updates: of the actor, in which a choice of the critics against the base policy comes to be relied on: what
-            it gains must first exceed the whole spread of the critics, later a quarter of it.
+        caution_updates: of the actor, in which the critics' choice against the base policy comes to be relied on: at
+            first what another action gains must exceed their whole spread, in the end a quarter of it.
         gate_steps: in which the corrector is let in, from never to always.
         probe_every: of so many episodes one is the base policy's alone, to tell what the corrector is worth from what
             the day is like; 0 for none.
