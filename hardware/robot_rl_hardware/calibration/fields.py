@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from robot_rl.geometry import Array, Pose
+
+T = TypeVar("T")
 
 
 def finite(values: Any, size: int, name: str) -> Array:
@@ -32,27 +34,14 @@ def to_pose(position: Any, quaternion: Any) -> Pose:
     return Pose(finite(position, 3, "position"), finite(quaternion, 4, "quaternion"))
 
 
-def find_list(plain: Mapping[str, Any], name: str) -> list[Any]:
-    """An entry that is a list.
+def find(plain: Mapping[str, Any], name: str, kind: type[T]) -> T:
+    """An entry that is a list, or a mapping.
 
     Raises:
         KeyError: it is not there.
         ValueError: it is something else.
     """
     found = plain[name]
-    if not isinstance(found, list):
-        raise ValueError(f"{name} must be a list, got {found}")
-    return found
-
-
-def find_mapping(plain: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """An entry that is a mapping.
-
-    Raises:
-        KeyError: it is not there.
-        ValueError: it is something else.
-    """
-    found = plain[name]
-    if not isinstance(found, dict):
-        raise ValueError(f"{name} must be a mapping, got {found}")
+    if not isinstance(found, kind):
+        raise ValueError(f"{name} must be a {'list' if kind is list else 'mapping'}, got {found}")
     return found

@@ -20,7 +20,7 @@ from robot_rl.clock import Clock, to_ns
 from robot_rl.errors import DeviceError, ExchangeError, RobotRLError
 from robot_rl.geometry import Array, Pose
 from robot_rl.robot.protocols import Arm
-from robot_rl_hardware.calibration.fields import find_list, finite, to_pose
+from robot_rl_hardware.calibration.fields import find, finite, to_pose
 
 FRANKA_HAND: Final = Pose.from_rotation_vector([0.0, 0.0, -0.25 * np.pi], [0.0, 0.0, 0.1034])
 """T_flange_tcp of the Franka Hand."""
@@ -97,7 +97,7 @@ def load(file: Path) -> Readings:
             Load(mass, (x, y, z)),
             [
                 Reading(to_pose((0.0, 0.0, 0.0), entry["quaternion"]), finite(entry["wrench"], 6, "wrench"))
-                for entry in find_list(plain, "readings")
+                for entry in find(plain, "readings", list)
             ],
         )
     except FileNotFoundError as error:

@@ -24,7 +24,7 @@ from robot_rl.errors import DeviceError, ExchangeError, RobotRLError
 from robot_rl.geometry import Pose
 from robot_rl.robot.protocols import Arm, Camera
 from robot_rl_hardware.calibration.board import Board, Lens
-from robot_rl_hardware.calibration.fields import find_list, find_mapping, to_pose
+from robot_rl_hardware.calibration.fields import find, to_pose
 
 FILE = "views.yaml"
 Mount = Literal["hand", "base"]
@@ -84,11 +84,11 @@ def load(folder: Path) -> Views:
     file = folder / FILE
     try:
         plain = yaml.safe_load(file.read_text())
-        board, optics = Board(**find_mapping(plain, "board")), find_mapping(plain, "lens")
+        board, optics = Board(**find(plain, "board", dict)), find(plain, "lens", dict)
         if "distortion" in optics:
-            optics = {**optics, "distortion": tuple(find_list(optics, "distortion"))}
+            optics = {**optics, "distortion": tuple(find(optics, "distortion", list))}
         lens = Lens(**optics)
-        views = [_load_view(folder, entry) for entry in find_list(plain, "views")]
+        views = [_load_view(folder, entry) for entry in find(plain, "views", list)]
         mount = plain.get("mount", "hand")
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ExchangeError(f"{error.filename} is missing: {folder} is no folder of views.") from error
