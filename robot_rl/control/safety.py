@@ -91,6 +91,16 @@ class SafetyFilter:
         self._origin, self._sent_ns, self._last = self._find_target(state.tcp_pose, now_ns), now_ns, filtered
         return FilteredCommand(filtered, tuple(corrections))
 
+    def find_unreachable(self, measured: Pose) -> Correction | None:
+        """Why no command leads back from where the arm is: it lies farther outside box or cone than a step may go.
+
+        None where one does. `filter` keeps box and cone wherever the arm is; from there, its command would be a jump.
+        """
+        corrections: list[Correction] = []
+        self._limit_box(self._limit_tilt(measured, corrections), corrections)
+        steps = {Reason.WORKSPACE: self.limits.max_step_m, Reason.ORIENTATION: self.limits.max_step_rad}
+        return next((found for found in corrections if found.amount > steps[found.reason]), None)
+
     def _find_reason_to_hold(self, command: RobotCommand, state: ArmState, now_ns: int) -> Correction | None:
         limits = self.limits
         values = np.concatenate([command.pose.position, command.pose.quaternion, [command.width_m or 0.0]])

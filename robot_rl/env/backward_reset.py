@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from robot_rl.clock import Clock
 from robot_rl.control.safety import SafetyFilter
-from robot_rl.env.resets import Progress, Scene
+from robot_rl.env.resets import Progress, Scene, stop_out_of_reach
 from robot_rl.env.robot_env import RobotEnv
 from robot_rl.env.scripted_reset import ScriptedReset
 from robot_rl.robot.robot import Robot
@@ -48,6 +48,7 @@ class BackwardReset:
 
     def steps(self, robot: Robot, clock: Clock, safety: SafetyFilter, seed: int) -> Iterator[Progress]:
         """See Procedure."""
+        stop_out_of_reach(robot, safety)
         yield from self._undo(clock, seed)
         if not self._env.outcome.is_success:
             yield from self._script.retreat(robot, clock, safety)

@@ -27,8 +27,7 @@ class GymEnv(gymnasium.Env[GymObservation, NDArray[np.float32]]):
     a person paused during the step, so store no transition of it.
     """
 
-    # gymnasium's interface: a class attribute, and a dict
-    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"]}  # noqa: RUF012 (gymnasium's interface)
 
     def __init__(
         self, env: RobotEnv, capture: Callable[[], Image] | None = None, render_mode: str | None = None
@@ -44,6 +43,7 @@ class GymEnv(gymnasium.Env[GymObservation, NDArray[np.float32]]):
             valid = self.metadata["render_modes"]
             raise ValueError(f"render_mode must be one of {valid} or None, got {render_mode!r}.")
         self._env, self._capture = env, capture
+        self.metadata = {**self.metadata, "render_fps": round(env.config.rate_hz)}
         self.render_mode = render_mode
         spec = env.spec
         parts: dict[str, spaces.Space[Any]] = {

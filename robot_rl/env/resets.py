@@ -127,6 +127,20 @@ def play(steps: Iterable[Progress], clock: Clock) -> None:
         clock.sleep_until_ns(progress.until_ns)
 
 
+def stop_out_of_reach(robot: Robot, safety: SafetyFilter) -> None:
+    """Stop an arm that was left where no safe command leads back from, by hand or by another program.
+
+    Raises:
+        StoppedError: so it is; a person guides it back.
+    """
+    unreachable = safety.find_unreachable(robot.arm.state().tcp_pose)
+    if unreachable is None:
+        return
+    detail = f"nothing leads back from where it is: {unreachable.detail}; guide it back by hand"
+    robot.stop(unreachable.reason, detail)
+    raise StoppedError(f"The arm was stopped: {detail}.")
+
+
 def hold(arm: Arm, clock: Clock) -> None:
     """Rest where the arm is, free to move: what comes of a reset that is called off.
 

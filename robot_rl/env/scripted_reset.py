@@ -9,7 +9,7 @@ import numpy as np
 
 from robot_rl.clock import Clock, to_ns
 from robot_rl.control.safety import SafetyFilter
-from robot_rl.env.resets import Progress, Scene, distance
+from robot_rl.env.resets import Progress, Scene, distance, stop_out_of_reach
 from robot_rl.errors import ConfigError
 from robot_rl.geometry import Array, Pose
 from robot_rl.robot.protocols import Arm, PosturedArm, TaredArm
@@ -67,6 +67,7 @@ class ScriptedReset:
 
     def steps(self, robot: Robot, clock: Clock, safety: SafetyFilter, seed: int) -> Iterator[Progress]:
         """See Procedure."""
+        stop_out_of_reach(robot, safety)
         yield from self.retreat(robot, clock, safety)
         yield from self.go_to_start(robot, clock, safety, seed)
 

@@ -36,6 +36,11 @@ def test_pixels_a_person_and_rendering_pass_the_check_too():
     assert env.render().shape == (480, 640, 3)
 
 
+def test_a_video_of_it_runs_as_fast_as_the_robot_did():
+    env = gymnasium.make("robot_rl/Reach-v0", overrides=("task.episode.rate_hz=20",), render_mode="rgb_array")
+    assert env.unwrapped.metadata["render_fps"] == 20
+
+
 def test_the_lines_of_the_readme_run_in_a_program_that_imports_nothing_else():
     readme = (Path(__file__).parents[2] / "README.md").read_text()
     (lines,) = re.findall(r"```python\n(import gymnasium\n.*?)```", readme, re.DOTALL)

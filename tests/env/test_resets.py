@@ -143,6 +143,34 @@ def test_a_start_that_cannot_be_reached_ends_in_a_stop_with_its_reason(robot, ar
     assert clock.now_ns() <= 10.2e9
 
 
+@pytest.mark.parametrize(
+    ("place", "reason", "said"),
+    [
+        (Pose.from_rotation_vector([0.0, 0.0, 0.0], [0.0, 0.0, 0.21]), Reason.WORKSPACE, r"is outside the box"),
+        (Pose.from_rotation_vector([0.9, 0.0, 0.0]), Reason.ORIENTATION, r"tilt 0\.9 rad exceeds 0\.52 rad"),
+    ],
+)
+def test_an_arm_left_where_nothing_leads_back_from_is_stopped_with_the_reason(robot, arm, clock, place, reason, said):
+    """A command back would be a jump, which the guard stops as one: a misleading reason."""
+    below = Pose(np.array([0.5, 0.0, 0.15]), TOOL_DOWN.quaternion)
+    arm.place(below @ place)
+    with pytest.raises(StoppedError, match=rf"{said}.*by hand"):
+        play(ScriptedReset(SCENE).steps(robot, clock, make_safety(), 0), clock)
+    assert arm.commands == []
+    assert arm.state().stop.reason is reason
+    arm.recover()
+    arm.place(below)
+    play(ScriptedReset(FixedScene(arm)).steps(robot, clock, make_safety(), 0), clock)
+
+
+def test_an_arm_just_outside_the_box_is_led_back(robot, arm, clock):
+    outside = Pose(np.array([0.5, 0.0, -0.04]), TOOL_DOWN.quaternion)
+    arm.place(outside)
+    play(ScriptedReset(FixedScene(arm)).steps(robot, clock, make_safety(), 0), clock)
+    assert distance(arm.commands[0][0], outside)[0] <= SafetyLimits().max_step_m
+    assert arm.state().tcp_pose.position[2] >= 0.0
+
+
 def test_pressed_against_something_the_script_lets_go(robot, arm, clock):
     arm.wrench = np.array([0.0, 0.0, 90.0, 0.0, 0.0, 0.0])
     here = arm.state().tcp_pose
