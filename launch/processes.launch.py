@@ -4,6 +4,7 @@ A process that has failed is started again where that is safe; the end of the on
 """
 
 import shlex
+import time
 
 from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction, Shutdown, TimerAction
 from launch.events.process import ProcessExited
@@ -13,7 +14,6 @@ from launch_ros.actions import Node
 from launch import Action, LaunchContext, LaunchDescription
 from robot_rl.runtime.processes.graph import list_processes
 
-RESTART_AFTER_S = 1.0
 SETTLE_S = 5.0
 """What ends by itself when the run has ended well, such as the learner, has this time to."""
 
@@ -26,17 +26,19 @@ def start_all(context: LaunchContext) -> list[Action]:
     names = ["robot", "reward", *values["settings"].split()]
     words = [f"{name}={values[name]}" for name in names if values[name]]
     words += shlex.split(values["overrides"])
-    return [start(process) for process in list_processes(values["graph"], words, values["namespace"])]
+    processes = list_processes(values["graph"], words, values["namespace"])
+    return [start(process, process.limit_restarts()) for process in processes]
 
 
-def start(process) -> Action:  # noqa: ANN001  a launch file imports one function of robot_rl, and no types
-    """The action that starts one process."""
+def start(process, limit) -> Action:  # noqa: ANN001  a launch file imports one function of robot_rl, and no types
+    """The action that starts one process, and again as often as `limit` says."""
 
     def on_exit(event: ProcessExited, context: LaunchContext) -> list[Action]:
         if context.is_shutdown or (event.returncode == 0 and not process.ends_run):
             return []
-        if process.may_restart(event.returncode):
-            return [TimerAction(period=RESTART_AFTER_S, actions=[start(process)])]
+        pause_s = limit.next_pause_s(time.monotonic()) if process.may_restart(event.returncode) else None
+        if pause_s is not None:
+            return [TimerAction(period=pause_s, actions=[start(process, limit)])]
         end = Shutdown(reason=f"{process.name} has ended with status {event.returncode}")
         return [TimerAction(period=0.0 if event.returncode else SETTLE_S, actions=[end])]
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+
+from robot_rl.runtime.processes.restart_limit import Backoff, RestartLimit
 
 _EXPLAINED = 2
 
@@ -36,6 +38,7 @@ class ProcessSpec:
         name: in logs and messages; unique within the graph.
         program: an executable of a ROS package, or a program and its first words.
         restart: what happens when it fails.
+        backoff: how often, and after which pauses, it is started again.
         ends_run: whether the graph ends when this process has ended well.
         ends_itself: whether it ends without being asked once the run has ended well. Then it is asked to only when
             its grace time is over: it has something to finish.
@@ -49,6 +52,7 @@ class ProcessSpec:
     name: str
     program: RosExecutable | tuple[str, ...]
     restart: Restart = Restart.ON_FAILURE
+    backoff: Backoff = field(default_factory=Backoff)
     ends_run: bool = False
     ends_itself: bool = False
     moves_robot: bool = False
@@ -56,6 +60,10 @@ class ProcessSpec:
     arguments: tuple[str, ...] = ()
     namespace: str = ""
     log_file: Path | None = None
+
+    def limit_restarts(self) -> RestartLimit:
+        """What counts its failures in one run of the graph."""
+        return RestartLimit(self.backoff)
 
     def may_restart(self, code: int) -> bool:
         """Whether it is started again when it has ended with this exit status (or by the signal -code)."""

@@ -14,7 +14,7 @@ from robot_rl.runtime.interruption import interruptible
 from robot_rl.runtime.processes.executables import to_command
 from robot_rl.runtime.processes.merged_log import MergedLog
 from robot_rl.runtime.processes.process_spec import ProcessSpec
-from robot_rl.runtime.processes.restart_limit import Backoff, RestartLimit
+from robot_rl.runtime.processes.restart_limit import RestartLimit
 from robot_rl.runtime.processes.supervised_process import SupervisedProcess
 
 _TICK_S = 0.05
@@ -60,7 +60,6 @@ class Supervisor:
         processes: Sequence[ProcessSpec],
         log: MergedLog,
         environment: Mapping[str, str],
-        backoff: Backoff | None = None,
         keep: Sequence[int] = (),
     ) -> None:
         """Prepare; nothing is started.
@@ -69,15 +68,13 @@ class Supervisor:
             processes: in the order in which they are started.
             log: where their output goes.
             environment: of all of them.
-            backoff: how often what fails is restarted.
             keep: descriptors that stay open until all have ended, such as that of a lock, even if this process dies.
 
         Raises:
             SetupError: one of the programs is not installed.
         """
-        limit = backoff or Backoff()
         self._members = [
-            _Member(process, to_command(process, environment), RestartLimit(limit)) for process in processes
+            _Member(process, to_command(process, environment), process.limit_restarts()) for process in processes
         ]
         self._log, self._environment, self._keep = log, environment, keep
         self._to_stop: list[_Member] | None = None
@@ -175,7 +172,7 @@ class Supervisor:
             self._stop(f"{name} {_describe(code)}, stopping the others")
         elif (pause_s := member.limit.next_pause_s(now_s)) is None:
             self._code = code
-            limit = member.limit.backoff
+            limit = member.spec.backoff
             self._stop(
                 f"{name} {_describe(code)}, after {limit.restarts} restarts within {limit.window_s:g} s: giving up, "
                 "stopping the others"

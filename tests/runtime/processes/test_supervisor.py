@@ -22,9 +22,9 @@ from robot_rl.runtime.processes.restart_limit import Backoff
 from robot_rl.runtime.processes.supervisor import Supervisor
 specs, backoff = json.loads(Path(sys.argv[1]).read_text())
 processes = [ProcessSpec(**{**spec, "program": tuple(spec["program"]), "restart": Restart(spec["restart"]),
-             "log_file": Path("logs", spec["name"] + ".log")}) for spec in specs]
+             "log_file": Path("logs", spec["name"] + ".log"), "backoff": Backoff(**backoff)}) for spec in specs]
 with MergedLog({process.name: process.log_file for process in processes}) as log:
-    supervisor = Supervisor(processes, log, os.environ, Backoff(**backoff))
+    supervisor = Supervisor(processes, log, os.environ)
     code = supervisor.run()
 print("result:", supervisor.last_line())
 sys.exit(code)
