@@ -31,6 +31,7 @@ def run_remote_actor(
     channel: ActorChannel,
     observers: Sequence[Observer] = (),
     is_interrupted: Callable[[], bool] = lambda: False,
+    evaluated_at_step: int = 0,
 ) -> Evaluation | None:
     """Run what is left of a training run, and evaluate; whatever happens, the robot is stopped then.
 
@@ -46,6 +47,7 @@ def run_remote_actor(
         channel: to the learner; closed by the caller, with `has_finished` where an evaluation was returned.
         observers: told everything, with `on_start` first; closed by the caller.
         is_interrupted: ends the run after its episode, and all waiting at once.
+        evaluated_at_step: where the run was evaluated last, 0 if never.
 
     Returns:
         The last evaluation; None where interrupted.
@@ -57,7 +59,8 @@ def run_remote_actor(
     with ExitStack() as stack:
         for robot in {id(each.robot): each.robot for each in (env, evaluation_env)}.values():
             stack.enter_context(stopping(robot))
-        return _RemoteActor(env, evaluation_env, config, channel, observers, is_interrupted).run()
+        actor = _RemoteActor(env, evaluation_env, config, channel, observers, is_interrupted, evaluated_at_step)
+        return actor.run()
 
 
 class _StepCounter(Observer):
@@ -81,6 +84,7 @@ class _RemoteActor:
         channel: ActorChannel,
         observers: Sequence[Observer],
         is_interrupted: Callable[[], bool],
+        evaluated_at_step: int,
     ) -> None:
         self._env, self._config, self._channel = env, config, channel
         self._is_interrupted = is_interrupted
@@ -89,7 +93,7 @@ class _RemoteActor:
         agent = make_agent(config.agent, env.spec, config.seed)
         self._runner = PolicyRunner(agent.policy, config.agent.stack, agent.average_policy, env.base)
         self._schedule = EvaluationSchedule(
-            config, evaluation_env, agent.average_policy, self._observers, is_interrupted
+            config, evaluation_env, agent.average_policy, self._observers, is_interrupted, evaluated_at_step
         )
         self._first_step = 0
 
@@ -100,7 +104,6 @@ class _RemoteActor:
         progress = self._progress
         self._first_step = progress.steps
         _log.info("the learner is here: %d of %d steps are made", progress.steps, self._config.steps)
-        self._schedule.resume_at(progress.steps)
         for observer in self._observers:
             observer.on_start(progress.steps)
         run_episodes(

@@ -18,7 +18,7 @@ from robot_rl.runtime.channels.connection import make_actor_channel
 from robot_rl.runtime.commands.learner import to_folder
 from robot_rl.runtime.config import TeleopConfig, TrainConfig
 from robot_rl.runtime.interruption import interruptible
-from robot_rl.runtime.reporting.metrics_writer import MetricsWriter
+from robot_rl.runtime.reporting.metrics_writer import MetricsWriter, newest_evaluation
 from robot_rl.runtime.reporting.observers import Observer
 from robot_rl.runtime.reporting.run_summary import print_summary
 from robot_rl.runtime.reporting.training_progress import TrainingProgress
@@ -92,7 +92,13 @@ def _act(stage: Stage, config: TrainConfig, folder: RunFolder, console: Console)
             observers = [metrics, progress, *stage.observers]
             try:
                 evaluation = run_remote_actor(
-                    stage.env, stage.lonely_env, config, channel, observers, lambda: bool(interrupted)
+                    stage.env,
+                    stage.lonely_env,
+                    config,
+                    channel,
+                    observers,
+                    lambda: bool(interrupted),
+                    newest_evaluation(folder.path),
                 )
             finally:
                 metrics.close()

@@ -17,6 +17,7 @@ from robot_rl.runtime.learning.learner_run import LearnerRun
 from robot_rl.runtime.learning.lock_step import LockStep
 from robot_rl.runtime.reporting.evaluation import Evaluation
 from robot_rl.runtime.reporting.evaluation_schedule import EvaluationSchedule
+from robot_rl.runtime.reporting.metrics_writer import newest_evaluation
 from robot_rl.runtime.reporting.observers import Observer
 from robot_rl.runtime.run_folder import RunFolder
 
@@ -77,7 +78,6 @@ class Training:
         """Act and learn in step."""
         run, config = self._run, self.config
         schedule = self._schedule(is_interrupted)
-        schedule.resume_at(run.steps)
         policy = make_agent(config.agent, self.spec, config.seed).policy
         runner = PolicyRunner(policy, config.agent.stack, base=self.env.base)
         started = time.monotonic()
@@ -111,4 +111,7 @@ class Training:
 
     def _schedule(self, is_interrupted: Callable[[], bool]) -> EvaluationSchedule:
         policy = self._run.agent.average_policy
-        return EvaluationSchedule(self.config, self._evaluation_env, policy, self._observers, is_interrupted)
+        evaluated_at_step = newest_evaluation(self._run.folder.path)
+        return EvaluationSchedule(
+            self.config, self._evaluation_env, policy, self._observers, is_interrupted, evaluated_at_step
+        )

@@ -25,8 +25,9 @@ class EvaluationSchedule:
         average_policy: PolicyNetwork,
         observers: Sequence[Observer],
         is_interrupted: Callable[[], bool],
+        evaluated_at_step: int,
     ) -> None:
-        """Prepare; whoever resumes a run says where with `resume_at`.
+        """Prepare.
 
         Args:
             config: of the run.
@@ -34,14 +35,11 @@ class EvaluationSchedule:
             average_policy: whose weights others change between two evaluations.
             observers: told of each evaluation that was completed.
             is_interrupted: ends one after its episode.
+            evaluated_at_step: where the run was evaluated last, 0 if never. One that was cut off is made up for.
         """
         self._config, self._env, self._policy = config, env, average_policy
         self._observers, self._is_interrupted = observers, is_interrupted
-        self._evaluated_at_step = 0
-
-    def resume_at(self, step: int) -> None:
-        """Evaluations up to this environment step are not made again."""
-        self._evaluated_at_step = step
+        self._evaluated_at_step = evaluated_at_step
 
     def evaluate_if_due(self, step: int) -> None:
         """Evaluate, if the run of now `step` environment steps has passed the next mark and is not at its end."""

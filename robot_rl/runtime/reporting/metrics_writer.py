@@ -126,6 +126,17 @@ class MetricsWriter(Observer):
             self._board.add_scalar(name, value, step)
 
 
+def newest_evaluation(folder: Path) -> int:
+    """Environment steps of the run in this folder when it was evaluated last; 0 where it never was.
+
+    Raises:
+        ConfigError: a line of its metrics is no JSON object.
+    """
+    path = folder / FILE_NAME
+    records = read_metrics(path) if path.exists() else []
+    return max((int(record["step"]) for record in records if record["kind"] == "evaluation"), default=0)
+
+
 def read_run(folder: Path) -> tuple[list[dict[str, Any]], float]:
     """What the processes of a run wrote into its folder, the learner's lines last, and how long it lasted [s].
 

@@ -18,6 +18,7 @@ from robot_rl.runtime.learning import checkpoint, demonstrations, learner_run
 from robot_rl.runtime.learning.training import Training
 from robot_rl.runtime.reporting import evaluation_schedule
 from robot_rl.runtime.reporting.evaluation_schedule import EVALUATION_SEED
+from robot_rl.runtime.reporting.metrics_writer import MetricsWriter
 from robot_rl.runtime.reporting.observers import Observer
 from robot_rl.runtime.run_folder import RunFolder
 from robot_rl.types import Source
@@ -346,11 +347,22 @@ def test_updates_that_are_owed_after_a_kill_are_made_before_the_robot_moves(tmp_
 
 def test_an_evaluation_is_not_made_again_because_the_run_was_resumed(tmp_path):
     run, notes = start(tmp_path / "run", steps=48, evaluate_every_steps=20)
+    run._observers.append(MetricsWriter(tmp_path / "run"))
     assert run.run(lambda: notes.time_steps > 28) is None
     assert [step for step, _ in notes.evaluations] == [24]
     again, notes = resume(tmp_path / "run")
     again.run()
     assert [step for step, _ in notes.evaluations] == [42, 48]
+
+
+def test_an_evaluation_that_was_cut_off_is_made_when_the_run_goes_on(tmp_path):
+    run, notes = start(tmp_path / "run", steps=48, evaluate_every_steps=20, evaluation_episodes=2)
+    run._observers.append(MetricsWriter(tmp_path / "run"))
+    assert run.run(lambda: run._run.steps >= 24) is None, "the first of its episodes was the last"
+    assert notes.evaluations == []
+    again, notes = resume(tmp_path / "run")
+    again.run()
+    assert [step for step, _ in notes.evaluations] == [24, 42, 48]
 
 
 def test_metrics_go_on_after_a_break(tmp_path):
