@@ -62,6 +62,11 @@ class StoreReader:
         """What the newest writer said about its config, code, weights and person."""
         return self._attributes[max(self._attributes)] if self._attributes else {}
 
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Which tasks its writers said that their rows are of, in alphabetical order."""
+        return tuple(sorted({said["task"] for said in self._attributes.values() if "task" in said}))
+
     def attributes_at(self, row: int) -> Mapping[str, Any]:
         """What the writer of a row said; a run that was resumed has several writers.
 

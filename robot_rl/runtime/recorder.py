@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from robot_rl.data.store_layout import HEADER
 from robot_rl.data.store_reader import StoreReader
 from robot_rl.data.store_writer import StoreWriter
 from robot_rl.env.robot_env import RobotEnv
@@ -45,7 +46,12 @@ def record_demonstrations(
         on_episode: called with the number kept so far and whether the last one succeeded; False ends the recording.
         observers: told everything.
         policy: acts where nobody is at the teleop; None asks for nothing.
+
+    Raises:
+        ConfigError: the store holds another task, or nobody succeeds.
+        StoreError: it cannot be written.
     """
+    check_same_task(path, attributes)
     spec = env.own_spec
     actor = ZeroPolicy(spec) if policy is None else policy
     kept = failures = 0
@@ -74,6 +80,17 @@ def record_demonstrations(
     finally:
         env.robot.stop(Reason.REQUESTED, reason)
     return kept
+
+
+def check_same_task(path: Path, attributes: Mapping[str, object]) -> None:
+    """Raise ConfigError where the store at `path` holds episodes of another task than these attributes say."""
+    if not (path / HEADER).exists() or "task" not in attributes:
+        return
+    if others := " and ".join(task for task in StoreReader(path).tasks if task != attributes["task"]):
+        raise ConfigError(
+            f"{path} holds episodes of the task {others}, and these are of {attributes['task']}: choose another folder "
+            "for them."
+        )
 
 
 def _run_episode(

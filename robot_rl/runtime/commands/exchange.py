@@ -24,6 +24,7 @@ from robot_rl.data.store_writer import StoreWriter
 from robot_rl.errors import ExchangeError, SpecError, UnknownNameError
 from robot_rl.runtime.assembly import make_spec
 from robot_rl.runtime.config import EnvConfig
+from robot_rl.runtime.recorder import check_same_task
 from robot_rl.runtime.run_folder import RunFolder, describe
 from robot_rl.specs import EnvironmentSpec
 
@@ -60,6 +61,7 @@ def import_(source: Path, name: str, target: Path, overrides: list[str]) -> int:
         UnknownNameError: no such layout.
         ExchangeError: the source is not of it or empty, its episodes do not fit the environment, or hold numbers that
             nobody can learn from.
+        ConfigError: the target holds episodes of another task.
         StoreError: the target is something else, or cannot be written; one that is new is not left behind half.
     """
     config = configuration.load(EnvConfig, "env", overrides)
@@ -86,6 +88,7 @@ def import_(source: Path, name: str, target: Path, overrides: list[str]) -> int:
             "learn from them that success is worth 0."
         )
     attributes = {**describe(config), "imported_from": f"{source} ({name})"}
+    check_same_task(target, attributes)
     making = nullcontext(target) if target.exists() else new_target(target)
     with making as folder, StoreWriter(folder, spec, attributes) as store:
         first = max(StoreReader(folder).newest_steps(), default=-1) + 1

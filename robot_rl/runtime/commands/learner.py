@@ -84,9 +84,11 @@ def _learn(
     try:
         learner_run = LearnerRun(config, folder, make_run_spec(config), channel, [metrics, lines, AlarmBell(console)])
         try:
-            learner_run.prepare(lines.on_pretrain)
-            console.print(f"learner ready at {channel.address}: {learner_run.steps} of {config.steps} steps are made")
-            has_ended = LearnerService(learner_run, channel, is_interrupted).serve()
+            has_ended = learner_run.prepare(lines.on_pretrain, is_interrupted)
+            if has_ended:
+                steps = learner_run.steps
+                console.print(f"learner ready at {channel.address}: {steps} of {config.steps} steps are made")
+                has_ended = LearnerService(learner_run, channel, is_interrupted).serve()
         finally:
             learner_run.close()
     finally:

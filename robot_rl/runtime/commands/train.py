@@ -42,7 +42,6 @@ def resume(path: Path, overrides: list[str]) -> int:
         raise ConfigError(f"{path} cannot go on with another configuration: {difference}. Begin another run with it.")
     if overrides and config.steps < (made := folder.count_steps()):
         raise ConfigError(f"{path} has {made} steps already: it cannot end after {config.steps}.")
-    folder.update(config)
     return _run(config, folder)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,11 +20,21 @@ from robot_rl.runtime.run_folder import RunFolder, describe
 from robot_rl.specs import EnvironmentSpec
 from robot_rl.types import Source, StepRecord
 
+_log = logging.getLogger(__name__)
+
 
 def load_demonstrations(
-    config: TrainConfig, folder: RunFolder, spec: EnvironmentSpec, *, is_resumed: bool
+    config: TrainConfig,
+    folder: RunFolder,
+    spec: EnvironmentSpec,
+    *,
+    is_resumed: bool,
+    is_interrupted: Callable[[], bool] = lambda: False,
 ) -> Iterator[StepRecord]:
     """The time steps of a run's demonstrations; those of a new run are recorded first, unless they lie elsewhere.
+
+    Episodes that did not succeed are left out: they would be imitated. `is_interrupted` ends a recording after its
+    episode.
 
     Raises:
         ConfigError: they are of another environment or task, and the message says what differs; or, where the run is
@@ -34,7 +45,7 @@ def load_demonstrations(
     if config.demonstrations_from is not None:
         path = Path(config.demonstrations_from)
     elif config.demonstrations and not is_resumed:
-        record_expert(config, path)
+        record_expert(config, path, is_interrupted)
     elif not config.demonstrations:
         return iter(())
     reader = StoreReader(path)
@@ -43,16 +54,16 @@ def load_demonstrations(
         found = store_spec.differences(store_spec.to_json(answered), store_spec.to_json(spec))
         differing = "; ".join(list(found)[:5])
         raise ConfigError(f"the recording {path} is of another environment than this run: {differing}.")
-    task = reader.attributes.get("task", config.task.name)
-    if task != config.task.name:
-        raise ConfigError(f"the recording {path} is of the task {task}, this run of {config.task.name}.")
+    if others := " and ".join(task for task in reader.tasks if task != config.task.name):
+        raise ConfigError(f"the recording {path} is of the task {others}, this run of {config.task.name}.")
     if len(reader) > config.replay.prior_capacity and not is_resumed:  # what was begun without the oldest goes on so
         raise ConfigError(
             f"the recording {path} has {len(reader)} time steps, and the memory room for "
             f"{config.replay.prior_capacity} of demonstrations: set replay.prior_capacity={len(reader)}."
         )
     shadow = make_shadow(config, reader.spec, MonotonicClock(), is_lock_step=True)
-    records = map(_demonstrate, reader.records() if is_resumed else _checked(reader))
+    shown = _succeeded(reader, reader.records() if is_resumed else _checked(reader))
+    records = map(_demonstrate, shown)
     return records if shadow is None else relabel(records, shadow)
 
 
@@ -68,12 +79,22 @@ def _checked(reader: StoreReader) -> Iterator[StepRecord]:
         yield record
 
 
+def _succeeded(reader: StoreReader, records: Iterator[StepRecord]) -> Iterator[StepRecord]:
+    """Those of `records` whose episodes succeeded."""
+    succeeded, count = reader.successful_episodes(), len(reader.newest_steps())
+    if len(succeeded) < count:
+        _log.warning(
+            "%d of the %d episodes of %s did not succeed, and are not used", count - len(succeeded), count, reader.path
+        )
+    return (record for record in records if record.episode in succeeded)
+
+
 def _demonstrate(record: StepRecord) -> StepRecord:
     """What is given as a demonstration is one, also where a policy made it."""
     return replace(record, time_step=replace(record.time_step, source=Source.DEMO))
 
 
-def record_expert(config: TrainConfig, path: Path) -> None:
+def record_expert(config: TrainConfig, path: Path, is_interrupted: Callable[[], bool] = lambda: False) -> None:
     """Let the scripted expert record the demonstrations of a run; a recording that was cut off is completed."""
     recorded = sum(episode.is_complete for _, episode in StoreReader(path).episodes()) if path.exists() else 0
     if recorded >= config.demonstrations:
@@ -86,5 +107,5 @@ def record_expert(config: TrainConfig, path: Path) -> None:
         config.demonstrations - recorded,
         config.seed + 1,  # other scenes than those of the run
         is_success_only=True,
-        on_episode=lambda kept, is_success: True,  # noqa: ARG005
+        on_episode=lambda kept, is_success: not is_interrupted(),  # noqa: ARG005
     )

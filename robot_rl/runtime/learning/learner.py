@@ -96,7 +96,9 @@ class Learner:
             policy.fit(values)
         self._is_fitted = True
 
-    def pretrain(self, on_update: Callable[[int, int], None]) -> None:
+    def pretrain(
+        self, on_update: Callable[[int, int], None], is_interrupted: Callable[[], bool] = lambda: False
+    ) -> None:
         """Imitate the demonstrations for the configured number of updates; `on_update` hears (made, of how many)."""
         if not self.replay.rings["demonstration"].has_transition:
             return
@@ -104,6 +106,8 @@ class Learner:
         for number, batch in enumerate(self._draw(self.config.pretrain_updates), start=1):
             self._note(self.agent.pretrain(batch))
             on_update(number, self.config.pretrain_updates)
+            if is_interrupted():
+                break
 
     def ingest(self) -> int:
         """Take in what arrived; return how many environment steps that were."""

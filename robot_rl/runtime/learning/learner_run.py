@@ -66,26 +66,36 @@ class LearnerRun:
             self._store.close()
             raise
 
-    def prepare(self, on_pretrain: Callable[[int, int], None]) -> None:
-        """Take in the demonstrations and imitate them, or go on from the newest checkpoint.
+    def prepare(
+        self, on_pretrain: Callable[[int, int], None], is_interrupted: Callable[[], bool] = lambda: False
+    ) -> bool:
+        """Take in the demonstrations and imitate them, or go on from the newest checkpoint; False where interrupted.
+
+        A run that can go on has its configuration from now on.
 
         Args:
             on_pretrain: hears (update of the imitation, of how many).
+            is_interrupted: ends it; nothing is kept of an imitation, and the run begins anew when it goes on.
 
         Raises:
             ConfigError: the demonstrations do not fit, or there are none where nothing else is learned from.
             DivergenceError: the imitation has left the finite numbers.
         """
-        self.learner.add(
-            load_demonstrations(self.config, self.folder, self._spec, is_resumed=self.is_resumed), "demonstration"
+        demonstrations = load_demonstrations(
+            self.config, self.folder, self._spec, is_resumed=self.is_resumed, is_interrupted=is_interrupted
         )
+        self.learner.add(demonstrations, "demonstration")
         torch.set_num_threads(self.config.threads)  # a base policy that was asked about them took one
         if self.is_resumed:
             self._resume()
         else:
             self._check_can_begin()
-            self.learner.pretrain(on_pretrain)
+            self.learner.pretrain(on_pretrain, is_interrupted)
+            if is_interrupted():
+                return False
             self.save()
+        self.folder.update(self.config)  # not before it is sure that it goes on with it
+        return True
 
     def _check_can_begin(self) -> None:
         """Raise ConfigError where only people's steps are learned from, and nobody has shown any yet."""

@@ -58,7 +58,8 @@ class Training:
     ) -> Evaluation | None:
         """Train until the configured number of steps, and evaluate; None where interrupted."""
         try:
-            self._run.prepare(on_pretrain)
+            if not self._run.prepare(on_pretrain, is_interrupted):
+                return None
             self._train(is_interrupted)
             self._run.save()
             if is_interrupted():

@@ -43,6 +43,13 @@ def test_it_keeps_as_many_as_were_asked_for_and_continues(capsys):
     assert "name: reach" in StoreReader(Path("mine")).attributes["config_yaml"]
 
 
+def test_episodes_of_another_task_do_not_join_those_that_are_there(capsys):
+    record(capsys, "episodes=1", "store=mine")
+    assert cli.main(["record", "task=peg", "episodes=1", "store=mine"]) == 2
+    assert "mine holds episodes of the task reach, and these are of peg: choose" in capsys.readouterr().err
+    assert StoreReader(Path("mine")).tasks == ("reach",)
+
+
 def test_failures_are_counted_and_kept_only_where_that_is_wanted(capsys, monkeypatch):
     cells = []
 

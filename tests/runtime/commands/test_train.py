@@ -216,6 +216,17 @@ def test_a_run_does_not_go_on_as_another(word, expected, capsys):
 
 
 @pytest.mark.usefixtures("_fakes")
+def test_a_run_that_cannot_go_on_keeps_its_configuration(capsys):
+    assert train("steps=6") == 0
+    before = RunFolder(Path("run")).config_file.read_text()
+    newest = checkpoint.find(Path("run/checkpoints"))[-1]
+    newest.write_bytes(newest.read_bytes()[:300])
+    assert cli.main(["resume", "run", "steps=18"]) == 2
+    assert newest.name in capsys.readouterr().err
+    assert RunFolder(Path("run")).config_file.read_text() == before
+
+
+@pytest.mark.usefixtures("_fakes")
 def test_a_run_whose_demonstrations_lie_elsewhere_can_be_resumed_from_anywhere(capsys, monkeypatch, tmp_path):
     assert train("steps=6") == 0
     assert train("steps=6", "run_dir=two", "demonstrations_from=run/demonstrations") == 0

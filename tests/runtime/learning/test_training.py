@@ -218,6 +218,44 @@ def test_demonstrations_of_another_run_are_taken(tmp_path):
     assert differing(other.learner.state(), run.learner.state()) == []
 
 
+def test_failures_are_no_demonstrations(tmp_path, caplog):
+    records = [*play_records(1, "expert"), *play_records(2, "human")[7:]]
+    with StoreWriter(tmp_path / "other", make_people_cell("expert").env.spec, {}) as store:
+        for record in records:
+            store.append(record)
+    run, _ = start(tmp_path / "run", steps=0, demonstrations_from=str(tmp_path / "other"))
+    run.run()
+    assert run.learner.replay.sizes()["demonstration"] == 5
+    assert "1 of the 2 episodes of" in caplog.text
+
+
+def test_every_part_of_a_recording_must_be_of_the_task(tmp_path):
+    for task in ("plug", "reach"):  # the newest part says the run's
+        with StoreWriter(tmp_path / "other", make_people_cell("expert").env.spec, {"task": task}) as store:
+            for record in play_records(2, "expert")[5 * (task == "reach") :][:5]:
+                store.append(record)
+    run, _ = start(tmp_path / "run", task=TaskConfig("reach"), demonstrations_from=str(tmp_path / "other"))
+    with pytest.raises(ConfigError, match="is of the task plug, this run of reach"):
+        run.run()
+
+
+def test_an_imitation_that_is_interrupted_ends_at_once_and_begins_anew(tmp_path):
+    heard = []
+
+    def on_pretrain(made, total):
+        heard.append(made)
+
+    whole, _ = start(tmp_path / "whole", steps=12)
+    whole.run()
+    run, _ = start(tmp_path / "run", steps=12)
+    assert run.run(lambda: len(heard) >= 2, on_pretrain) is None
+    assert heard == [1, 2]
+    again, _ = resume(tmp_path / "run")
+    assert not again.is_resumed
+    again.run()
+    assert differing(again.learner.state(), whole.learner.state()) == []
+
+
 def test_what_a_policy_demonstrates_is_imitated_like_what_a_person_does(tmp_path):
     run, _ = start(tmp_path / "one", steps=0)
     run.run()
