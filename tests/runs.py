@@ -100,6 +100,10 @@ class ConstantRunner:
         self.seeds: list[int | None] = []
         self.loaded: list[int] = []
 
+    @property
+    def acted_version(self) -> int:
+        return self.version
+
     def reset(self, exploration_seed: int | None = None) -> None:
         self.seeds.append(exploration_seed)
 

@@ -93,7 +93,7 @@ def _run_episode(
     def note(time_step: TimeStep) -> None:
         tally.note(time_step)
         is_success = time_step.is_last and env.outcome.is_success
-        version = -1 if time_step.is_first or is_probe else runner.version  # no weights acted
+        version = -1 if time_step.is_first or is_probe else runner.acted_version  # no weights acted
         channel.send(StepRecord(time_step, episode, tally.index, version, is_success))
         for observer in observers:
             observer.on_step(time_step)

@@ -62,6 +62,8 @@ class PolicyRunner:
         self._generator: torch.Generator | None = None
         self.version = -1
         """Of the weights."""
+        self.acted_version = -1
+        """Of those that decided on the newest action; they may have been replaced since."""
 
     def reset(self, exploration_seed: int | None = None) -> None:
         """Start an episode; explore if there is a seed."""
@@ -100,6 +102,7 @@ class PolicyRunner:
 
     def _decide(self, observation: Observation) -> NDArray[np.float32]:
         """The actions of one decision, (chunk, A)."""
+        self.acted_version = self.version
         device = self._policy.features.mean.device
         visual = {
             name: torch.from_numpy(image.copy())[None].to(device)

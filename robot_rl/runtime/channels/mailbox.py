@@ -135,13 +135,15 @@ class Inbox:
             self._drained.update((session, number + 1) for session, number, _ in drained)
         return [record for _, _, record in drained]
 
-    def acknowledge(self, count: int | None = None) -> None:
-        """Mark the first `count` of all records ever drained as safe, or all of them."""
+    def acknowledge(self, count: int | None = None) -> bool:
+        """Mark the first `count` of all records ever drained as safe, or all of them; whether that is news."""
         with self._lock:
-            for _ in range(to_new_count(count, self._safe_count, self._safe_count + len(self._unsafe))):
+            new_count = to_new_count(count, self._safe_count, self._safe_count + len(self._unsafe))
+            for _ in range(new_count):
                 session, number = self._unsafe.popleft()
                 self._acknowledged[session] = number + 1
                 self._safe_count += 1
+        return new_count > 0
 
     def announce(self) -> None:
         """Mark everything that was drained as taken in."""

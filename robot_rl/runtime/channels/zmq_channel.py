@@ -155,8 +155,8 @@ class ZmqLearnerChannel(ZmqEnd):
     def acknowledge(self, count: int | None = None) -> None:
         """Say that the first `count` of all records ever drained (all of them, without it) are safe."""
         self._check()
-        self._inbox.acknowledge(count)
-        self._wake()
+        if self._inbox.acknowledge(count):  # a learner that waits says it every few milliseconds
+            self._wake()
 
     def publish(self, weights: Weights) -> None:
         """Offer a copy of these weights instead of all earlier ones."""

@@ -56,6 +56,6 @@ class EvaluationSchedule:
     def _evaluate(self, step: int, episodes: int) -> Evaluation:
         runner = PolicyRunner(self._policy, self._config.agent.stack, base=self._env.base)
         evaluation = evaluate(self._env, runner, episodes, EVALUATION_SEED, is_interrupted=self._is_interrupted)
-        for observer in self._observers if len(evaluation.episodes) == episodes else ():
+        for observer in self._observers if episodes and len(evaluation.episodes) == episodes else ():
             observer.on_evaluation(step, evaluation)
         return evaluation

@@ -99,6 +99,19 @@ def test_weights_are_taken_over_whole_and_do_not_change_afterwards(env):
     np.testing.assert_array_equal(runner(observe(env, 0.3)), other(observe(env, 0.3)))
 
 
+def test_who_decides_on_several_actions_has_made_all_of_them_also_where_weights_come_between(env, monkeypatch):
+    runner = make_runner(env)
+    tensors = to_tensors(runner._policy, runner._policy)
+    monkeypatch.setattr(runner._policy, "chunk", 3, raising=False)
+    monkeypatch.setattr(runner._policy, "act", lambda inputs, noise: torch.zeros(1, 18))
+    acted = []
+    for version in range(5):
+        runner.load(version, tensors)
+        runner(observe(env, 0.3))
+        acted.append(runner.acted_version)
+    assert acted == [0, 0, 0, 3, 3]
+
+
 def test_the_slow_average_comes_with_the_weights_and_is_kept_apart(env):
     agents = [make_agent(make_agent_config(), env.spec, seed) for seed in (0, 1, 2)]
     mine, acting, average = agents

@@ -153,6 +153,20 @@ def test_the_last_acknowledgement_of_a_learner_that_is_closed_arrives(make_learn
     assert actor.flush(2.0)
 
 
+def test_a_learner_that_has_nothing_new_to_say_keeps_quiet(make_learner, make_actor):
+    learner = make_learner()
+    actor = make_actor(learner.address)
+    actor.send(make_record(0, 0))
+    drain_until(learner, 1)
+    assert actor.flush(2.0)
+    woken = []
+    learner._wake = lambda: woken.append(1)
+    for _ in range(50):
+        learner.drain()
+        learner.acknowledge()
+    assert woken == []
+
+
 def test_an_actor_that_starts_again_goes_on_beside_its_old_records(make_learner, make_actor):
     learner = make_learner()
     old = make_actor(learner.address)

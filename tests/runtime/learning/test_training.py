@@ -393,6 +393,12 @@ def test_an_evaluation_is_not_made_again_because_the_run_was_resumed(tmp_path):
     assert [step for step, _ in notes.evaluations] == [42, 48]
 
 
+def test_a_last_evaluation_of_no_episodes_is_none_that_anybody_is_told_of(tmp_path):
+    run, notes = start(tmp_path / "run", final_episodes=0)
+    assert run.run().episodes == []
+    assert notes.evaluations == []
+
+
 def test_an_evaluation_that_was_cut_off_is_made_when_the_run_goes_on(tmp_path):
     run, notes = start(tmp_path / "run", steps=48, evaluate_every_steps=20, evaluation_episodes=2)
     run._observers.append(MetricsWriter(tmp_path / "run"))
