@@ -15,7 +15,7 @@ time limit bootstraps through `discount`. Three additions keep it stable with an
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,7 @@ from robot_rl.agents.policy_network import PolicySpec
 from robot_rl.errors import ConfigError
 
 Metrics = dict[str, Tensor]
+Loss = Callable[..., tuple[Tensor, Metrics]]
 
 
 @dataclass(frozen=True)
@@ -113,9 +114,8 @@ class Rlpd:
         self._optimisers = self._make_optimisers()
         self._critic_loss, self._actor_loss = self.critic_loss, self.actor_loss
         if config.is_compiled:
-            mode = "reduce-overhead" if torch.device(device).type == "cuda" else "default"
-            self._critic_loss = torch.compile(self.critic_loss, mode=mode)
-            self._actor_loss = torch.compile(self.actor_loss, mode=mode)
+            self._critic_loss = _compile(self.critic_loss, device)
+            self._actor_loss = _compile(self.actor_loss, device)
 
     def _make_optimisers(self) -> dict[str, torch.optim.Optimizer]:
         """One optimiser a network: what is not updated must not move by its momentum."""
@@ -276,6 +276,17 @@ class Rlpd:
         for name, optimiser in self._optimisers.items():
             optimiser.load_state_dict(copy.deepcopy(state["optimisers"][name]))  # it would share the tensors
         restore_generator(self.generator, state["generator"])
+
+
+def _compile(loss: Loss, device: str) -> Loss:
+    """`loss`, compiled; on a GPU with CUDA graphs, whose next replay overwrites what is not copied out of them."""
+    compiled = torch.compile(loss, mode="reduce-overhead" if torch.device(device).type == "cuda" else "default")
+
+    def run(*inputs: Any) -> tuple[Tensor, Metrics]:
+        value, metrics = compiled(*inputs)
+        return value, {name: metric.clone() for name, metric in metrics.items()}
+
+    return run
 
 
 def _adam(parameters: Iterable[nn.Parameter], rate: float) -> torch.optim.Optimizer:

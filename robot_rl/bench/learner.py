@@ -33,7 +33,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -241,13 +240,9 @@ def make_reference_update(rig: Rig, device: str) -> Update:
 
 
 def count_replay_gb() -> float:
-    """GB in memory of a ring of 200 000 time steps with features of two cameras, images on disk."""
-    spec = make_spec(CAMERAS)
+    """GB in memory of a ring of 200 000 time steps with features of two cameras."""
     features = FeatureShape(copies=1, tokens=16, channels=512)
-    config = ReplayConfig(capacity=_COUNTED_ROWS, prior_capacity=2, frames="disk")
-    with tempfile.TemporaryDirectory() as folder:
-        replay = Replay(spec, config, features=features, directory=Path(folder))
-        caches = replay.features["online"].values()
-        held = [value for owner in (replay.rings["online"], *caches) for value in vars(owner).values()]
-        size = sum(value.nbytes for value in held if isinstance(value, np.ndarray))
+    replay = Replay(make_spec(CAMERAS), ReplayConfig(capacity=_COUNTED_ROWS, prior_capacity=2), features=features)
+    owners = (replay.rings["online"], *replay.features["online"].values())
+    size = sum(held.nbytes for owner in owners for held in vars(owner).values() if isinstance(held, np.ndarray))
     return size * (_MEMORY_ROWS / _COUNTED_ROWS) / 1e9

@@ -64,7 +64,8 @@ class ReplayConfig:
         prior_capacity: time steps of demonstrations, and of anchors.
         shares: of a batch by stream; that of a stream which holds nothing yet goes to the others, first to those of
             people.
-        frames: how images are kept: "raw", "compressed" (both in memory), or "disk".
+        frames: how images are kept: "raw", "compressed" (both in memory), or "disk"; of a frozen encoder, whose
+            features stand for them, where these are: in memory as well, or on disk.
     """
 
     capacity: int = 100_000
@@ -101,8 +102,8 @@ class Replay:
             spec: of the environment.
             config: how much.
             stack: time steps that make one observation.
-            features: of a frozen encoder, to be kept beside the images; None if the encoder sees the images.
-            directory: of files, where images are kept on disk.
+            features: of a frozen encoder, to be kept instead of the images; None if the encoder sees the images.
+            directory: of files, where images or their features are kept on disk.
             has_base: whether observations carry a base policy's action.
         """
         self.spec, self.config, self.stack = spec, config, stack
@@ -115,12 +116,14 @@ class Replay:
             folder = None if directory is None or config.frames != "disk" else directory / name
             if folder is not None and spec.observation.images:
                 folder.mkdir(parents=True, exist_ok=True)
-            self.rings[name] = StepRing(spec, size, config.frames, folder, has_base=has_base)
+            self.rings[name] = StepRing(
+                spec, size, config.frames, folder, has_base=has_base, keeps_images=features is None
+            )
             self.features[name] = {}
             if features is not None:
                 for camera in spec.observation.images:
                     self.features[name][camera] = FeatureCache(
-                        size, features.copies, features.tokens, features.channels
+                        size, features.copies, features.tokens, features.channels, folder
                     )
         self._interventions = np.empty(1024, np.int64)
         self._intervention_count = 0

@@ -69,6 +69,7 @@ class StepRing:
         directory: Path | None = None,
         *,
         has_base: bool = False,
+        keeps_images: bool = True,
     ) -> None:
         """Reserve memory for `capacity` rows.
 
@@ -78,6 +79,7 @@ class StepRing:
             frames: how images are kept, see `make_frame_store`.
             directory: of their files.
             has_base: whether observations carry a base policy's action.
+            keeps_images: whether anybody asks for them.
         """
         if capacity < 2:
             raise SpecError(f"a ring needs room for at least 2 time steps, got {capacity}.")
@@ -92,6 +94,7 @@ class StepRing:
         self._frames = {
             name: make_frame_store(frames, capacity, image.shape[0], image.shape[1], directory)
             for name, image in spec.observation.images.items()
+            if keeps_images
         }
         self._number = np.full(capacity, NOBODY, np.int64)
         self._successor = np.full(capacity, NOBODY, np.int64)

@@ -87,7 +87,7 @@ class Threshold:
 
     @property
     def is_claimed(self) -> bool:
-        """Whether the wanted rate can be claimed."""
+        """Whether the wanted rate can be claimed; of negatives that are independent."""
         return self.bound <= self.wanted_rate
 
     @property
@@ -95,8 +95,8 @@ class Threshold:
         """What can be said, in words."""
         known = (
             f"with {self.confidence:.0%} confidence at most {self.bound:.2%} of the negatives lie beyond the threshold "
-            f"{self.value:.3f} ({self.negatives} held out), and at most {self.group_bound:.0%} of the episodes have "
-            f"one ({self.groups} held out)"
+            f"{self.value:.3f}, if those of an episode are independent ({self.negatives} held out), and also if they "
+            f"are not at most {self.group_bound:.0%} of the episodes have one ({self.groups} held out)"
         )
         if self.is_claimed:
             return f"{known}."

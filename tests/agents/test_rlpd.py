@@ -353,3 +353,23 @@ def test_the_same_seed_learns_the_same_bit_for_bit_and_another_one_something_els
 def test_what_cannot_work_is_refused(values, message):
     with pytest.raises(ConfigError, match=message):
         RlpdConfig(**values)
+
+
+def test_what_was_measured_stays_when_a_compiled_loss_runs_again(monkeypatch):
+    """As with CUDA graphs, whose outputs lie where those of the next replay will."""
+
+    def compile_as_cuda_does(loss, mode):
+        kept = {}
+
+        def run(*inputs):
+            value, metrics = loss(*inputs)
+            return value, {name: kept.setdefault(name, torch.empty(())).copy_(each) for name, each in metrics.items()}
+
+        return run
+
+    plain = make_agent()
+    monkeypatch.setattr(torch, "compile", compile_as_cuda_does)
+    compiled = make_agent(is_compiled=True)
+    measured = [[agent.update(make_batch(seed=k), is_actor_due=True) for k in range(2)] for agent in (plain, compiled)]
+    assert measured[0] == measured[1]
+    assert measured[0][0] != measured[0][1]

@@ -257,12 +257,13 @@ def test_an_error_of_the_updates_ends_the_measurement():
 
 def test_features_of_a_frozen_encoder_are_there_as_soon_as_the_record_is():
     rig = make_rig(2, EncoderConfig("small_cnn", is_frozen=True), "cpu", 40)
-    rig.actor.send(next(rig.records))
+    record = next(rig.records)
+    rig.actor.send(record)
     rig.learner.ingest()
     replay = rig.learner.replay
     row = np.array([replay.rings["online"].count - 1])
     assert all(cache.has(row).all() for cache in replay.features["online"].values())
-    image = torch.from_numpy(replay.rings["online"].images(row)["side"])
+    image = torch.from_numpy(record.time_step.observation.images["side"][None].copy())
     tokens = rig.agent.policy.encoder.backbone(image).detach().half().numpy()
     got = replay.features["online"]["side"]._items[row[0] % 40 * 2]  # the copy that was not shifted
     np.testing.assert_allclose(got, tokens[0], atol=2e-3)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from robot_rl.data.replay import SYMMETRIC, FeatureShape, Replay, ReplayConfig
+from robot_rl.data.slot_array import FileArray
 from robot_rl.errors import ConfigError, SpecError
 from robot_rl.specs import ArraySpec, EnvironmentSpec, ObservationSpec
 from robot_rl.types import Observation, Source, StepRecord, restart, running, truncation
@@ -272,6 +273,15 @@ def test_without_cameras_there_are_no_images():
     replay = make_replay()
     fill_three(replay)
     assert draw(replay, 4).visual == draw(replay, 4).next_visual == {}
+
+
+@pytest.mark.parametrize(("frames", "kept"), [("raw", np.ndarray), ("disk", FileArray)])
+def test_features_are_kept_where_images_would_be_and_these_are_not(tmp_path, frames, kept):
+    config = ReplayConfig(capacity=20, prior_capacity=20, frames=frames)
+    replay = Replay(PIXELS, config, features=FeatureShape(copies=2, tokens=1, channels=2), directory=tmp_path)
+    for name, ring in replay.rings.items():
+        assert ring.frame_bytes == 0
+        assert all(isinstance(cache._items, kept) for cache in replay.features[name].values())
 
 
 def test_cached_features_are_given_instead_of_images_those_of_their_rows():
