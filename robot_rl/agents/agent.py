@@ -66,6 +66,10 @@ class AgentConfig:
         batch_size: transitions of an update.
         utd: updates per environment step, of the critics; the actor has one per environment step.
         n_step: steps of a return before it bootstraps; where critics see chunks, the length of these.
+        takeover_discount: what is left of the value of what a policy's actions led to, where a person took over right
+            there. With 1 they are worth what the person made of it (HIL-SERL); with 0 a takeover is an end that pays
+            nothing, or the person would hide every failure from the critics (RLIF, Luo et al. 2023, arXiv 2311.12996,
+            with a reward of its own).
         pretrain_updates: of imitation, on the demonstrations, before the first step.
         warmup_steps: environment steps before the first update.
         frozen_from_step: environment step from which nothing is learned any more; None learns to the end.
@@ -83,6 +87,7 @@ class AgentConfig:
     batch_size: int = 256
     utd: int = 2
     n_step: int = 3
+    takeover_discount: float = 1.0
     pretrain_updates: int = 2000
     warmup_steps: int = 100
     frozen_from_step: int | None = None
@@ -99,6 +104,8 @@ class AgentConfig:
         for name in ("pretrain_updates", "warmup_steps"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} must not be negative, got {getattr(self, name)}.")
+        if not 0.0 <= self.takeover_discount <= 1.0:
+            raise ConfigError(f"takeover_discount must lie in [0, 1], got {self.takeover_discount}.")
         if self.frozen_from_step is not None and self.frozen_from_step <= self.warmup_steps:
             raise ConfigError(
                 f"frozen_from_step must come after the warm-up of {self.warmup_steps} steps, or nothing is learned, "

@@ -38,6 +38,7 @@ class Windows:
         next_rows: numbers of the ends, shape (B,).
         base_actions, next_base_actions: of the base policy at the start and at the end, shape (B, A); (B, 0) where
             the ring has none.
+        is_taken_over: whether a person took the robot from the policy right at the end, shape (B,).
     """
 
     proprio: Floats
@@ -51,6 +52,7 @@ class Windows:
     next_rows: Rows
     base_actions: Floats
     next_base_actions: Floats
+    is_taken_over: NDArray[np.bool_]
 
 
 class StepRing:
@@ -203,6 +205,8 @@ class StepRing:
             actions[is_open, k] = self.action[slots[is_open]]
             mask[:, k] = is_open
             rows = np.where(is_open, following, rows)
+        following = self._successor[rows % self.capacity]
+        is_taken_over = (following != NOBODY) & (self.source[following % self.capacity] == Source.HUMAN)
         return Windows(
             self.proprio[starts % self.capacity],
             actions,
@@ -215,6 +219,7 @@ class StepRing:
             rows,
             self.base_action[starts % self.capacity],
             self.base_action[rows % self.capacity],
+            is_taken_over & (self.source[rows % self.capacity] == Source.POLICY),
         )
 
     def returns(self, starts: Rows, gamma: float) -> Floats:

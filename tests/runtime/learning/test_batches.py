@@ -116,6 +116,20 @@ def test_from_time_steps_to_targets_by_hand(n_step, table):
     assert critic_loss(batch, 0.8) == pytest.approx(expected.item(), rel=1e-5)
 
 
+@pytest.mark.parametrize("takeover_discount", [0.0, 0.25])
+@pytest.mark.parametrize(("n_step", "table", "taken"), [(1, ONE_STEP, {101}), (3, THREE_STEPS, {100, 101})])
+def test_a_takeover_ends_what_the_policys_actions_are_worth(takeover_discount, n_step, table, taken):
+    replay = make_replay()
+    fill(replay)
+    config = {"n_step": n_step, "takeover_discount": takeover_discount}
+    batch = make_batches(replay, batch_size=256, **config).draw()
+    starts = batch.observations.proprio[:, 3].int().tolist()
+    assert set(starts) == set(table)
+    expected = [table[start][1] * (takeover_discount if start in taken else 1.0) for start in starts]
+    assert torch.equal(batch.discount, torch.tensor(expected))
+    assert torch.equal(batch.reward, torch.tensor([float(table[start][0]) for start in starts]))
+
+
 def test_a_chunk_says_which_of_its_actions_somebody_made():
     """The others are filled with anything, which nobody may imitate."""
     replay = make_replay()
