@@ -2,14 +2,17 @@
 
 import gc
 import re
+import threading
 import time
 from types import SimpleNamespace
 
 import pytest
 import rclpy
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSCompatibility, qos_check_compatible
 from robot_rl_msgs.srv import SetWidth
 from robot_rl_ros import convert, process, qos
+from robot_rl_ros.devices.gripper import RosGripper
 from robot_rl_ros.link import Link, Newest
 from robot_rl_ros.nodes.gripper import GripperNode
 from robot_rl_ros.nodes.impedance_controller import BASE_FRAME, ImpedanceController
@@ -80,6 +83,70 @@ def test_a_hand_that_is_gone_is_answered():
     finally:
         node.destroy_node()
     assert (answer.success, answer.message) == (False, "the hand does not answer")
+
+
+@pytest.fixture
+def refused(_ros, monkeypatch):
+    """A gripper over the wire that refuses everything; what handles all that has come; and what the user was told."""
+
+    class Refusing(FakeGripper):
+        def set_width(self, width_m):
+            raise StoppedError(f"not to {width_m * 1e3:.0f} mm")
+
+    monkeypatch.setattr("robot_rl_ros.link._SERVE_EVERY_S", 0.0)
+    node, hand = rclpy.create_node("actor"), GripperNode(Refusing(), FakeClock())
+    link, server = Link(node, simulated.PATIENCE_S), SingleThreadedExecutor()
+    server.add_node(hand)
+    thread = threading.Thread(target=server.spin)
+    thread.start()
+    told = []
+    monkeypatch.setattr(node, "get_logger", lambda: SimpleNamespace(warning=told.append))
+
+    def act(pause_s=0.02):
+        """A moment in which other things came, too."""
+        time.sleep(pause_s)
+        hand.publish()
+        link.drain()
+
+    try:
+        gripper = RosGripper(link, 0.08)
+        assert link.spin_until(gripper._client.service_is_ready, simulated.PATIENCE_S)
+        yield gripper, act, told
+    finally:
+        server.shutdown()
+        thread.join()
+        link.close()
+        for each in (node, hand):
+            each.destroy_node()
+
+
+def to_warnings(*widths_mm):
+    return [f"the gripper refused: not to {width_mm} mm" for width_mm in widths_mm]
+
+
+def test_in_real_time_every_refusal_of_the_gripper_is_told(refused):
+    """Each answer is three callbacks, and a drain must not leave two of them for later."""
+    gripper, act, told = refused
+    for width_mm in range(20):
+        gripper.set_width(width_mm * 1e-3)
+        act()
+    for _ in range(20):  # an answer may be late
+        act(0.0 if len(told) == 20 else 0.1)
+    assert told == to_warnings(*range(20))
+    assert not gripper._client._pending_requests
+
+
+def test_in_real_time_a_gripper_is_asked_for_the_same_opening_now_and_then_and_for_another_at_once(
+    refused, monkeypatch
+):
+    gripper, act, told = refused
+    for now_s, width_mm in [(9.0, 20), (9.01, 20), (9.02, 30), (9.04, 30), (9.05, 20), (9.06, 20), (9.15, 20)]:
+        monkeypatch.setattr("robot_rl_ros.devices.gripper.time", SimpleNamespace(monotonic=lambda at=now_s: at))
+        gripper.set_width(width_mm * 1e-3)
+        act()
+    for _ in range(20):
+        act(0.0 if len(told) == 4 else 0.1)
+    assert told == to_warnings(20, 30, 20, 20)
 
 
 @pytest.mark.usefixtures("_ros")

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from rclpy.client import Client
 from rclpy.event_handler import SubscriptionEventCallbacks
-from rclpy.executors import SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor, TimeoutException
 from rclpy.node import Node
 from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
 from rclpy.subscription import Subscription
@@ -21,6 +21,7 @@ T = TypeVar("T")
 
 _ASK_FIRST_AFTER_S, _ASK_EVERY_S = 0.1, 1.0
 _SERVE_EVERY_S = 0.1
+_SERVED_AT_ONCE = 64  # callbacks; whoever asks faster than that is not waited for
 _LOOK_EVERY_S = 0.05  # not everything that is waited for comes as a message: a node that joins does not
 
 
@@ -64,7 +65,22 @@ class Link:
         now_s = time.monotonic()
         if now_s - self._served_s > _SERVE_EVERY_S:
             self._served_s = now_s
-            self._executor.spin_once(timeout_sec=0.0)
+            self._serve()
+
+    def _serve(self) -> None:
+        """Have the executor call back for all that is ready, and for what becomes ready by that."""
+        is_idle = False
+        for _ in range(_SERVED_AT_ONCE):
+            try:
+                handler = self._executor.wait_for_ready_callbacks(0.0)[0]
+            except TimeoutException:  # has looked at everything once; what is done with an answer is a task of its own
+                if is_idle:
+                    return
+                is_idle = True
+                continue
+            is_idle = False
+            handler()
+            handler.result()
 
     def wait_for(
         self,
