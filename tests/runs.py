@@ -14,11 +14,12 @@ from robot_rl.agents.rlpd import RlpdConfig
 from robot_rl.data.replay import Replay, ReplayConfig
 from robot_rl.data.store_writer import StoreWriter
 from robot_rl.env.robot_env import RobotEnv
-from robot_rl.runtime.acting.actor import run_episodes, stopping
+from robot_rl.runtime.acting.actor import run_episodes
 from robot_rl.runtime.channels.channel import ActorChannel, LearnerChannel, make_local_channels
 from robot_rl.runtime.config import EnvConfig, TeleopConfig, TrainConfig
 from robot_rl.runtime.learning.batches import BatchMaker
 from robot_rl.runtime.learning.learner import Learner
+from robot_rl.runtime.stopping import stopping
 from robot_rl.types import Button, Observation, StepRecord
 from tests.fakes import Act, FakeCell, make_cell
 

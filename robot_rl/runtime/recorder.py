@@ -15,8 +15,9 @@ from robot_rl.runtime.acting.actor import to_episode_seed
 from robot_rl.runtime.acting.policies import Policy, ZeroPolicy
 from robot_rl.runtime.reporting.evaluation import EpisodeTally
 from robot_rl.runtime.reporting.observers import Observer
+from robot_rl.runtime.stopping import stopping
 from robot_rl.specs import EnvironmentSpec
-from robot_rl.types import Reason, Source, StepRecord, TimeStep
+from robot_rl.types import Source, StepRecord, TimeStep
 
 _FLUSH_TIMEOUT_S = 60.0
 _FAILURES_IN_A_ROW = 50
@@ -55,30 +56,23 @@ def record_demonstrations(
     spec = env.own_spec
     actor = ZeroPolicy(spec) if policy is None else policy
     kept = failures = 0
-    reason = "the recording has ended"
-    try:
-        with StoreWriter(path, spec, attributes) as store:
-            episode = max(StoreReader(path).newest_steps(), default=-1) + 1
-            while kept < episodes:
-                records = _run_episode(env, actor, spec, episode, to_episode_seed(seed, episode), observers)
-                is_success = records[-1].is_success
-                if is_success or not is_success_only:
-                    store.append_all(records, _FLUSH_TIMEOUT_S)
-                    kept += 1
-                episode += 1
-                failures = 0 if is_success else failures + 1
-                if is_success_only and failures >= _FAILURES_IN_A_ROW:
-                    raise ConfigError(
-                        f"{failures} episodes in a row failed: is the step limit of {env.config.step_limit} too short, "
-                        "or the task too hard for whoever demonstrates it?"
-                    )
-                if not on_episode(kept, is_success):
-                    break
-    except BaseException as error:
-        reason = f"the recording was cut short by {error!r}"
-        raise
-    finally:
-        env.robot.stop(Reason.REQUESTED, reason)
+    with stopping(env.robot, "the recording"), StoreWriter(path, spec, attributes) as store:
+        episode = max(StoreReader(path).newest_steps(), default=-1) + 1
+        while kept < episodes:
+            records = _run_episode(env, actor, spec, episode, to_episode_seed(seed, episode), observers)
+            is_success = records[-1].is_success
+            if is_success or not is_success_only:
+                store.append_all(records, _FLUSH_TIMEOUT_S)
+                kept += 1
+            episode += 1
+            failures = 0 if is_success else failures + 1
+            if is_success_only and failures >= _FAILURES_IN_A_ROW:
+                raise ConfigError(
+                    f"{failures} episodes in a row failed: is the step limit of {env.config.step_limit} too short, "
+                    "or the task too hard for whoever demonstrates it?"
+                )
+            if not on_episode(kept, is_success):
+                break
     return kept
 
 

@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from robot_rl.env.robot_env import RobotEnv
 from robot_rl.errors import SpecError
-from robot_rl.robot.robot import Robot
 from robot_rl.runtime.acting.policy_runner import PolicyRunner
 from robot_rl.runtime.channels.channel import ActorChannel
 from robot_rl.runtime.channels.mailbox import EPISODES_PER_ACTOR
 from robot_rl.runtime.reporting.evaluation import EpisodeResult, EpisodeTally
 from robot_rl.runtime.reporting.observers import Observer
-from robot_rl.types import Observation, Reason, Source, StepRecord, TimeStep
-
-
-@contextmanager
-def stopping(robot: Robot, what: str = "the actor") -> Iterator[None]:
-    """Stop the robot at the end of the context, however it ends: nobody will command it any more.
-
-    Args:
-        robot: to be stopped.
-        what: ends, for the reason.
-    """
-    reason = f"{what} has ended"
-    try:
-        yield
-    except BaseException as error:
-        reason = f"{what} was cut short by {error!r}"
-        raise
-    finally:
-        robot.stop(Reason.REQUESTED, reason)
+from robot_rl.types import Observation, Source, StepRecord, TimeStep
 
 
 def run_episodes(

@@ -10,13 +10,14 @@ from contextlib import ExitStack
 from robot_rl.agents.agent import make_agent
 from robot_rl.env.robot_env import RobotEnv
 from robot_rl.errors import ChannelError
-from robot_rl.runtime.acting.actor import load_newest, run_episodes, stopping
+from robot_rl.runtime.acting.actor import load_newest, run_episodes
 from robot_rl.runtime.acting.policy_runner import PolicyRunner
 from robot_rl.runtime.channels.channel import ActorChannel, Progress
 from robot_rl.runtime.config import TrainConfig
 from robot_rl.runtime.reporting.evaluation import Evaluation
 from robot_rl.runtime.reporting.evaluation_schedule import EvaluationSchedule
 from robot_rl.runtime.reporting.observers import Observer
+from robot_rl.runtime.stopping import stopping
 from robot_rl.types import TimeStep
 
 _ASK_EVERY_S = 0.1  # whether it was interrupted, while it waits

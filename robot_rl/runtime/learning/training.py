@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from robot_rl.agents.agent import make_agent
-from robot_rl.runtime.acting.actor import run_episodes, stopping
+from robot_rl.runtime.acting.actor import run_episodes
 from robot_rl.runtime.acting.policy_runner import PolicyRunner
 from robot_rl.runtime.acting.shadow import make_shadow
 from robot_rl.runtime.assembly import make_env
@@ -20,6 +20,7 @@ from robot_rl.runtime.reporting.evaluation_schedule import EvaluationSchedule
 from robot_rl.runtime.reporting.metrics_writer import newest_evaluation
 from robot_rl.runtime.reporting.observers import Observer
 from robot_rl.runtime.run_folder import RunFolder
+from robot_rl.runtime.stopping import stopping
 
 
 class Training:

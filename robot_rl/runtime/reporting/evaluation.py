@@ -11,7 +11,8 @@ from robot_rl.env.robot_env import RobotEnv
 from robot_rl.runtime.acting.policies import Policy
 from robot_rl.runtime.reporting.observers import Observer
 from robot_rl.runtime.reporting.statistics import wilson_interval
-from robot_rl.types import Reason, Source, TimeStep
+from robot_rl.runtime.stopping import stopping_on_error
+from robot_rl.types import Source, TimeStep
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def evaluate(
         is_interrupted: asked after every episode; True ends the evaluation with what there is.
     """
     evaluation = Evaluation()
-    try:
+    with stopping_on_error(env.robot, "the evaluation"):
         for index in range(episodes):
             result = _run_episode(env, policy, index, seed if index == 0 else None, observers)
             evaluation.episodes.append(result)
@@ -133,9 +134,6 @@ def evaluate(
                 observer.on_episode_end(result)
             if is_interrupted():
                 break
-    except BaseException as error:  # also Ctrl-C: nobody will command the robot any more
-        env.robot.stop(Reason.REQUESTED, f"the evaluation was cut short by {error!r}")
-        raise
     return evaluation
 
 

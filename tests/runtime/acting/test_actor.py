@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from robot_rl.runtime.acting.actor import run_episodes, stopping, to_episode_seed
+from robot_rl.runtime.acting.actor import run_episodes, to_episode_seed
 from robot_rl.runtime.channels.channel import make_local_channels
 from robot_rl.runtime.channels.mailbox import EPISODES_PER_ACTOR
 from robot_rl.runtime.channels.weights import Weights
+from robot_rl.runtime.stopping import stopping
 from robot_rl.types import Reason, Source, StepType
 from tests.fakes import Notes
 from tests.runs import FINISH, PUSH, ConstantRunner, SeededRunner, act, make_people_cell, numbers, play_records

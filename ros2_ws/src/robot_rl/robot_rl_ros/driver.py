@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from rclpy.node import Node
 from robot_rl_msgs.msg import Episode
 
-from robot_rl.runtime.acting.actor import stopping
 from robot_rl.runtime.config import EnvConfig
 from robot_rl.runtime.reporting.evaluation import EpisodeResult
 from robot_rl.runtime.reporting.observers import Observer
+from robot_rl.runtime.stopping import stopping
 from robot_rl.types import Source, TimeStep
 from robot_rl_ros import convert, process, qos
 from robot_rl_ros.assembly import RosWorkcell
