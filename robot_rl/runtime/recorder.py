@@ -12,6 +12,7 @@ from robot_rl.data.store_writer import StoreWriter
 from robot_rl.env.robot_env import RobotEnv
 from robot_rl.errors import ConfigError
 from robot_rl.runtime.acting.actor import to_episode_seed
+from robot_rl.runtime.acting.episode import play_episode
 from robot_rl.runtime.acting.policies import Policy, ZeroPolicy
 from robot_rl.runtime.reporting.evaluation import EpisodeTally
 from robot_rl.runtime.reporting.observers import Observer
@@ -46,7 +47,7 @@ def record_demonstrations(
         is_success_only: whether failures are left out.
         on_episode: called with the number kept so far and whether the last one succeeded; False ends the recording.
         observers: told everything.
-        policy: acts where nobody is at the teleop; None asks for nothing.
+        policy: acts where nobody at the teleop does; None asks for nothing.
 
     Raises:
         ConfigError: the store holds another task, or nobody succeeds.
@@ -105,12 +106,7 @@ def _run_episode(
         is_success = time_step.is_last and env.outcome.is_success
         records.append(StepRecord(time_step, episode, tally.index, is_success=is_success))
 
-    policy.reset()
-    time_step = env.reset(seed)
-    take(time_step)
-    while not time_step.is_last:
-        time_step = env.step(policy(time_step.observation))
-        take(time_step)
+    play_episode(env, policy, seed, take)
     for observer in observers:
         observer.on_episode_end(tally.to_result(episode, env))
     return records

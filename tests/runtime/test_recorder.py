@@ -5,6 +5,7 @@ import pytest
 from robot_rl.data.store_reader import StoreReader
 from robot_rl.data.store_writer import StoreWriter
 from robot_rl.errors import StoreError
+from robot_rl.runtime.acting.policies import ZeroPolicy
 from robot_rl.runtime.recorder import record_demonstrations
 from robot_rl.types import Button, Reason, Source
 from tests.fakes import Act, make_cell
@@ -65,6 +66,31 @@ def test_what_the_person_did_is_a_demonstration_and_no_weights_acted(tmp_path):
     assert {r.policy_version for r in records} == {-1}
     assert abs(records[2].time_step.applied_action).max() > 0.1
     assert not records[1].time_step.applied_action.any(), "the policy below asks for nothing"
+
+
+def test_a_policy_that_is_recorded_is_told_of_the_person_who_had_the_robot(tmp_path):
+    class Planning(ZeroPolicy):
+        def __init__(self, spec):
+            super().__init__(spec)
+            self.heard = []
+
+        def reset(self):
+            self.heard.append("reset")
+
+        def invalidate(self):
+            self.heard.append("void")
+
+        def __call__(self, observation):
+            self.heard.append("act")
+            return super().__call__(observation)
+
+    cell = make_people_cell("expert")
+    policy = Planning(cell.env.spec)
+    record_demonstrations(
+        cell.env, tmp_path, {}, 1, 0, is_success_only=True, on_episode=lambda kept, is_success: True, policy=policy
+    )
+    assert [r.time_step.source for r in stored(tmp_path)][2:4] == [Source.DEMO, Source.DEMO]
+    assert policy.heard == ["reset", "act", "act", "void", "act", "void", "act"]
 
 
 def test_a_recording_is_continued_with_new_episodes_and_new_scenes(tmp_path):

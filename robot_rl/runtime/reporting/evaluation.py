@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from robot_rl.env.robot_env import RobotEnv
+from robot_rl.runtime.acting.episode import play_episode
 from robot_rl.runtime.acting.policies import Policy
 from robot_rl.runtime.reporting.observers import Observer
 from robot_rl.runtime.reporting.statistics import wilson_interval
@@ -140,7 +141,6 @@ def evaluate(
 def _run_episode(
     env: RobotEnv, policy: Policy, index: int, seed: int | None, observers: Sequence[Observer]
 ) -> EpisodeResult:
-    policy.reset()
     tally = EpisodeTally()
 
     def note(time_step: TimeStep) -> None:
@@ -148,13 +148,5 @@ def _run_episode(
         for observer in observers:
             observer.on_step(time_step)
 
-    time_step = env.reset(seed=seed)
-    note(time_step)
-    while not time_step.is_last:
-        time_step = env.step(policy(time_step.observation))
-        if time_step.is_resumed:
-            policy.reset()
-        elif time_step.source is Source.HUMAN:
-            policy.invalidate()
-        note(time_step)
+    play_episode(env, policy, seed, note)
     return tally.to_result(index, env)
