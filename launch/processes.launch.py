@@ -72,10 +72,11 @@ def generate_launch_description() -> LaunchDescription:
         [
             DeclareLaunchArgument(
                 "robot",
-                default_value="sim",
-                choices=["external", "fci_sim", "fr3", "panda", "sim", "sim_pixels"],
+                default_value="",
+                choices=["", "external", "fci_sim", "fr3", "panda", "sim", "sim_pixels"],
                 description="which robot: sim knows the poses, sim_pixels sees with cameras, fci_sim is moved by "
-                "libfranka; fr3, panda and external are real, and need overrides:=task.place.target_m=[X,Y,Z]",
+                "libfranka; fr3, panda and external are real, and need overrides:=task.place.target_m=[X,Y,Z]; if "
+                "empty sim, and for the policy of a training run the robot that it was trained on",
             ),
             DeclareLaunchArgument(
                 "reward",

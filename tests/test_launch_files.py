@@ -27,3 +27,9 @@ def test_choices_are_those_of_the_configuration(path):
     for name, choices, default in found:
         assert [choice for choice in choices if choice] == sorted(configuration.choices(name)), name
         assert default in choices
+
+
+def test_no_launch_file_says_the_robot_of_an_evaluation_unless_the_user_does():
+    """It is that of the training."""
+    defaults = [(name, default) for path in FILES for name, _, default in choices_in(path) if name == "robot"]
+    assert defaults == [("robot", "")]

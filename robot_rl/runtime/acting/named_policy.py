@@ -17,12 +17,21 @@ from robot_rl.runtime.config import EvalConfig, RobotConfig, TeleopConfig
 from robot_rl.runtime.pretraining.policy_file import find_task
 from robot_rl.runtime.run_folder import PRETRAIN_FILE, RunFolder
 
+_AROUND = {
+    "sim": (),
+    "fci_sim": ("reset",),
+    "franka": ("camera", "graph", "reset", "reward", "teleop"),
+    "external": ("camera", "graph", "reset", "reward", "teleop"),
+}
+"""Kind of a robot -> the groups of the training that it cannot be moved, seen or judged without."""
+
 
 def resolve(config: EvalConfig, overrides: Sequence[str]) -> EvalConfig:
     """The configuration with what the policy decides: who acts for a script, what a trained one saw in training.
 
-    Without words about them, robot and task are those of the training. A word `robot=` or `task=` chooses others, and
-    one such as `task.episode.step_limit=20` changes those of the training.
+    Without words about them, robot and task are those of the training; with a real robot also its cameras, its time,
+    its resets, who judges and who may help. A word `robot=` or `task=` chooses others, and one such as
+    `task.episode.step_limit=20` changes those of the training; so does `robot=`, where it names the same robot.
 
     Args:
         config: as composed.
@@ -46,10 +55,19 @@ def resolve(config: EvalConfig, overrides: Sequence[str]) -> EvalConfig:
     if run is None:
         return config
     trained = run.load_config()
-    task = config.task
-    if not configuration.is_said("task", overrides):
-        task = configuration.apply(trained.task, "task", overrides)
-    return dataclasses.replace(config, task=task, robot=_choose_robot(config, trained.robot, overrides))
+    is_same_robot = not configuration.is_said("robot", overrides) or _name(config.robot) == _name(trained.robot)
+    of_training = {
+        group: configuration.apply(getattr(trained, group), group, overrides)
+        for group in ("task", *(_AROUND[trained.robot.kind] if is_same_robot else ()))
+        if not configuration.is_said(group, overrides)
+    }
+    robot = _choose_robot(config, trained.robot, overrides, is_same=is_same_robot)
+    return dataclasses.replace(config, robot=robot, **of_training)
+
+
+def _name(robot: RobotConfig) -> tuple[str, str]:
+    """Which robot it is, whatever is told to it."""
+    return robot.kind, robot.franka.robot
 
 
 def _with_task_of(base: Path, config: EvalConfig, overrides: Sequence[str]) -> EvalConfig:
@@ -60,11 +78,11 @@ def _with_task_of(base: Path, config: EvalConfig, overrides: Sequence[str]) -> E
     return configuration.load(EvalConfig, "eval", [*overrides, f"task={task}"])
 
 
-def _choose_robot(config: EvalConfig, trained: RobotConfig, overrides: Sequence[str]) -> RobotConfig:
-    """The robot that is said, else that of the training; with the cameras that the policy sees."""
-    robot = config.robot
-    if not configuration.is_said("robot", overrides):
-        robot = configuration.apply(trained, "robot", overrides)
+def _choose_robot(config: EvalConfig, trained: RobotConfig, overrides: Sequence[str], *, is_same: bool) -> RobotConfig:
+    """The robot that is said, where that is another than the training's; with the cameras that the policy sees."""
+    robot = configuration.apply(trained, "robot", overrides) if is_same else config.robot
+    if configuration.is_said("robot", overrides):
+        robot = dataclasses.replace(robot, cameras=config.robot.cameras, image_size=config.robot.image_size)
     if not robot.cameras and not configuration.is_said("robot.cameras", overrides):
         robot = dataclasses.replace(robot, cameras=trained.cameras)
         if not configuration.is_said("robot.image_size", overrides):

@@ -10,7 +10,20 @@ from robot_rl.runtime.config import EvalConfig, TrainConfig
 from robot_rl.runtime.pretraining.policy_file import FILE_NAME
 from robot_rl.runtime.run_folder import RunFolder
 
-REAL = ("robot=fr3", "robot.cameras=[wrist]", "robot.image_size=64", "robot.franka.host=10.0.0.1")
+REAL = (
+    "robot=fr3",
+    "robot.cameras=[wrist]",
+    "robot.image_size=64",
+    "robot.franka.host=10.0.0.1",
+    "camera=realsense",
+    "camera.realsense=[{name: wrist, serial: '1303'}]",
+    "task.place.target_m=[0.5,0.0,0.05]",
+    "teleop=gamepad",
+    "teleop.gamepad.buttons={success: 1, failure: 2, close_gripper: null, open_gripper: null}",
+    "reset.lift_m=0.07",
+    "graph.patience_s=3.0",
+    "demonstrations=0",
+)
 
 
 def resolve(run, *words):
@@ -48,6 +61,46 @@ def test_a_robot_that_is_said_is_the_one_that_moves_and_the_policy_sees_what_it_
 def test_a_word_about_the_robot_changes_that_of_the_training(real):
     robot = resolve(real, "robot.franka.host=10.0.0.2").robot
     assert (robot.kind, robot.franka.host, robot.cameras) == ("franka", "10.0.0.2", ("wrist",))
+
+
+@pytest.mark.parametrize("words", [(), ("robot=fr3",)])
+def test_a_policy_of_a_real_robot_is_evaluated_on_that_robot_as_it_was_trained(real, words):
+    trained, config = RunFolder(real).load_config(), resolve(real, *words, "graph.lease_s=0.2", "reset.lift_m=0.08")
+    config.check_device()
+    assert config.robot == trained.robot
+    assert (config.camera, config.teleop, config.reward) == (trained.camera, trained.teleop, trained.reward)
+    assert (config.teleop.kind, config.reward.kind) == ("gamepad", "button")
+    assert (config.graph.mode, config.graph.patience_s, config.graph.lease_s) == ("real_time", 3.0, 0.2)
+    assert (config.reset.kind, config.reset.lift_m) == ("scripted", 0.08)
+
+
+def test_what_is_said_beside_the_robot_of_the_training_is_not_that_of_the_training(real):
+    config = resolve(real, "teleop=spacemouse", "reward=classifier", "reward.file=wrist.pt")
+    assert (config.teleop.kind, config.reward.kind, config.reward.file) == ("spacemouse", "classifier", "wrist.pt")
+    assert (config.graph.mode, config.reset.lift_m) == ("real_time", 0.07)
+
+
+@pytest.mark.parametrize("word", ["robot=panda", "robot=external", "robot=fci_sim"])
+def test_another_robot_is_told_nothing_of_what_the_first_was(real, word):
+    config, alone = resolve(real, word), configuration.load(EvalConfig, "eval", (word,))
+    assert (config.robot.franka, config.robot.external) == (alone.robot.franka, alone.robot.external)
+    assert (config.camera, config.graph, config.reset) == (alone.camera, alone.graph, alone.reset)
+    assert (config.teleop, config.reward) == (alone.teleop, alone.reward)
+
+
+def test_the_simulated_interface_resets_as_in_the_training_and_nobody_helps(tmp_path):
+    run = make_run(tmp_path / "fci", "robot=fci_sim", "reset.lift_m=0.07", "teleop=human")
+    config = resolve(run)
+    config.check_device()
+    assert (config.robot.kind, config.reset.kind, config.reset.lift_m) == ("fci_sim", "scripted", 0.07)
+    assert config.teleop.kind == "none"
+
+
+def test_a_policy_of_the_simulation_is_evaluated_by_the_task_and_without_a_person(tmp_path):
+    run = make_run(tmp_path / "run", "reward=button", "teleop=human", "reset=scripted", "graph=real_time")
+    config, plain = resolve(run), EvalConfig()
+    assert (config.reward, config.teleop, config.reset) == (plain.reward, plain.teleop, plain.reset)
+    assert config.graph.is_lock_step
 
 
 @pytest.mark.parametrize(

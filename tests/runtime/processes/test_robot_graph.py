@@ -4,7 +4,10 @@ import signal
 
 import pytest
 
+from robot_rl import config as configuration
+from robot_rl.runtime.config import TrainConfig
 from robot_rl.runtime.processes.graph import list_processes
+from robot_rl.runtime.run_folder import RunFolder
 
 REAL = ("task.place.target_m=[0.5,0.0,0.05]", "teleop=spacemouse")
 
@@ -30,3 +33,11 @@ def test_a_real_robot_is_not_started_again(robot, graph, words):
 def test_a_simulated_robot_is_started_again(robot):
     assert find("simulation", "train_peg", f"robot={robot}").may_restart(1)
     assert not find("simulation", "evaluate", f"robot={robot}", "policy=expert").may_restart(1)
+
+
+def test_the_policy_of_a_real_robot_is_evaluated_on_that_robot(tmp_path):
+    words = ("robot=fr3", *REAL, "demonstrations=0")
+    RunFolder(tmp_path).create(configuration.load(TrainConfig, "train", words))
+    assert [each.name for each in list_processes("evaluate", [f"policy={tmp_path}"])] == ["robot", "teleop", "actor"]
+    simulated = list_processes("evaluate", [f"policy={tmp_path}", "robot=sim"])
+    assert [each.name for each in simulated] == ["simulation", "actor"]
