@@ -25,7 +25,7 @@ from robot_rl.runtime.device_config import (
     check_grasp,
     check_judge,
 )
-from robot_rl.runtime.external_config import ExternalConfig
+from robot_rl.runtime.external_config import ExternalConfig, check_external
 from robot_rl.runtime.franka_config import FrankaConfig
 from robot_rl.runtime.place_config import PlaceConfig, check_reach
 from robot_rl.runtime.torch_device import check_threads
@@ -193,10 +193,8 @@ class EnvConfig:
             raise ConfigError("a real robot needs graph=real_time: its time does not wait.")
         if self.reset.kind != "scripted":
             raise ConfigError("a real robot needs reset=scripted: it is not simply there.")
-        if self.robot.kind == "external" and self.task.episode.has_gripper:
-            raise ConfigError(
-                f"task={self.task.name} needs a gripper, and robot=external has none that is driven here."
-            )
+        if self.robot.kind == "external":
+            check_external(self.task.name, self.task.episode, self.reset)
         if self.teleop.kind in ("expert", "blind", "human"):
             raise ConfigError(f"teleop={self.teleop.kind} is a simulated person, who sees no real robot.")
         if self.robot.cameras and not self.camera.is_device:

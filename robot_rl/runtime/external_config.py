@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from robot_rl.control.presets import PRESETS
+from robot_rl.env.reset_config import ResetConfig
+from robot_rl.env.task import EpisodeConfig
 from robot_rl.errors import ConfigError
 
 TRIGGER = "std_srvs/srv/Trigger"
@@ -95,3 +97,14 @@ class ExternalConfig:
                 raise ConfigError(f"robot.external.presets.{name} must be numbers from 0, got {list(values)}.")
             if values and not self.stiffness_topic:
                 raise ConfigError(f"robot.external.presets.{name} has numbers, but external.stiffness_topic is empty.")
+
+
+def check_external(task: str, episode: EpisodeConfig, reset: ResetConfig) -> None:
+    """Raise ConfigError where a task or its resets need what is not driven through somebody else's controller."""
+    if episode.has_gripper:
+        raise ConfigError(f"task={task} needs a gripper, and robot=external has none that is driven here.")
+    if reset.posture_every:
+        raise ConfigError(
+            "robot=external takes poses of its tool only, and no posture of the elbow: it needs reset.posture_every=0, "
+            f"got {reset.posture_every}."
+        )

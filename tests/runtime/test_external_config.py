@@ -2,7 +2,9 @@
 
 import pytest
 
+from robot_rl import config as configuration
 from robot_rl.errors import ConfigError
+from robot_rl.runtime.config import RecordConfig
 from robot_rl.runtime.external_config import ExternalConfig
 
 
@@ -32,3 +34,14 @@ def test_nonsense_is_refused(values, message):
 
 def test_without_a_recovery_its_type_does_not_matter():
     assert ExternalConfig(recovery="", recovery_type="").recovery == ""
+
+
+def check(*words):
+    configuration.load(RecordConfig, "record", ("task.place.target_m=[0.5,0.0,0.05]", *words)).check_device()
+
+
+def test_an_elbow_that_nobody_can_turn_is_not_to_be_turned():
+    check("robot=fr3", "reset.posture_every=5")
+    check("robot=external")
+    with pytest.raises(ConfigError, match=r"robot=external .* needs reset\.posture_every=0, got 5"):
+        check("robot=external", "reset.posture_every=5")
