@@ -45,7 +45,8 @@ def start(process, limit) -> Action:  # noqa: ANN001  a launch file imports one 
     common = {
         "output": "screen",
         "on_exit": on_exit,
-        "sigterm_timeout": str(process.grace_s),
+        "sigterm_timeout": str(process.patience_s),
+        "sigkill_timeout": str(process.grace_s - process.patience_s),
         "additional_env": {
             "PYTHONUNBUFFERED": "1",
             "OMP_NUM_THREADS": EnvironmentVariable("OMP_NUM_THREADS", default_value="1"),  # they share the cores

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from robot_rl_hardware.fci_sim.process import run_robot
+from robot_rl_ros.process import NEEDED_S
 
 from robot_rl.errors import ConfigError, RobotRLError
 from robot_rl.runtime.processes.graph import list_processes
@@ -197,3 +198,11 @@ def test_its_graph_has_a_person_and_a_robot():
         words = [f"robot={robot}", *PLACE, "demonstrations=0"]
         names = [process.name for process in list_processes("train_peg", words)]
         assert names == ["robot", "teleop", "learner", "actor"]
+
+
+@pytest.mark.parametrize("robot", ["fr3", "sim"])
+def test_a_robot_that_is_told_to_end_serves_until_whoever_moves_it_was_urged_to(robot):
+    """All are told at once where the supervisor has died; the robot's own turn to be urged comes after both."""
+    processes = list_processes("train_peg", [f"robot={robot}", *PLACE, "demonstrations=0"])
+    (driver,) = [process for process in processes if process.moves_robot]
+    assert driver.patience_s < NEEDED_S < processes[0].patience_s

@@ -23,8 +23,22 @@ def test_the_first_signal_is_noted_and_the_second_ends_at_once(number, monkeypat
     assert received == [number]
 
 
+def test_the_end_of_the_terminal_is_noted_and_is_never_what_ends_at_once(monkeypatch):
+    monkeypatch.setattr(interruption, "_SAME_S", 0.0)
+    with interruptible() as received:
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert received == [signal.SIGHUP]
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
+    with interruptible() as received:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert received == [signal.SIGINT]
+
+
 def test_the_handlers_from_before_are_back_whatever_happened():
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = [signal.getsignal(number) for number in numbers]
     with interruptible():
         assert [signal.getsignal(number) for number in numbers] != before

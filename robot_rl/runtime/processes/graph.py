@@ -18,11 +18,14 @@ from robot_rl.runtime.config import EnvConfig, EvalConfig, RecordConfig, TrainCo
 from robot_rl.runtime.processes.process_spec import ProcessSpec, Restart, RosExecutable
 
 
-def _make_ros(name: str, restart: Restart = Restart.ON_FAILURE, is_driver: bool = False) -> ProcessSpec:
-    """An executable of our ROS package. The driver asks for the motions; when it has ended well, the run has."""
-    grace_s = 20.0 if is_driver else 10.0  # the driver may finish the episode
-    program = RosExecutable("robot_rl", name)
-    return ProcessSpec(name, program, restart, ends_run=is_driver, moves_robot=is_driver, grace_s=grace_s)
+def _make_ros(name: str, restart: Restart = Restart.ON_FAILURE, grace_s: float = 10.0) -> ProcessSpec:
+    """An executable of our ROS package."""
+    return ProcessSpec(name, RosExecutable("robot_rl", name), restart, grace_s=grace_s)
+
+
+def _make_driver(name: str, restart: Restart = Restart.ON_FAILURE) -> ProcessSpec:
+    """What asks for the motions; when it has ended well, the run has. It may finish the episode."""
+    return replace(_make_ros(name, restart, grace_s=20.0), ends_run=True, moves_robot=True)
 
 
 # Without ROS. It refuses a folder that holds another run, and may have to write a checkpoint to a slow disk at the end.
@@ -47,18 +50,19 @@ class _Graph:
 
 
 _GRAPHS: Mapping[str, _Graph] = {
-    "train_peg": _Graph(TrainConfig, "train", (_LEARNER, _make_ros("actor", is_driver=True))),
-    "record_demos": _Graph(RecordConfig, "record", (_make_ros("recorder", is_driver=True),)),
+    "train_peg": _Graph(TrainConfig, "train", (_LEARNER, _make_driver("actor"))),
+    "record_demos": _Graph(RecordConfig, "record", (_make_driver("recorder"),)),
     # a result that a restart has touched would be no result
-    "evaluate": _Graph(EvalConfig, "eval", (_make_ros("actor", Restart.NEVER, is_driver=True),), Restart.NEVER),
-    "teleop": _Graph(EnvConfig, "env", (_make_ros("drive", is_driver=True),)),
+    "evaluate": _Graph(EvalConfig, "eval", (_make_driver("actor", Restart.NEVER),), Restart.NEVER),
+    "teleop": _Graph(EnvConfig, "env", (_make_driver("drive"),)),
 }
 
 # The processes that a robot consists of: its controller, gripper, cameras, the person's device, task and resets.
-_SIMULATION = _make_ros("simulation")
+_ROBOT_GRACE_S = 25.0  # it serves until whoever moves it has ended, also where all are asked to end at once
+_SIMULATION = _make_ros("simulation", grace_s=_ROBOT_GRACE_S)
 # Whether the arm was stopped is known to this process alone: another one would begin as if it were not, and move it
 # before anybody has recovered it.
-_REAL_ROBOT = _make_ros("robot", Restart.NEVER)
+_REAL_ROBOT = _make_ros("robot", Restart.NEVER, grace_s=_ROBOT_GRACE_S)
 _ROBOTS: Mapping[str, tuple[ProcessSpec, ...]] = {
     "sim": (_SIMULATION,),
     "fci_sim": (_SIMULATION,),

@@ -3,10 +3,10 @@
     python leash.py GRACE_S COMMAND [ARGUMENT ...]
 
 Standard input is a pipe whose other end the supervisor alone holds; nothing is ever written to it. It breaks when the
-supervisor ends, also by `kill -9`: then the command gets SIGINT (the arm stops softly, the learner saves), and what is
-left of its process group after the grace time [s] is killed. If the leash itself is killed, the kernel kills the
-command. A flag in the command alone (PR_SET_PDEATHSIG) could do either a soft end or a sure one, and it would have to
-be set between fork and exec of a supervisor that has threads.
+supervisor ends, also by `kill -9`: then the command gets SIGINT (the arm stops softly, the learner saves), SIGTERM
+when most of the grace time [s] is over, and what is left of its process group after it is killed. If the leash itself
+is killed, the kernel kills the command. A flag in the command alone (PR_SET_PDEATHSIG) could do either a soft end or a
+sure one, and it would have to be set between fork and exec of a supervisor that has threads.
 
 Imports the standard library only, so that it starts in milliseconds.
 """
@@ -19,14 +19,15 @@ import select
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Blocked by the supervisor when it starts the leash, and until the leash has started the command."""
+PATIENT_SHARE = 0.75
+"""Of the grace time, before SIGTERM: an actor whose robot is paused would wait for the person for ever."""
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
-_POLL_S = 0.05
 _NOT_FOUND = 127  # as a shell says it
 
 
@@ -79,10 +80,11 @@ def _make_bond(leash: int) -> Callable[[], None]:
 
 def _end_group(process: subprocess.Popen[bytes], grace_s: float) -> None:
     """End everything in this process group, the leash with it."""
-    os.killpg(0, signal.SIGINT)
-    deadline = time.monotonic() + grace_s
-    while process.poll() is None and time.monotonic() < deadline:
-        time.sleep(_POLL_S)
+    for number, share in ((signal.SIGINT, PATIENT_SHARE), (signal.SIGTERM, 1.0 - PATIENT_SHARE)):
+        if process.poll() is None:
+            os.killpg(0, number)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(share * grace_s)
     os.killpg(0, signal.SIGKILL)
 
 

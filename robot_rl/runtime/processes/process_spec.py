@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from robot_rl.runtime.processes.leash import PATIENT_SHARE
 from robot_rl.runtime.processes.restart_limit import Backoff, RestartLimit
 
 _EXPLAINED = 2
@@ -60,6 +61,11 @@ class ProcessSpec:
     arguments: tuple[str, ...] = ()
     namespace: str = ""
     log_file: Path | None = None
+
+    @property
+    def patience_s(self) -> float:
+        """How long it may take before it is asked a second time, which ends what it would finish first [s]."""
+        return PATIENT_SHARE * self.grace_s
 
     def limit_restarts(self) -> RestartLimit:
         """What counts its failures in one run of the graph."""

@@ -18,8 +18,6 @@ from robot_rl.runtime.processes.restart_limit import RestartLimit
 from robot_rl.runtime.processes.supervised_process import SupervisedProcess
 
 _TICK_S = 0.05
-_PATIENT_SHARE = 0.75
-"""Of the time that a process has to end; an actor whose robot is paused would wait for the person for ever."""
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
 
@@ -50,9 +48,9 @@ class Supervisor:
     """The processes of one graph, from their start until none of them is left.
 
     All of them are stopped when the one that ends the run has ended well, when one fails that may not be restarted
-    (again), and at Ctrl-C or SIGTERM: first what moves the robot, then the others as they are listed, each when the one
-    before has ended. What ends by itself when the run has ended well is given the time to. A second Ctrl-C kills them.
-    If this process itself is killed, their leashes end them.
+    (again), and at Ctrl-C, SIGTERM or the end of the terminal: first what moves the robot, then the others as they are
+    listed, each when the one before has ended. What ends by itself when the run has ended well is given the time to. A
+    second Ctrl-C kills them. If this process itself is killed, their leashes end them.
     """
 
     def __init__(
@@ -154,7 +152,7 @@ class Supervisor:
         """Stop if somebody wants that."""
         if interrupted:
             self._fallback = _INTERRUPTED
-            self._stop(f"{signal.Signals(interrupted[0]).name}: stopping (once more to kill everything)")
+            self._stop(f"{signal.Signals(interrupted[0]).name}: stopping (Ctrl-C or SIGTERM now kills everything)")
         elif self._log.is_broken:
             self._code = _BROKEN_PIPE
             self._stop("nobody reads this any more: stopping")
@@ -198,8 +196,8 @@ class Supervisor:
         member, now_s = self._to_stop[0], time.monotonic()
         if member.running is not None and (is_hurried or now_s >= member.ask_at_s):
             member.running.send(signal.SIGINT)
-            member.is_asked, grace_s = True, member.spec.grace_s
-            member.urge_at_s, member.kill_at_s = now_s + _PATIENT_SHARE * grace_s, now_s + grace_s
+            member.is_asked = True
+            member.urge_at_s, member.kill_at_s = now_s + member.spec.patience_s, now_s + member.spec.grace_s
 
     def _exit_status(self) -> int:
         ended = [member.code for member in self._members if member.spec.ends_run and member.code is not None]

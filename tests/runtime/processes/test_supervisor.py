@@ -56,11 +56,11 @@ SPAWN = "note('child'); child = subprocess.Popen(['sleep', '60']); open('child',
 class Graph:
     """A supervised graph of programs in a folder."""
 
-    def __init__(self, folder, specs, **backoff):
+    def __init__(self, folder, specs, prefix=(), **backoff):
         self.folder = folder
         (folder / "graph.json").write_text(json.dumps([specs, {"first_pause_s": 0.05, **backoff}]))
         self.process = subprocess.Popen(
-            [sys.executable, "-c", HOST, "graph.json"],
+            [*prefix, sys.executable, "-c", HOST, "graph.json"],
             cwd=folder,
             env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
             stdout=subprocess.PIPE,
@@ -189,7 +189,7 @@ def test_what_should_end_itself_and_does_not_is_asked_to(start):
     assert ["learner", "ended"] in [event[:2] for event in graph.events()]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interruption_stops_the_robot_first(start, number):
     graph = start(program("simulation"), program("learner", ends_itself=True), program("actor", **DRIVER))
     for name in ("simulation", "learner", "actor"):
@@ -200,6 +200,31 @@ def test_an_interruption_stops_the_robot_first(start, number):
     order = [event[:2] for event in graph.events() if event[1] != "started"]
     assert order == [[name, what] for name in ("actor", "simulation", "learner") for what in ("asked", "ended")]
     assert f"up | {number.name}: stopping" in output
+
+
+def test_a_terminal_that_is_closed_is_told_of_twice_and_nothing_is_killed(start):
+    """Its shell and the kernel tell, one after the other."""
+    graph = start(program("simulation"), program("actor", **DRIVER))
+    graph.wait_for("simulation")
+    graph.wait_for("actor")
+    graph.process.send_signal(signal.SIGHUP)
+    graph.wait_for("actor", "asked")
+    time.sleep(0.15)  # what comes at once is one signal anyway
+    graph.process.send_signal(signal.SIGHUP)
+    assert graph.finish()[0] == 130
+    order = [event[:2] for event in graph.events() if event[1] != "started"]
+    assert order == [[name, what] for name in ("actor", "simulation") for what in ("asked", "ended")]
+
+
+def test_a_terminal_that_is_closed_ends_nothing_that_was_started_with_nohup(start):
+    graph = start(program("simulation"), program("actor", **DRIVER), prefix=["nohup"])
+    graph.wait_for("simulation")
+    graph.wait_for("actor")
+    graph.process.send_signal(signal.SIGHUP)
+    graph.process.send_signal(signal.SIGINT)
+    code, output = graph.finish()
+    assert code == 130
+    assert "up | SIGINT: stopping" in output, "the first signal that is answered"
 
 
 def test_the_exit_status_is_that_of_the_process_that_ends_the_run(start):
@@ -340,6 +365,21 @@ def test_nothing_is_left_when_the_supervisor_is_killed(start):
     graph.wait_for("simulation", "ended")
     graph.wait_for("learner", "asked")
     wait_until_gone(pids)
+
+
+def test_what_would_finish_something_first_is_urged_to_end_when_the_supervisor_is_killed(start):
+    """As a supervisor that lives does it: killed in the middle, a robot's driver could not end its motion."""
+    patient = (
+        "signal.signal(signal.SIGINT, lambda *_: note('asked'))\n"
+        "signal.signal(signal.SIGTERM, lambda *_: (note('urged'), sys.exit(130)))\n"
+        "note('ready')\nwhile True: time.sleep(60)"
+    )
+    graph = start(program("actor", patient, grace_s=4.0, **DRIVER))
+    graph.wait_for("actor", "ready")
+    graph.process.kill()
+    graph.wait_for("actor", "asked")
+    wait_until_gone(graph.pids())
+    assert [event[:2] for event in graph.events()][-2:] == [["actor", "asked"], ["actor", "urged"]]
 
 
 def test_a_process_dies_with_its_leash(start):

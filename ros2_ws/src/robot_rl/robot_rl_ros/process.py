@@ -27,7 +27,8 @@ from robot_rl_ros.hot_wait import HotWait
 
 _LOOK_EVERY_S = 0.05  # whether it is to end
 _HOT_S, _SERVE_EVERY_S = 0.005, 0.02
-_NEEDED_S = 15.0
+NEEDED_S = 18.0
+"""Whoever moves the robot has been asked a second time to end by then, and the robot's process has not."""
 
 _SCHEMAS: dict[str, type[EnvConfig]] = {
     "train": TrainConfig,
@@ -84,7 +85,7 @@ def serve(
     hot: Sequence[Subscription[Any]] = (),
     is_needed: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Serve nodes until Ctrl-C or SIGTERM.
+    """Serve nodes until Ctrl-C, SIGTERM or the end of the terminal.
 
     Args:
         nodes: all of one context.
@@ -106,5 +107,5 @@ def serve(
             while hot and time.monotonic() < cold_s and wait.wait(_HOT_S):
                 wait.handle()
             if interrupted and end_s is None:
-                end_s = time.monotonic() + _NEEDED_S
+                end_s = time.monotonic() + NEEDED_S
     executor.shutdown()
