@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = parsed.run(parsed)
     except RobotRLError as error:
         print(f"robot-rl: {error}", file=sys.stderr)
-        return 2
+        return error.exit_status
     except KeyboardInterrupt:
         print("robot-rl: interrupted", file=sys.stderr)
         return 130

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import ClassVar
+
+_MAY_PASS = 3
 
 
 class RobotRLError(Exception):
     """Root of all errors raised by robot_rl."""
+
+    exit_status: ClassVar[int] = 2
+    """Of a process that it ends: 2 where the same words would lead to it again, 3 where it may be gone by then."""
 
 
 class UnknownNameError(RobotRLError, KeyError):
@@ -45,9 +51,13 @@ class EpisodeError(RobotRLError, RuntimeError):
 class StoppedError(RobotRLError, RuntimeError):
     """Motion was commanded while the robot is stopped; `recover()` is needed first."""
 
+    exit_status = _MAY_PASS
+
 
 class DeviceError(RobotRLError, RuntimeError):
     """A device did not answer, or answered nonsense."""
+
+    exit_status = _MAY_PASS
 
 
 class SetupError(RobotRLError, RuntimeError):
@@ -55,7 +65,15 @@ class SetupError(RobotRLError, RuntimeError):
 
 
 class ChannelError(RobotRLError, RuntimeError):
-    """The channel between actor and learner cannot do what was asked: full, closed, or refused by the other side."""
+    """The channel between actor and learner cannot do what was asked: full, closed, or nobody at its other end."""
+
+    exit_status = _MAY_PASS
+
+
+class RefusedError(ChannelError):
+    """The learner has refused this actor, and would again; or whoever answers is no learner."""
+
+    exit_status = RobotRLError.exit_status
 
 
 class WireError(RobotRLError, ValueError):

@@ -332,7 +332,7 @@ def test_a_robot_that_stops_ends_the_evaluation_but_not_its_result(capsys, monke
 
     monkeypatch.setattr(RobotEnv, "reset", reset)
     code, out, _ = run(capsys, "eval", "policy=zero", "task=reach", "episodes=9", "task.episode.step_limit=3")
-    assert code == 2
+    assert code == 3
     assert "Stopped after 2 of 9 episodes" in out
     assert "hit the table" in out
     assert json.loads(out.splitlines()[-1])["episodes"] == 2

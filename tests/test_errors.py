@@ -3,7 +3,7 @@ import pickle
 import pytest
 
 import robot_rl.errors as errors
-from robot_rl.errors import ActionError, ConfigError, RobotRLError, SpecError, UnknownNameError
+from robot_rl.errors import ActionError, ConfigError, RobotRLError, SpecError, StoppedError, UnknownNameError
 
 ALL = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Exception)]
 
@@ -22,6 +22,13 @@ def test_every_error_is_a_robot_rl_error(kind):
 )
 def test_errors_can_be_caught_as_the_builtin_that_they_resemble(kind, builtin):
     assert issubclass(kind, builtin)
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_an_exit_status_says_whether_an_error_may_be_gone_at_the_next_try(kind):
+    """A robot that is recovered, a camera that is plugged in, a learner that comes back; nothing else mends itself."""
+    may_pass = kind in (StoppedError, errors.DeviceError, errors.ChannelError)
+    assert kind.exit_status == (3 if may_pass else 2)
 
 
 def test_an_action_error_is_a_spec_error():

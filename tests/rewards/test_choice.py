@@ -71,7 +71,7 @@ def test_a_classifier_needs_a_file():
 @pytest.mark.parametrize("graph", ["train_peg", "record_demos", "teleop"])
 def test_a_classifier_is_a_process_of_the_graph_and_the_other_judges_are_not(graph):
     def names(*words):
-        return [process.name for process in list_processes(graph, words)]
+        return [process.name for process in list_processes(graph, ("teleop=human", *words))]
 
     assert names("reward=task") == names("reward=button")
     more = names("reward=classifier", "reward.file=reach.safetensors")

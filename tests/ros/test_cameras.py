@@ -113,6 +113,6 @@ def test_of_several_cameras_one_that_cannot_be_opened_leaves_none_open(recording
 
 def test_what_cannot_work_is_said_in_one_line(tmp_path):
     with simulated.started("cameras", tmp_path, *words("nowhere.db3")) as process:
-        assert process.popen.wait(simulated.PATIENCE_S) == 2
+        assert process.popen.wait(simulated.PATIENCE_S) == 3
         assert "there is no such file" in process.output()
         assert len(process.output().strip().splitlines()) == 1

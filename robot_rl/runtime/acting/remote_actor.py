@@ -54,7 +54,7 @@ def run_remote_actor(
         The last evaluation; None where interrupted.
 
     Raises:
-        ChannelError: the learner refuses this actor; the message says why.
+        RefusedError: the learner refuses this actor; the message says why.
         KeyboardInterrupt: it was interrupted while it waited for the learner in the middle of an episode.
     """
     with ExitStack() as stack:

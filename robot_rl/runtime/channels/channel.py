@@ -71,7 +71,8 @@ class ActorChannel(Protocol):
 
         Raises:
             SpecError: the record does not fit the environment's spec.
-            ChannelError: the queue is full, the learner has refused this actor, or the channel is closed.
+            ChannelError: the queue is full, or the channel is closed.
+            RefusedError: the learner has refused this actor.
         """
         ...
 
@@ -83,7 +84,8 @@ class ActorChannel(Protocol):
         """Wait until every record is acknowledged; whether that happened in time.
 
         Raises:
-            ChannelError: the learner has refused this actor, or the channel is closed.
+            ChannelError: the channel is closed.
+            RefusedError: the learner has refused this actor.
         """
         ...
 

@@ -10,7 +10,7 @@ import uuid
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
-from robot_rl.errors import ChannelError, WireError
+from robot_rl.errors import RefusedError, WireError
 from robot_rl.runtime.channels.channel import DEFAULT_ADDRESS, Progress, validate_record
 from robot_rl.runtime.channels.curve import CurveKeys, load_keys
 from robot_rl.runtime.channels.mailbox import CAPACITY, Outbox, warn_of_loss
@@ -180,7 +180,7 @@ class ZmqActorChannel(ZmqEnd):
 
     def _check(self) -> None:
         if self._failure is not None:
-            raise ChannelError(self._failure)
+            raise RefusedError(self._failure)
         super()._check()
 
     def _fail(self, reason: str) -> None:

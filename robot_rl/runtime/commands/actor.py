@@ -64,7 +64,7 @@ def run_on(enter: Callable[[], AbstractContextManager[Stage]], config: TrainConf
 
     Raises:
         ConfigError: no run_dir.
-        ChannelError: the learner refuses this actor: its configuration is another.
+        RefusedError: the learner refuses this actor: its configuration is another.
     """
     folder = to_folder(config, "actor")
     console = Console()

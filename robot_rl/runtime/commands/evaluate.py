@@ -59,7 +59,7 @@ def run_on(
         observers: told everything.
 
     Returns:
-        0; 2 where the robot was stopped, and 130 where interrupted.
+        0; that of a StoppedError where the robot was stopped, and 130 where interrupted.
     """
     policy = named_policy.make(env, config)
     stopped: StoppedError | None = None
@@ -82,7 +82,7 @@ def run_on(
         console.print(f"wrote {path}")
     names = {"policy": config.policy, "task": config.task.name, "level": config.task.level, "seed": config.seed}
     print(json.dumps({**evaluation.to_json(), **names}))
-    return 130 if interrupted else 2 if stopped else 0
+    return 130 if interrupted else stopped.exit_status if stopped else 0
 
 
 def _paths(config: EvalConfig) -> list[Path]:

@@ -23,9 +23,9 @@ _EPILOG = """examples:
   robot-rl up train_peg --dry-run                           the command lines, to be run by hand
 
 What each process prints is shown with its name before it, and kept in logs/ of the run's folder. One that fails is
-started again, after a pause, at most 5 times a minute. Ctrl-C (or SIGTERM, or closing the terminal, unless it was
-started with nohup) ends the graph: the robot is stopped first, the learner saves a checkpoint last; a second Ctrl-C
-kills. No process is left behind, even if this one is killed.
+started again, after a pause, at most 5 times a minute, unless its status is 2: an error that would only come again.
+Ctrl-C (or SIGTERM, or closing the terminal, unless it was started with nohup) ends the graph: the robot is stopped
+first, the learner saves a checkpoint last; a second Ctrl-C kills. No process is left behind, even if this one dies.
 The exit status is that of the process that ends the run (the actor), or of the one that could not be restarted.
 
 Set in the environment, unless it is set there already:

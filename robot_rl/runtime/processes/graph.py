@@ -28,14 +28,8 @@ def _make_driver(name: str, restart: Restart = Restart.ON_FAILURE) -> ProcessSpe
     return replace(_make_ros(name, restart, grace_s=20.0), ends_run=True, moves_robot=True)
 
 
-# Without ROS. It refuses a folder that holds another run, and may have to write a checkpoint to a slow disk at the end.
-_LEARNER = ProcessSpec(
-    "learner",
-    (sys.executable, "-m", "robot_rl.cli", "learner"),
-    Restart.ON_CRASH,
-    ends_itself=True,
-    grace_s=60.0,
-)
+# Without ROS. It may have to write a checkpoint to a slow disk at the end.
+_LEARNER = ProcessSpec("learner", (sys.executable, "-m", "robot_rl.cli", "learner"), ends_itself=True, grace_s=60.0)
 
 
 @dataclass(frozen=True)
@@ -98,6 +92,9 @@ def list_processes(graph: str, overrides: Sequence[str] = (), namespace: str = "
     if isinstance(config, EvalConfig):
         config = named_policy.resolve(config, overrides)
     config.check_device()
+    if graph == "teleop" and config.teleop.kind == "none":
+        others = ", ".join(name for name in configuration.choices("teleop") if name != "none")
+        raise ConfigError(f"with teleop=none nobody drives; choose one of: {others}.")
     kind: str = config.robot.kind
     if kind not in _ROBOTS:
         raise UnknownNameError("robot", kind, _ROBOTS)

@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from robot_rl.errors import RobotRLError
 from robot_rl.runtime.processes.leash import PATIENT_SHARE
 from robot_rl.runtime.processes.restart_limit import Backoff, RestartLimit
-
-_EXPLAINED = 2
 
 
 class Restart(StrEnum):
@@ -18,9 +17,8 @@ class Restart(StrEnum):
     NEVER = "never"
     """Its failure is the end of the graph."""
     ON_FAILURE = "on_failure"
-    """After a pause that grows; one that keeps failing is the end of the graph."""
-    ON_CRASH = "on_crash"
-    """Likewise, unless it ends with status 2, an error that it has explained and that would only come again."""
+    """After a pause that grows; one that keeps failing is the end of the graph, and so is status 2: an error that the
+    process has explained, and that would only come again."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +71,4 @@ class ProcessSpec:
 
     def may_restart(self, code: int) -> bool:
         """Whether it is started again when it has ended with this exit status (or by the signal -code)."""
-        if self.restart is Restart.ON_CRASH:
-            return code not in (0, _EXPLAINED)
-        return self.restart is Restart.ON_FAILURE and code != 0
+        return self.restart is Restart.ON_FAILURE and code not in (0, RobotRLError.exit_status)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from robot_rl.data.store_reader import StoreReader
-from robot_rl.errors import ChannelError
+from robot_rl.errors import RefusedError
 from robot_rl.runtime.acting.remote_actor import run_remote_actor
 from robot_rl.runtime.channels.channel_config import ChannelConfig
 from robot_rl.runtime.channels.connection import make_actor_channel
@@ -237,7 +237,7 @@ def test_two_actors_share_a_run_with_episodes_of_their_own(tmp_path):
 def test_another_configuration_is_refused_and_the_keys_are_named(tmp_path):
     served = Served(tmp_path / "run", configure())
     wrong = replace(served.config, seed=7, steps=9, final_episodes=50)
-    with pytest.raises(ChannelError, match=r"differ in seed \(the learner has 0, this actor 7\), steps") as raised:
+    with pytest.raises(RefusedError, match=r"differ in seed \(the learner has 0, this actor 7\), steps") as raised:
         act(wrong)
     assert "final_episodes" not in str(raised.value)
     served.end()
@@ -250,7 +250,7 @@ def test_a_second_actor_of_one_number_takes_the_place_of_the_first(tmp_path):
     def act_until_refused():
         try:
             act(served.config, notes)
-        except ChannelError as error:
+        except RefusedError as error:
             errors.append(str(error))
 
     thread = threading.Thread(target=act_until_refused)

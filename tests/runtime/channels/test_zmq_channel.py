@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import zmq
 
-from robot_rl.errors import ChannelError, ConfigError
+from robot_rl.errors import ConfigError, RefusedError
 from robot_rl.runtime.channels import wire
 from robot_rl.runtime.channels.curve import CurveKeys, make_keys
 from robot_rl.runtime.channels.mailbox import WINDOW
@@ -408,10 +408,10 @@ def test_another_configuration_is_refused_and_both_are_named(make_learner, make_
     learner = make_learner(configuration="peg-7f")
     actor = make_actor(learner.address, configuration="plug-3a")
     words = "configuration is 'peg-7f', this actor's is 'plug-3a'"
-    with pytest.raises(ChannelError, match=words):
+    with pytest.raises(RefusedError, match=words):
         until(actor.latest)
     for verb in (lambda: actor.send(make_record(0, 0)), lambda: actor.flush(1.0)):
-        with pytest.raises(ChannelError, match=words):
+        with pytest.raises(RefusedError, match=words):
             verb()
     assert not actor.is_connected
     assert words in caplog.text
@@ -422,7 +422,7 @@ def test_another_environment_is_refused_and_both_are_named(make_learner, make_ac
     spec = replace(CHANNEL_SPEC, rate_hz=20.0)
     actor = make_actor(learner.address, spec=spec)
     ours, theirs = wire.spec_fingerprint(CHANNEL_SPEC), wire.spec_fingerprint(spec)
-    with pytest.raises(ChannelError, match=f"environment spec is '{ours}', this actor's is '{theirs}'"):
+    with pytest.raises(RefusedError, match=f"environment spec is '{ours}', this actor's is '{theirs}'"):
         actor.flush(5.0) and until(actor.latest)
 
 
@@ -494,7 +494,7 @@ def test_an_actor_says_shortly_that_its_learner_talks_nonsense(make_actor, opene
     actor = make_actor(f"tcp://127.0.0.1:{port}")
     identity, *_ = bare.recv_multipart()
     bare.send_multipart([identity, *parcel_of(LONG, LONG)])
-    with pytest.raises(ChannelError, match=r"has failed: .*twice") as raised:
+    with pytest.raises(RefusedError, match=r"has failed: .*twice") as raised:
         until(actor.latest)
     assert len(str(raised.value)) < 1000
     assert all(len(record.getMessage()) < 1000 for record in caplog.records)
@@ -594,7 +594,7 @@ def test_a_stranger_is_told_and_others_are_not_let_in(folder, make_learner, make
     stranger = make_actor(learner.address, keys=curve(folder, "stranger", "learner"))
     misled = make_actor(learner.address, keys=curve(folder, "actor", "stranger"))
     plain = make_actor(learner.address)
-    with pytest.raises(ChannelError, match="public key"):
+    with pytest.raises(RefusedError, match="public key"):
         until(stranger.latest)
     assert "unknown public key" in caplog.text
     for actor in (misled, plain):

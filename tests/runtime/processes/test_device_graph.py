@@ -23,7 +23,13 @@ def test_a_device_is_a_process_of_its_own(teleop, graph):
 
 @pytest.mark.parametrize("teleop", ["keyboard", "human", "expert", "none"])
 def test_who_has_no_device_has_no_process(teleop):
-    assert "teleop" not in names(f"teleop={teleop}", "graph=real_time")
+    assert "teleop" not in names(f"teleop={teleop}", "graph=real_time", graph="train_peg")
+
+
+@pytest.mark.parametrize("words", [[], ["teleop=none"]])
+def test_nobody_drives_where_there_is_nobody(words):
+    with pytest.raises(ConfigError, match="nobody drives; choose one of: blind, expert, gamepad, human, joy"):
+        list_processes("teleop", words)
 
 
 @pytest.mark.parametrize("teleop", DEVICES)

@@ -5,6 +5,7 @@ import signal
 import pytest
 
 from robot_rl import config as configuration
+from robot_rl.errors import ConfigError, DeviceError
 from robot_rl.runtime.config import TrainConfig
 from robot_rl.runtime.processes.graph import list_processes
 from robot_rl.runtime.run_folder import RunFolder
@@ -24,7 +25,7 @@ def find(name, graph, *words):
 def test_a_real_robot_is_not_started_again(robot, graph, words):
     """It may have been stopped; whoever comes after it does not know of that."""
     found = [find(name, graph, f"robot={robot}", *REAL, *words) for name in ("robot", "teleop")]
-    for code in (1, 2, -signal.SIGKILL):
+    for code in (1, DeviceError.exit_status, -signal.SIGKILL):
         may_restart = [process.may_restart(code) for process in found]
         assert may_restart == [False, True], "a person's device moves nothing by itself"
 
@@ -41,3 +42,13 @@ def test_the_policy_of_a_real_robot_is_evaluated_on_that_robot(tmp_path):
     assert [each.name for each in list_processes("evaluate", [f"policy={tmp_path}"])] == ["robot", "teleop", "actor"]
     simulated = list_processes("evaluate", [f"policy={tmp_path}", "robot=sim"])
     assert [each.name for each in simulated] == ["simulation", "actor"]
+
+
+@pytest.mark.parametrize("graph", ["train_peg", "record_demos", "teleop"])
+def test_what_has_explained_an_error_that_would_come_again_is_not_started_again(graph):
+    """A process of a robot that comes back may be what the others wait for; a configuration is what it was."""
+    for process in list_processes(graph, ["reward=task", "teleop=joy", "graph=real_time"]):
+        assert not process.may_restart(0)
+        assert not process.may_restart(ConfigError.exit_status)
+        assert process.may_restart(DeviceError.exit_status)
+        assert process.may_restart(-signal.SIGKILL)

@@ -314,7 +314,7 @@ def test_one_that_keeps_failing_ends_the_graph(start):
     assert ["actor", "ended"] in [event[:2] for event in graph.events()]
 
 
-@pytest.mark.parametrize(("restart", "status"), [("never", 1), ("on_crash", 2)])
+@pytest.mark.parametrize(("restart", "status"), [("never", 1), ("on_failure", 2)])
 def test_what_may_not_be_restarted_ends_the_graph(start, restart, status):
     graph = start(program("simulation"), program("actor", f"sys.exit({status})", restart=restart, **DRIVER))
     code, _ = graph.finish()

@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         result = measure(**values)
     except RobotRLError as error:
         print(f"bench_graph: {error}", file=sys.stderr)
-        return 2
+        return error.exit_status
     print_report("The graph, over ROS 2 on this machine", ["", "value", "target"], judge(result, TARGETS), [], result)
     return 0
 

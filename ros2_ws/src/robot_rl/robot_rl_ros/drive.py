@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from rclpy.logging import get_logger
 
-from robot_rl.errors import ConfigError
 from robot_rl.runtime.acting.policies import ZeroPolicy
 from robot_rl.runtime.interruption import interruptible
 from robot_rl.runtime.reporting.evaluation import EpisodeResult, evaluate
@@ -27,13 +26,14 @@ class _Lines(Observer):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Drive until told to end."""
-    with process.started(__doc__, arguments) as config:
-        if config.teleop.kind == "none":
-            raise ConfigError("with teleop=none nobody drives; choose a device.")
-        with driver.joined(NAME, config) as here, interruptible() as interrupted:
-            env = here.cell.env
-            observers = [here.observer, _Lines()]
-            evaluate(env, ZeroPolicy(env.spec), sys.maxsize, 0, observers, lambda: bool(interrupted))
+    with (
+        process.started(__doc__, arguments) as config,
+        driver.joined(NAME, config) as here,
+        interruptible() as interrupted,
+    ):
+        env = here.cell.env
+        observers = [here.observer, _Lines()]
+        evaluate(env, ZeroPolicy(env.spec), sys.maxsize, 0, observers, lambda: bool(interrupted))
     return 130
 
 

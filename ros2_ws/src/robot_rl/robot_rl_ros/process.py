@@ -42,7 +42,7 @@ _SCHEMAS: dict[str, type[EnvConfig]] = {
 def started(description: str, arguments: Sequence[str] | None) -> Iterator[EnvConfig]:
     """Join the graph with the configuration that the command line says, and leave it at the end.
 
-    An error of the project becomes one line on standard error and the exit status 2; an interruption, status 130.
+    An error of the project becomes one line on standard error and its exit status; an interruption, status 130.
     ROS does not handle signals: its handlers would end the graph under a message that is being published.
 
     Args:
@@ -63,7 +63,7 @@ def started(description: str, arguments: Sequence[str] | None) -> Iterator[EnvCo
         yield config
     except RobotRLError as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
+        raise SystemExit(error.exit_status) from error
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     finally:
