@@ -262,8 +262,8 @@ def _add_processes(commands: Commands) -> None:
         summary="the learner of `train` as a process, for an actor in another",
         description="The learner's part of `train`: demonstrations, imitation, updates, checkpoints. It binds "
         "channel.address and waits for `robot-rl actor`, or the actor node of ROS, with the same words. The same "
-        "command again goes on with a run that was cut off. Exits with 0 when the run is over and its actors have "
-        "left, with 130 when interrupted.",
+        "command again goes on with a run that was cut off. Exits with 0 when the run is over and was "
+        "evaluated, with 3 when its actors have gone before that, with 130 when interrupted.",
     )
     _add_configured(
         commands,

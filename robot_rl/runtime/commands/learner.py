@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from robot_rl import config as configuration
-from robot_rl.errors import ConfigError
+from robot_rl.errors import ChannelError, ConfigError
 from robot_rl.runtime.assembly import make_run_spec
 from robot_rl.runtime.channels.agreement import find_difference
 from robot_rl.runtime.channels.connection import make_learner_channel
@@ -27,13 +27,14 @@ from robot_rl.runtime.run_folder import RunFolder, beginning, resolve
 
 
 def run(overrides: list[str]) -> int:
-    """Begin a run, or go on with it; the last line printed is a JSON object, unless the run was interrupted.
+    """Begin a run, or go on with it; the last line printed is a JSON object where the run has come to its end.
 
     Returns:
         0 where the run is over for its actors, or was before; 130 where interrupted.
 
     Raises:
         ConfigError: no run_dir, or it holds a run of another configuration; the message names the keys.
+        ChannelError: the actors have gone without the last evaluation; whoever is started again with them makes it.
     """
     said = configuration.load(TrainConfig, "train", overrides)
     config = resolve(said)
@@ -96,14 +97,13 @@ def _learn(
     if not has_ended:
         console.print(f"Interrupted after {learner_run.steps} steps; the same command goes on with the run.")
         return 130
-    if channel.finished_actors:
-        folder.mark_finished(learner_run.steps)
-        console.print(f"The run is finished: {learner_run.steps} steps.")
-    else:
-        console.print(
-            f"All {learner_run.steps} steps are made, but the actors have gone without the last evaluation; "
+    if not channel.finished_actors:
+        raise ChannelError(
+            f"All {learner_run.steps} steps are made and saved, but the actors have gone without the last evaluation; "
             f"make it by starting learner and actor again, or with: robot-rl eval policy={folder.path}"
         )
+    folder.mark_finished(learner_run.steps)
+    console.print(f"The run is finished: {learner_run.steps} steps.")
     result = {
         "run": str(folder.path),
         "env_steps": learner_run.steps,

@@ -24,6 +24,7 @@ from robot_rl.runtime.learning import checkpoint
 from robot_rl.runtime.reporting.metrics_writer import read_metrics
 from robot_rl.runtime.run_folder import RunFolder
 from tests.runs import use_fake_envs
+from tests.runtime.acting.test_remote_run import Notes, act
 from tests.runtime.served import Served
 
 ROOT = Path(__file__).parents[2]
@@ -173,6 +174,26 @@ def test_the_actor_says_what_came_of_the_run(capsys):
     RunFolder(Path("run")).mark_finished(24)
     assert cli.main(["actor", *words]) == 0
     assert last_line(capsys) == result, "a finished run is said again, without a learner"
+
+
+@pytest.mark.usefixtures("_fakes")
+def test_actors_that_leave_before_the_last_evaluation_are_waited_for_by_the_next_learner(capsys):
+    """The status says that somebody is to start it again; a good end would leave an actor that comes back alone."""
+    words = (*TINY, "steps=20", f"channel.address=tcp://127.0.0.1:{find_port()}", "channel.patience_s=0.5")
+    config = load(*words)
+
+    def leave_after(steps):
+        notes = Notes()
+        act(config, notes, is_interrupted=lambda: notes.steps >= steps)
+
+    for steps, status in ((20, 3), (1000, 0)):
+        actor = threading.Thread(target=leave_after, args=(steps,))
+        actor.start()
+        assert cli.main(["learner", *words]) == status
+        actor.join()
+        error = capsys.readouterr().err
+        assert ("All 24 steps are made and saved, but the actors have gone without the last" in error) == bool(status)
+    assert RunFolder(Path("run")).finished_steps() == 24
 
 
 # One real run: the learner is a process that is killed in the middle of it.
