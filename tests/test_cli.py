@@ -18,7 +18,8 @@ import yaml
 from robot_rl import cli
 from robot_rl.config import to_plain
 from robot_rl.env.robot_env import RobotEnv
-from robot_rl.errors import SetupError
+from robot_rl.errors import DeviceError, SetupError
+from robot_rl.robot.robot import Robot
 from robot_rl.runtime.commands import record as record_command
 from robot_rl.runtime.config import EnvConfig, EvalConfig, RecordConfig
 from robot_rl.runtime.learning import demonstrations, training
@@ -335,6 +336,28 @@ def test_a_robot_that_stops_ends_the_evaluation_but_not_its_result(capsys, monke
     assert code == 3
     assert "Stopped after 2 of 9 episodes" in out
     assert "hit the table" in out
+    assert json.loads(out.splitlines()[-1])["episodes"] == 2
+
+
+def test_a_device_that_is_lost_ends_the_evaluation_but_not_its_result(capsys, monkeypatch):
+    """As an arm over the wire: who cannot be asked cannot be stopped either."""
+    resets = []
+    real = RobotEnv.reset
+
+    def lose(*_):
+        raise DeviceError("the arm was silent for 20 s")
+
+    def reset(env, seed=None):
+        resets.append(seed)
+        if len(resets) == 3:
+            monkeypatch.setattr(Robot, "stop", lose)
+            lose()
+        return real(env, seed)
+
+    monkeypatch.setattr(RobotEnv, "reset", reset)
+    code, out, _ = run(capsys, "eval", "policy=zero", "task=reach", "episodes=9", "task.episode.step_limit=3")
+    assert code == 3
+    assert "Stopped after 2 of 9 episodes: the arm was silent for 20 s" in out
     assert json.loads(out.splitlines()[-1])["episodes"] == 2
 
 

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from robot_rl import config as configuration
 from robot_rl.env.robot_env import RobotEnv
-from robot_rl.errors import ConfigError, StoppedError
+from robot_rl.errors import ConfigError, DeviceError, StoppedError
 from robot_rl.robot.protocols import Camera
 from robot_rl.runtime.acting import named_policy
 from robot_rl.runtime.assembly import make_sim_workcell
@@ -59,30 +59,30 @@ def run_on(
         observers: told everything.
 
     Returns:
-        0; that of a StoppedError where the robot was stopped, and 130 where interrupted.
+        0; the error's where the robot was stopped or a device was lost, and 130 where interrupted.
     """
     policy = named_policy.make(env, config)
-    stopped: StoppedError | None = None
+    failure: StoppedError | DeviceError | None = None
     with _pictures(config, cameras) as recorders, _progress(config, console) as bar, interruptible() as interrupted:
         try:
             everybody = [*recorders, *observers, bar]
             evaluate(env, policy, config.episodes, config.seed, everybody, lambda: bool(interrupted))
-        except StoppedError as error:
-            stopped = error  # the episodes before it are still a result
+        except (StoppedError, DeviceError) as error:
+            failure = error  # the episodes before it are still a result
         finally:
             policy.close()
             if env.base is not None:
                 env.base.close()
     evaluation = bar.evaluation
-    if interrupted or stopped:
+    if interrupted or failure:
         count = f"after {len(evaluation.episodes)} of {config.episodes} episodes"
-        console.print(f"Stopped {count}: {stopped}" if stopped else f"Interrupted {count}.")
+        console.print(f"Stopped {count}: {failure}" if failure else f"Interrupted {count}.")
     console.print(_table(config, evaluation))
     for path in _paths(config):
         console.print(f"wrote {path}")
     names = {"policy": config.policy, "task": config.task.name, "level": config.task.level, "seed": config.seed}
     print(json.dumps({**evaluation.to_json(), **names}))
-    return 130 if interrupted else stopped.exit_status if stopped else 0
+    return 130 if interrupted else failure.exit_status if failure else 0
 
 
 def _paths(config: EvalConfig) -> list[Path]:

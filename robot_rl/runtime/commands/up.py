@@ -54,8 +54,8 @@ def run(graph: str, overrides: list[str], namespace: str = "", *, is_dry: bool =
         log.say(f"logs in {', '.join(map(str, folders))}")
         log.say(f"to look at it with ros2: export ROS_DOMAIN_ID={environment['ROS_DOMAIN_ID']}")
         code = supervisor.run()
-        if supervisor.last_line().startswith("{"):
-            log.show_plain(supervisor.last_line())
+        if result := supervisor.result():
+            log.show_plain(result)
     if log.is_broken:
         raise BrokenPipeError
     return code

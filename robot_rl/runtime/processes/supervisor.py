@@ -33,7 +33,8 @@ class _Member:
     restart_at_s: float | None = None
     code: int | None = None
     """How it ended last."""
-    last_line: str = ""
+    result: str = ""
+    """The last line that is a JSON object."""
     is_asked: bool = False
     """Whether it was asked to end."""
     ask_at_s: float = 0.0
@@ -104,9 +105,9 @@ class Supervisor:
                         member.running.close()
         return self._exit_status()
 
-    def last_line(self) -> str:
-        """The last line that the process that ends the run has printed, such as its result."""
-        return "".join(member.last_line for member in self._members if member.spec.ends_run)
+    def result(self) -> str:
+        """The last JSON object that the process that ends the run has printed as a line; "" where there is none."""
+        return "".join(member.result for member in self._members if member.spec.ends_run)
 
     def _start(self, member: _Member, life: int) -> None:
         member.restart_at_s = None
@@ -125,7 +126,8 @@ class Supervisor:
 
     def _show(self, member: _Member, lines: list[str]) -> None:
         for line in lines:
-            member.last_line = line or member.last_line
+            if line.startswith("{"):
+                member.result = line
             self._log.show(member.spec.name, line)
 
     def _attend(self, member: _Member, life: int) -> None:

@@ -26,7 +26,7 @@ processes = [ProcessSpec(**{**spec, "program": tuple(spec["program"]), "restart"
 with MergedLog({process.name: process.log_file for process in processes}) as log:
     supervisor = Supervisor(processes, log, os.environ)
     code = supervisor.run()
-print("result:", supervisor.last_line())
+print("result:", supervisor.result())
 sys.exit(code)
 """
 # What all programs begin with: each says in a file that it has started, and how it was asked to end.
@@ -134,12 +134,18 @@ DRIVER = {"ends_run": True, "moves_robot": True}
 def test_lines_are_merged_under_their_names_and_kept_in_a_file_each(start, tmp_path):
     body = "while not any(line.startswith('simulation started') for line in open('events')): time.sleep(0.02)\n"
     body += "print('\\x1b[31mred\\x1b[0m'); print('10%\\r100%'); print('tönt', file=sys.stderr); "
-    body += "print('{\"a\": 1}', end='')"
+    body += "print('{\"a\": 1}'); print('and a complaint', end='')"
     graph = start(program("simulation"), program("actor", body, **DRIVER))
     code, output = graph.finish()
     assert code == 0
     lines = output.splitlines()
-    for line in ("     actor | red", "     actor | 100%", "     actor | tönt", '     actor | {"a": 1}'):
+    for line in (
+        "     actor | red",
+        "     actor | 100%",
+        "     actor | tönt",
+        '     actor | {"a": 1}',
+        "     actor | and a complaint",
+    ):
         assert line in lines
     assert "        up | actor has ended well, stopping the others" in lines
     assert lines[-1] == 'result: {"a": 1}'
