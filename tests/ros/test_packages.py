@@ -136,22 +136,55 @@ def main():
 """
 
 
+def put_in_place_of(name, module, folder):
+    """Path of an executable, which runs this module with PYTHONPATH=folder."""
+    from ament_index_python import get_package_prefix
+
+    package = folder / "robot_rl_ros"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    shutil.copy(MODULE / "executable.py", package)
+    (package / f"{name}.py").write_text(module)
+    return f"{get_package_prefix('robot_rl')}/lib/robot_rl/{name}"
+
+
 @pytest.mark.parametrize("name", EXECUTABLES)
 def test_an_executable_runs_its_module_with_the_python_of_its_environment(name, tmp_path):
     """A stand-in module tells who runs it; its exit status is that of the executable."""
-    from ament_index_python import get_package_prefix
-
-    package = tmp_path / "robot_rl_ros"
-    package.mkdir()
-    (package / "__init__.py").touch()
-    (package / f"{name}.py").write_text(STAND_IN)
-    executable = f"{get_package_prefix('robot_rl')}/lib/robot_rl/{name}"
+    executable = put_in_place_of(name, STAND_IN, tmp_path)
     process = run(executable, "--ros-args", expect=3, cwd="/", PYTHONPATH=str(tmp_path))
     python, prefix, program, argument, is_its_folder_searched = process.stdout.strip().split("|")
     assert os.path.samefile(python, sys.executable)
     assert os.path.samefile(prefix, sys.prefix)
     assert (program, argument) == (executable, "--ros-args")
     assert is_its_folder_searched == "False", "`import camera` would find the executable's neighbour"
+
+
+INTERRUPTED = """
+import os, signal, time
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(60)
+except KeyboardInterrupt as error:
+    raise ImportError("a library has caught it") from error
+"""
+INTERRUPTED_LATER = """
+import os, signal, time
+def main():
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(60)
+    except KeyboardInterrupt:
+        return 7
+"""
+
+
+def test_ctrl_c_while_a_node_is_imported_ends_it_silently_and_is_its_own_from_then_on(tmp_path):
+    for number, (module, status) in enumerate(((INTERRUPTED, 130), (INTERRUPTED_LATER, 7))):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        process = run(put_in_place_of("actor", module, folder), expect=status, cwd="/", PYTHONPATH=str(folder))
+        assert (process.stdout, process.stderr) == ("", "")
 
 
 def test_a_message_goes_from_one_context_to_another(monkeypatch):

@@ -31,7 +31,7 @@ setup(
     options={"build_scripts": {"executable": python}},
     entry_points={
         "console_scripts": [
-            f"{name} = robot_rl_ros.{name}:main" for name in sorted(os.listdir(os.path.join(here, "executables")))
+            f"{name} = robot_rl_ros.executable:run" for name in sorted(os.listdir(os.path.join(here, "executables")))
         ]
     },
 )

@@ -53,10 +53,10 @@ def started(description: str, arguments: Sequence[str] | None) -> Iterator[EnvCo
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--config", choices=sorted(_SCHEMAS), default="train", help="configuration to compose")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="for example task=peg seed=1")
-    parsed = parser.parse_args(remove_ros_args(argv)[1:])
-    logging.basicConfig(format="%(message)s", level=logging.INFO)
-    rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
     try:
+        parsed = parser.parse_args(remove_ros_args(argv)[1:])
+        logging.basicConfig(format="%(message)s", level=logging.INFO)
+        rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
         config = configuration.load(_SCHEMAS[parsed.config], parsed.config, parsed.overrides)
         if isinstance(config, EvalConfig):
             config = named_policy.resolve(config, parsed.overrides)
