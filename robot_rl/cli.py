@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import TypeAlias
 
 from robot_rl.errors import RobotRLError, UnknownNameError
-from robot_rl.runtime.commands import calibrate_parser, doctor_parser, exchange_parser, fci_sim_parser, up_parser
+from robot_rl.runtime.commands import (
+    ask_parser,
+    calibrate_parser,
+    doctor_parser,
+    exchange_parser,
+    fci_sim_parser,
+    up_parser,
+)
 
 _EPILOG = """examples:
   robot-rl train task=peg                                             records demonstrations, trains, evaluates
@@ -102,6 +109,7 @@ def _make_parser() -> argparse.ArgumentParser:
     _add_seeing(commands)
     _add_processes(commands)
     up_parser.add_parser(commands)
+    ask_parser.add_parsers(commands)
     fci_sim_parser.add_parser(commands)
     exchange_parser.add_parsers(commands)
     calibrate_parser.add_parser(commands)

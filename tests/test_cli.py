@@ -59,6 +59,8 @@ def run(capsys, *words):
         (("record", "--help"), ["KEY=VALUE", "demonstrations_from=STORE", "continued", "config record"]),
         (("convert-encoder", "--help"), ["SOURCE", "TARGET", "resnet10_params.pkl", "agent.encoder.weights"]),
         (("fci-sim", "--help"), ["--host", "--real-time", "--side-channel", "lock-step", "pylibfranka.Robot", "1337"]),
+        (("where", "--help"), ["T_base_tcp", "--tool-length", "--domain", "--namespace", "ROS_DOMAIN_ID"]),
+        (("recover", "--help"), ["--domain", "--namespace", "refuses"]),
         (("--version",), ["robot-rl "]),
     ],
 )
@@ -118,6 +120,7 @@ def test_without_an_installation_there_is_no_version_and_no_crash(capsys, monkey
         (("resume", "one", "two"), "one holds no training run"),
         (("record", "episodes=0"), "at least 1"),
         (("up", "record_demos", "episodes=0"), "at least 1"),
+        (("recover", "--domain", "233"), "from 0 to 232"),
         (("record", "teleop=none"), "expert, blind, human"),
         (("record", "sotre=mine"), "Did you mean 'store'?"),
         (("record", "store=."), "its_own.txt"),

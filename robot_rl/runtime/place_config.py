@@ -19,7 +19,7 @@ _ROUNDING_M = 1e-6
 
 @dataclass(frozen=True)
 class PlaceConfig:
-    """Where the task of a real robot is: lead the tip there once, and read `impedance_controller/tcp_pose`.
+    """Where the task of a real robot is: lead the tip there once; `robot-rl where` says the words.
 
     Attributes:
         target_m: of the target's mouth in the base frame, where the tip is about to go in [m]; null while unknown.
@@ -48,8 +48,8 @@ class PlaceConfig:
         """
         if self.target_m is None:
             raise ConfigError(
-                "task.place.target_m is not set: lead the tip to the target's mouth, read "
-                "impedance_controller/tcp_pose, and add task.place.tool_length_m along the tool's axis."
+                "task.place.target_m is not set: lead the tip to the target's mouth, and take what "
+                "`robot-rl where --tool-length M` says, M being the length from the TCP to the tip."
             )
         if not np.isfinite([*self.target_m, self.target_yaw_rad, self.tool_length_m]).all():
             raise ConfigError(f"task.place must be finite, got {self}.")
@@ -67,6 +67,23 @@ class PlaceConfig:
             success_depth_m=math.inf if self.success_depth_m is None else self.success_depth_m,
             success_radius_m=self.success_radius_m,
         )
+
+
+def to_place_words(tcp: Pose, tool_length_m: float) -> tuple[str, ...]:
+    """The words of a place whose target is where the tip is now, turned as the hand is.
+
+    Args:
+        tcp: T_base_tcp.
+        tool_length_m: from the TCP to the tip.
+    """
+    tip_m = [round(float(value), 5) + 0.0 for value in tcp.transform_point([0.0, 0.0, tool_length_m])]  # no "-0.0"
+    x_axis = tcp.rotation[:, 0]
+    yaw_rad = round(float(np.arctan2(x_axis[1], x_axis[0])), 4) + 0.0
+    return (
+        f"task.place.target_m=[{','.join(map(str, tip_m))}]",
+        f"task.place.target_yaw_rad={yaw_rad}",
+        f"task.place.tool_length_m={tool_length_m}",
+    )
 
 
 def check_reach(place: Place, episode: EpisodeConfig, reset: ResetConfig) -> None:

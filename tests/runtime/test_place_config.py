@@ -1,10 +1,13 @@
 """A real robot's task lies where the robot may go: outside, each reset would wait until its time is over."""
 
+import numpy as np
 import pytest
 
 from robot_rl import config as configuration
 from robot_rl.errors import ConfigError
+from robot_rl.geometry import Pose
 from robot_rl.runtime.config import RecordConfig
+from robot_rl.runtime.place_config import to_place_words
 
 BOX = r"workspace \[0\.3, -0\.3, 0\.005\] to \[0\.7, 0\.3, 0\.5\] m \(task\.episode\.box_lower_m, box_upper_m\)"
 
@@ -48,3 +51,12 @@ def test_a_task_outside_the_workspace_is_refused(words, where):
     with pytest.raises(ConfigError, match=f"TCP {where} m, .* outside the {BOX}") as raised:
         check(*words)
     assert "\n" not in str(raised.value)
+
+
+def test_the_words_of_a_place_are_those_whose_target_is_at_the_tip():
+    """A tip at the mouth of its own place, turned as the hand is, is at the target's origin."""
+    tcp = Pose.from_rotation_vector([np.pi, 0.0, 0.0], [0.5, -0.1, 0.12]) @ Pose.from_rotation_vector([0.0, 0.0, -0.5])
+    words = to_place_words(tcp, 0.04)
+    assert words[0] == "task.place.target_m=[0.5,-0.1,0.08]", "the tool points down"
+    place = configuration.load(RecordConfig, "record", words).task.place.make_place()
+    np.testing.assert_allclose((place.target.inverse() @ tcp @ place.tip).to_vector(), 0.0, atol=1e-4)

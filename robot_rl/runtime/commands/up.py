@@ -5,20 +5,18 @@ from __future__ import annotations
 import fcntl
 import os
 import shlex
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from robot_rl.errors import ConfigError
+from robot_rl.runtime.processes.environment import make_environment
 from robot_rl.runtime.processes.executables import to_command
 from robot_rl.runtime.processes.graph import list_processes
 from robot_rl.runtime.processes.merged_log import MergedLog
 from robot_rl.runtime.processes.ros_domain import reserve_domain
+from robot_rl.runtime.processes.running_graph import RunningGraph, announced, to_domain
 from robot_rl.runtime.processes.supervisor import Supervisor
-
-_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-"""The processes share the cores already; more threads in each make all of them slower."""
 
 
 def run(graph: str, overrides: list[str], namespace: str = "", *, is_dry: bool = False) -> int:
@@ -49,6 +47,8 @@ def run(graph: str, overrides: list[str], namespace: str = "", *, is_dry: bool =
         environment = make_environment(os.environ, log.columns)
         if not environment.get("ROS_DOMAIN_ID"):
             environment["ROS_DOMAIN_ID"] = str(stack.enter_context(reserve_domain()))
+        running = RunningGraph(to_domain(environment["ROS_DOMAIN_ID"]), namespace.strip("/"))
+        stack.enter_context(announced(running))
         supervisor = Supervisor(processes, log, environment, keep=locks)
         log.say(f"{graph}: {', '.join(process.name for process in processes)}")
         log.say(f"logs in {', '.join(map(str, folders))}")
@@ -59,24 +59,6 @@ def run(graph: str, overrides: list[str], namespace: str = "", *, is_dry: bool =
     if log.is_broken:
         raise BrokenPipeError
     return code
-
-
-def make_environment(base: Mapping[str, str], columns: int) -> dict[str, str]:
-    """The environment of the processes: what is set in `base` stays as it is.
-
-    Args:
-        base: usually that of this process.
-        columns: characters that a line of theirs should have at most.
-    """
-    defaults = {
-        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",  # nobody else in the laboratory hears the robot's commands
-        "RCUTILS_CONSOLE_OUTPUT_FORMAT": "{severity} {name}: {message}",
-        "RCUTILS_COLORIZED_OUTPUT": "1" if sys.stdout.isatty() else "0",
-        "RCUTILS_LOGGING_BUFFERED_STREAM": "1",  # whole lines
-        "PYTHONUNBUFFERED": "1",
-        **dict.fromkeys(_ONE_THREAD, "1"),
-    }
-    return {**defaults, **base, "COLUMNS": str(columns)}
 
 
 @contextmanager

@@ -33,6 +33,9 @@ Set in the environment, unless it is set there already:
   ROS_AUTOMATIC_DISCOVERY_RANGE    LOCALHOST: no other machine hears the robot's commands; SUBNET lets them
   OMP_NUM_THREADS and its like     1: the processes share the cores already
 
+While it runs, in another terminal: `robot-rl where` says where the tool is and whether the arm is stopped, and
+`robot-rl recover` allows a stopped arm to move again.
+
 `robot-rl config train` (record, eval, env) prints the keys that a graph takes."""
 
 

@@ -67,6 +67,8 @@ _REWARD_CLASSIFIER = _make_ros("reward_classifier")
 _TELEOP = _make_ros("teleop")
 _CAMERAS = _make_ros("cameras")
 
+_LONGEST_NAMESPACE = 64  # a running graph is announced by it, in a name of 107 characters
+
 
 def list_processes(graph: str, overrides: Sequence[str] = (), namespace: str = "") -> list[ProcessSpec]:
     """The processes of a graph, in the order in which they are started.
@@ -150,7 +152,9 @@ def find_free_port() -> int:
 
 
 def _check_namespace(namespace: str) -> None:
-    if namespace and not re.fullmatch(r"/?[A-Za-z_]\w*(/[A-Za-z_]\w*)*", namespace, re.ASCII):
+    is_one = re.fullmatch(r"/?[A-Za-z_]\w*(/[A-Za-z_]\w*)*", namespace, re.ASCII)
+    if namespace and not (is_one and len(namespace) <= _LONGEST_NAMESPACE):
         raise ConfigError(
-            f"{namespace!r} is no namespace: letters, digits and _, not beginning with a digit, such as left_arm."
+            f"{namespace!r} is no namespace: letters, digits and _, at most {_LONGEST_NAMESPACE}, not beginning with a "
+            "digit, such as left_arm."
         )

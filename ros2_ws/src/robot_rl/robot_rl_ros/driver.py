@@ -10,12 +10,14 @@ from rclpy.node import Node
 from robot_rl_msgs.msg import Episode
 
 from robot_rl.runtime.config import EnvConfig
+from robot_rl.runtime.processes.running_graph import RunningGraph
 from robot_rl.runtime.reporting.evaluation import EpisodeResult
 from robot_rl.runtime.reporting.observers import Observer
 from robot_rl.runtime.stopping import stopping
-from robot_rl.types import Source, TimeStep
+from robot_rl.types import Source, StopRecord, TimeStep
 from robot_rl_ros import convert, process, qos
 from robot_rl_ros.assembly import RosWorkcell
+from robot_rl_ros.devices.arm import CONTROLLER
 from robot_rl_ros.link import Link
 
 _JOIN_S = 30.0
@@ -85,8 +87,15 @@ def free_to_move(link: Link, cell: RosWorkcell, config: EnvConfig) -> None:
     if stop is not None and config.graph.recovers:
         arm.recover()
     while (stop := arm.state().stop) is not None:
-        link.node.get_logger().warning(
-            f"the arm is stopped ({stop.reason.value}: {stop.detail}). When that is safe: "
-            "ros2 service call impedance_controller/recover std_srvs/srv/Trigger"
-        )
+        link.node.get_logger().warning(make_reminder(link.node, stop))
         link.spin_until(lambda: arm.state().stop is None, _REMIND_EVERY_S)
+
+
+def make_reminder(node: Node, stop: StopRecord) -> str:
+    """What a person is told who may recover the stopped arm of a node's graph, whatever terminal they do it in."""
+    graph = RunningGraph(node.context.get_domain_id(), node.get_namespace().strip("/"))
+    service = node.resolve_service_name(f"{CONTROLLER}/recover")
+    return (
+        f"the arm is stopped ({stop.reason.value}: {stop.detail}). When that is safe: robot-rl recover {graph.words} "
+        f"(or where ROS 2 is installed: ROS_DOMAIN_ID={graph.domain} ros2 service call {service} std_srvs/srv/Trigger)"
+    )

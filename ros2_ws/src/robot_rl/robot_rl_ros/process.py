@@ -11,19 +11,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
 from rclpy.subscription import Subscription
 from rclpy.utilities import remove_ros_args
 
 from robot_rl import config as configuration
-from robot_rl.errors import RobotRLError
 from robot_rl.runtime.acting import named_policy
 from robot_rl.runtime.config import EnvConfig, EvalConfig, RecordConfig, TrainConfig
 from robot_rl.runtime.interruption import interruptible
 from robot_rl_ros.hot_wait import HotWait
+from robot_rl_ros.membership import joined
 
 _LOOK_EVERY_S = 0.05  # whether it is to end
 _HOT_S, _SERVE_EVERY_S = 0.005, 0.02
@@ -40,10 +38,7 @@ _SCHEMAS: dict[str, type[EnvConfig]] = {
 
 @contextmanager
 def started(description: str, arguments: Sequence[str] | None) -> Iterator[EnvConfig]:
-    """Join the graph with the configuration that the command line says, and leave it at the end.
-
-    An error of the project becomes one line on standard error and its exit status; an interruption, status 130.
-    ROS does not handle signals: its handlers would end the graph under a message that is being published.
+    """Join the graph with the configuration that the command line says: see `membership.joined`.
 
     Args:
         description: of the program, for --help.
@@ -53,21 +48,13 @@ def started(description: str, arguments: Sequence[str] | None) -> Iterator[EnvCo
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--config", choices=sorted(_SCHEMAS), default="train", help="configuration to compose")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="for example task=peg seed=1")
-    try:
-        parsed = parser.parse_args(remove_ros_args(argv)[1:])
-        logging.basicConfig(format="%(message)s", level=logging.INFO)
-        rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
+    parsed = parser.parse_args(remove_ros_args(argv)[1:])
+    logging.basicConfig(format="%(message)s", level=logging.INFO)
+    with joined(parser.prog, argv):
         config = configuration.load(_SCHEMAS[parsed.config], parsed.config, parsed.overrides)
         if isinstance(config, EvalConfig):
             config = named_policy.resolve(config, parsed.overrides)
         yield config
-    except RobotRLError as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
-        raise SystemExit(error.exit_status) from error
-    except KeyboardInterrupt:
-        raise SystemExit(130) from None
-    finally:
-        rclpy.try_shutdown()
 
 
 def freeze_heap() -> None:

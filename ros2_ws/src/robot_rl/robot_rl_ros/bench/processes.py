@@ -14,8 +14,8 @@ from rclpy.context import Context
 from rclpy.node import Node
 
 from robot_rl import config as configuration
-from robot_rl.runtime.commands.up import make_environment
 from robot_rl.runtime.config import TrainConfig
+from robot_rl.runtime.processes.environment import make_environment
 from robot_rl.runtime.processes.executables import to_command
 from robot_rl.runtime.processes.graph import list_processes
 from robot_rl.runtime.processes.ros_domain import reserve_domain

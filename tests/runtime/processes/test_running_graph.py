@@ -1,0 +1,92 @@
+"""A graph that runs is found on its machine, in whatever domain it is; and which of several is asked for."""
+
+import pytest
+
+from robot_rl.errors import ConfigError
+from robot_rl.runtime.commands import up
+from robot_rl.runtime.processes import running_graph
+from robot_rl.runtime.processes.graph import list_processes
+from robot_rl.runtime.processes.running_graph import RunningGraph, announced, find_graph, list_announced
+
+LONGEST = "a" * 31 + "/" + "b" * 32
+
+
+@pytest.fixture
+def announce(monkeypatch):
+    """Whatever runs on this machine beside the tests."""
+
+    def announce(*graphs):
+        monkeypatch.setattr(running_graph, "list_announced", lambda: set(graphs))
+
+    return announce
+
+
+@pytest.mark.parametrize("namespace", ["", "left_arm", LONGEST])
+def test_a_graph_is_found_while_it_runs_and_no_longer(namespace):
+    graph = RunningGraph(232, namespace)
+    with announced(graph):
+        assert graph in list_announced()
+    assert graph not in list_announced()
+
+
+def test_a_namespace_that_could_not_be_announced_is_refused():
+    list_processes("teleop", ["task=reach"], LONGEST)
+    with pytest.raises(ConfigError, match="at most 64"):
+        list_processes("teleop", ["task=reach"], LONGEST + "b")
+
+
+LEFT, RIGHT, ALONE = RunningGraph(3, "left"), RunningGraph(3, "right"), RunningGraph(7)
+
+
+@pytest.mark.parametrize(
+    ("domain", "namespace", "said", "graphs", "expected"),
+    [
+        (None, None, {}, [ALONE], ALONE),
+        (None, None, {}, [], RunningGraph(0)),
+        (None, "/left", {}, [LEFT, RIGHT, ALONE], LEFT),
+        (7, None, {}, [LEFT, RIGHT, ALONE], ALONE),
+        (None, None, {"ROS_DOMAIN_ID": "7"}, [LEFT, RIGHT, ALONE], ALONE),
+        (7, None, {"ROS_DOMAIN_ID": "3"}, [LEFT, RIGHT, ALONE], ALONE),
+        (5, "left", {}, [LEFT, RIGHT, ALONE], RunningGraph(5, "left")),  # started by something else
+        (3, "", {}, [LEFT, RunningGraph(3)], RunningGraph(3)),
+    ],
+)
+def test_the_graph_that_is_meant_is_found(announce, domain, namespace, said, graphs, expected):
+    announce(*graphs)
+    assert find_graph(domain, namespace, said) == expected
+
+
+def test_of_several_graphs_one_has_to_be_said(announce):
+    announce(LEFT, RIGHT, ALONE)
+    with pytest.raises(ConfigError, match=r"2 graphs run .* --domain 3 --namespace left, or --domain 3 --namespace r"):
+        find_graph(3, None, {})
+
+
+@pytest.mark.parametrize(("domain", "text"), [(233, ""), (-1, ""), (None, "two"), (None, "-1"), (None, "233")])
+def test_what_is_no_domain_is_refused(announce, domain, text):
+    announce()
+    with pytest.raises(ConfigError, match="from 0 to 232, got"):
+        find_graph(domain, None, {"ROS_DOMAIN_ID": text})
+
+
+@pytest.mark.parametrize("domain", ["", "17"])
+def test_up_announces_its_graph_whoever_chose_the_domain(tmp_path, monkeypatch, domain):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ROS_DOMAIN_ID", domain)
+    before, seen = list_announced(), []
+
+    class Supervisor:
+        def __init__(self, processes, log, environment, keep):
+            del processes, log, keep
+            self._domain = int(environment["ROS_DOMAIN_ID"])
+
+        def run(self):
+            seen.append(RunningGraph(self._domain, "left_arm") in list_announced() - before)
+            return 0
+
+        def last_line(self):
+            return ""
+
+    monkeypatch.setattr(up, "Supervisor", Supervisor)
+    assert up.run("teleop", ["task=reach"], "/left_arm") == 0
+    assert seen == [True]
