@@ -13,7 +13,8 @@ plain processes, without ROS's own `launch`. `ros2 launch robot_rl GRAPH.launch.
   train_peg     trains; the same command again goes on with the run that it began
   record_demos  records demonstrations
   evaluate      evaluates policy=RUN
-  teleop        lets a person drive the robot"""
+  teleop        lets a person drive the robot, without a time limit unless task.episode.step_limit=STEPS says one; a
+                button that says success, failure or abort ends an episode, and the robot goes back to a start"""
 
 _EPILOG = """examples:
   robot-rl up train_peg                                     the run is in runs/peg-rlpd-0

@@ -41,6 +41,8 @@ class _Graph:
     processes: tuple[ProcessSpec, ...]
     restart: Restart = Restart.ON_FAILURE
     """Of the robot's processes, but for one that owns a real arm."""
+    is_persons: bool = False
+    """Whether a person does with the robot what they like, and no clock ends that unless they say so."""
 
 
 _GRAPHS: Mapping[str, _Graph] = {
@@ -48,7 +50,7 @@ _GRAPHS: Mapping[str, _Graph] = {
     "record_demos": _Graph(RecordConfig, "record", (_make_driver("recorder"),)),
     # a result that a restart has touched would be no result
     "evaluate": _Graph(EvalConfig, "eval", (_make_driver("actor", Restart.NEVER),), Restart.NEVER),
-    "teleop": _Graph(EnvConfig, "env", (_make_driver("drive"),)),
+    "teleop": _Graph(EnvConfig, "env", (_make_driver("drive"),), is_persons=True),
 }
 
 # The processes that a robot consists of: its controller, gripper, cameras, the person's device, task and resets.
@@ -67,6 +69,7 @@ _REWARD_CLASSIFIER = _make_ros("reward_classifier")
 _TELEOP = _make_ros("teleop")
 _CAMERAS = _make_ros("cameras")
 
+_STEP_LIMIT, _NO_STEP_LIMIT = "task.episode.step_limit", 1_000_000_000  # three years
 _LONGEST_NAMESPACE = 64  # a running graph is announced by it, in a name of 107 characters
 
 
@@ -75,7 +78,8 @@ def list_processes(graph: str, overrides: Sequence[str] = (), namespace: str = "
 
     All of them get the overrides as they are. What trains reads them as `robot-rl train` does, and gets an explicit,
     absolute `run_dir=` and the address of the channel between actor and learner beside them; the others are told by
-    `--config NAME` whether they are those of `record`, `eval` or `env`.
+    `--config NAME` whether they are those of `record`, `eval` or `env`. A person at a device who only drives has no
+    time limit, unless the words say one.
 
     Args:
         graph: train_peg, record_demos, evaluate or teleop.
@@ -105,7 +109,9 @@ def list_processes(graph: str, overrides: Sequence[str] = (), namespace: str = "
         arguments = _with_channel(_with_run_dir(overrides, run), config)
     else:
         run = Path("runs", f"{graph}-{config.task.name}-{time.strftime('%Y%m%d-%H%M%S')}").absolute()
-        arguments = ("--config", chosen.config, *overrides)
+        has_limit = configuration.is_said(_STEP_LIMIT, overrides) or not (chosen.is_persons and config.teleop.is_device)
+        limit = () if has_limit else (f"{_STEP_LIMIT}={_NO_STEP_LIMIT}",)
+        arguments = ("--config", chosen.config, *overrides, *limit)
     judges = (_REWARD_CLASSIFIER,) if config.reward.kind == "classifier" else ()
     # a keyboard needs a terminal, which no process of a graph has: a person starts theirs beside it
     hands = (_TELEOP,) if config.teleop.is_device and config.teleop.kind != "keyboard" else ()

@@ -5,7 +5,7 @@ import pytest
 from robot_rl import config as configuration
 from robot_rl.errors import ConfigError
 from robot_rl.runtime.assembly import make_env
-from robot_rl.runtime.config import EnvConfig
+from robot_rl.runtime.config import EnvConfig, RecordConfig
 from robot_rl.runtime.processes.graph import list_processes
 
 DEVICES = ("gamepad", "joy", "keyboard", "spacemouse", "twist")
@@ -30,6 +30,30 @@ def test_who_has_no_device_has_no_process(teleop):
 def test_nobody_drives_where_there_is_nobody(words):
     with pytest.raises(ConfigError, match="nobody drives; choose one of: blind, expert, gamepad, human, joy"):
         list_processes("teleop", words)
+
+
+DAY_STEPS = 24 * 60 * 60 * 10
+
+
+def step_limit(graph, *words):
+    """What all processes of the graph are told, as they read it."""
+    schema, name = {"teleop": (EnvConfig, "env"), "record_demos": (RecordConfig, "record")}[graph]
+    (told,) = {process.arguments[2:] for process in list_processes(graph, words)}
+    return configuration.load(schema, name, told).task.episode.step_limit
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("teleop=joy", "graph=real_time", "task=peg_hard"), ("robot=fr3", "task.place.target_m=[0.5,0.0,0.05]")],
+)
+def test_a_person_who_drives_has_all_the_time_they_want(words):
+    assert step_limit("teleop", *words) > DAY_STEPS
+    assert step_limit("teleop", *words, "task.episode.step_limit=70") == 70
+    assert step_limit("record_demos", *words) in (100, 150), "a demonstration is as long as the task"
+
+
+def test_a_script_that_drives_begins_anew_where_it_gets_nowhere():
+    assert step_limit("teleop", "teleop=expert", "task=peg_hard") == 150
 
 
 @pytest.mark.parametrize("teleop", DEVICES)

@@ -1,15 +1,21 @@
-"""Lets a person drive the robot of the graph, episode after episode, with the control and the safety of training."""
+"""Lets a person drive the robot of the graph, with the control and the safety of training.
+
+An episode lasts until they end it with a button, the task finds itself solved, or a time limit that was asked for is
+over; the robot then goes back to a start.
+"""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import count
 
 from rclpy.logging import get_logger
 
+from robot_rl.env.robot_env import RobotEnv
 from robot_rl.runtime.acting.policies import ZeroPolicy
 from robot_rl.runtime.interruption import interruptible
-from robot_rl.runtime.reporting.evaluation import EpisodeResult, evaluate
+from robot_rl.runtime.reporting.evaluation import EpisodeResult, EpisodeTally
 from robot_rl.runtime.reporting.observers import Observer
 from robot_rl_ros import driver, process
 
@@ -24,6 +30,32 @@ class _Lines(Observer):
         get_logger(NAME).info(f"episode {episode.index + 1}: {result} after {episode.duration_s:.1f} s")
 
 
+def drive(env: RobotEnv, observers: Sequence[Observer], is_interrupted: Callable[[], bool]) -> None:
+    """Have the person drive, episode after episode, until interrupted.
+
+    Args:
+        env: with the person.
+        observers: told everything.
+        is_interrupted: asked before every time step, since an episode lasts as long as the person likes.
+    """
+    policy = ZeroPolicy(env.spec)
+    for index in count():
+        tally = EpisodeTally()
+        time_step = env.reset(seed=0 if index == 0 else None)
+        while True:
+            tally.note(time_step)
+            for observer in observers:
+                observer.on_step(time_step)
+            if time_step.is_last:
+                break
+            if is_interrupted():
+                return
+            time_step = env.step(policy(time_step.observation))
+        result = tally.to_result(index, env)
+        for observer in observers:
+            observer.on_episode_end(result)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Drive until told to end."""
     with (
@@ -31,9 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         driver.joined(NAME, config) as here,
         interruptible() as interrupted,
     ):
-        env = here.cell.env
-        observers = [here.observer, _Lines()]
-        evaluate(env, ZeroPolicy(env.spec), sys.maxsize, 0, observers, lambda: bool(interrupted))
+        drive(here.cell.env, [here.observer, _Lines()], lambda: bool(interrupted))
     return 130
 
 
