@@ -6,7 +6,7 @@ A process that has failed is started again where that is safe; the end of the on
 import shlex
 import time
 
-from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction, Shutdown, TimerAction
+from launch.actions import DeclareLaunchArgument, ExecuteProcess, LogInfo, OpaqueFunction, Shutdown, TimerAction
 from launch.events.process import ProcessExited
 from launch.substitutions import EnvironmentVariable
 from launch_ros.actions import Node
@@ -27,7 +27,15 @@ def start_all(context: LaunchContext) -> list[Action]:
     words = [f"{name}={values[name]}" for name in names if values[name]]
     words += shlex.split(values["overrides"])
     processes = list_processes(values["graph"], words, values["namespace"])
-    return [start(process, process.limit_restarts()) for process in processes]
+    return [
+        tell(process) if process.needs_terminal else start(process, process.limit_restarts()) for process in processes
+    ]
+
+
+def tell(process) -> Action:  # noqa: ANN001  a launch file imports one function of robot_rl, and no types
+    """The action that says how a person starts a process."""
+    command = shlex.join([*process.program, *process.arguments])
+    return LogInfo(msg=f"to be started in another terminal, with the ROS_DOMAIN_ID of this one: {command}")
 
 
 def start(process, limit) -> Action:  # noqa: ANN001  a launch file imports one function of robot_rl, and no types

@@ -61,6 +61,7 @@ def run(capsys, *words):
         (("fci-sim", "--help"), ["--host", "--real-time", "--side-channel", "lock-step", "pylibfranka.Robot", "1337"]),
         (("where", "--help"), ["T_base_tcp", "--tool-length", "--domain", "--namespace", "ROS_DOMAIN_ID"]),
         (("recover", "--help"), ["--domain", "--namespace", "refuses"]),
+        (("keyboard", "--help"), ["KEY=VALUE", "--domain", "--namespace", "teleop=keyboard"]),
         (("--version",), ["robot-rl "]),
     ],
 )

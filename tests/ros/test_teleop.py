@@ -290,7 +290,7 @@ def test_keys_reach_the_actor_and_the_terminal_is_given_back(tmp_path, end):
     log = tmp_path / "teleop.log"
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "robot_rl_ros.teleop", *WORDS, "teleop=keyboard"],
+            [sys.executable, "-m", "robot_rl.cli", "keyboard", "task=reach"],
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=file,

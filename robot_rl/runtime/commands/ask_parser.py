@@ -1,4 +1,4 @@
-"""The words of the commands that join a running graph: `robot-rl where` and `robot-rl recover`."""
+"""The words of the commands that join a running graph: `robot-rl where`, `recover` and `keyboard`."""
 
 from __future__ import annotations
 
@@ -21,6 +21,10 @@ _RECOVER = """Allow the stopped arm of the running graph to move again, once tha
 with a reset first. The exit status is 0 when it may move, and 1 when it refuses, with the reason.
 """
 
+_KEYBOARD = """Be the person's device of a graph that runs with teleop=keyboard: the keys of this terminal drive its
+robot. They are listed at the start. Ctrl-C ends it, and the graph goes on.
+"""
+
 
 def add_parsers(commands: Commands) -> None:
     """Add the commands."""
@@ -35,6 +39,11 @@ def add_parsers(commands: Commands) -> None:
     where.set_defaults(run=_run_where)
     recover = _add(commands, "recover", "allow a stopped arm of a running graph to move again", _RECOVER)
     recover.set_defaults(run=_run_recover)
+    keyboard = _add(
+        commands, "keyboard", "drive the robot of a running graph with the keys of this terminal", _KEYBOARD
+    )
+    keyboard.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="for example teleop.keyboard.strength=0.3")
+    keyboard.set_defaults(run=_run_keyboard)
 
 
 def _add(commands: Commands, name: str, summary: str, description: str) -> argparse.ArgumentParser:
@@ -54,3 +63,9 @@ def _run_recover(parsed: argparse.Namespace) -> int:
     from robot_rl.runtime.commands import ask
 
     ask.recover(parsed.domain, parsed.namespace)
+
+
+def _run_keyboard(parsed: argparse.Namespace) -> int:
+    from robot_rl.runtime.commands import ask
+
+    ask.keyboard(parsed.overrides, parsed.domain, parsed.namespace)

@@ -40,6 +40,8 @@ def run(graph: str, overrides: list[str], namespace: str = "", *, is_dry: bool =
         for process, command in zip(processes, commands, strict=True):
             print(f"{process.name}: {shlex.join(command)}")
         return 0
+    by_hand = [command for process, command in zip(processes, commands, strict=True) if process.needs_terminal]
+    processes = [process for process in processes if not process.needs_terminal]
     folders = sorted({process.log_file.parent for process in processes if process.log_file is not None})
     with ExitStack() as stack:
         locks = [stack.enter_context(_lock(folder)) for folder in folders]
@@ -53,6 +55,8 @@ def run(graph: str, overrides: list[str], namespace: str = "", *, is_dry: bool =
         log.say(f"{graph}: {', '.join(process.name for process in processes)}")
         log.say(f"logs in {', '.join(map(str, folders))}")
         log.say(f"to look at it with ros2: export ROS_DOMAIN_ID={environment['ROS_DOMAIN_ID']}")
+        for command in by_hand:
+            log.say(f"to be started in another terminal: {shlex.join(command)} --domain {running.domain}")
         code = supervisor.run()
         if result := supervisor.result():
             log.show_plain(result)

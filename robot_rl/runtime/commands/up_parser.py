@@ -35,7 +35,7 @@ Set in the environment, unless it is set there already:
   OMP_NUM_THREADS and its like     1: the processes share the cores already
 
 While it runs, in another terminal: `robot-rl where` says where the tool is and whether the arm is stopped, and
-`robot-rl recover` allows a stopped arm to move again.
+`robot-rl recover` allows a stopped arm to move again. With teleop=keyboard, `robot-rl keyboard` is the person's part.
 
 `robot-rl config train` (record, eval, env) prints the keys that a graph takes."""
 

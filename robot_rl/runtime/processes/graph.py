@@ -68,6 +68,8 @@ _ROBOTS: Mapping[str, tuple[ProcessSpec, ...]] = {
 _REWARD_CLASSIFIER = _make_ros("reward_classifier")
 _TELEOP = _make_ros("teleop")
 _CAMERAS = _make_ros("cameras")
+_KEYBOARD = ProcessSpec("keyboard", ("robot-rl", "keyboard"), needs_terminal=True)
+_KEYBOARD_KEYS = re.compile(r"\+*(teleop\.keyboard\.\w+|task\.episode\.teleop_rate_hz)")
 
 _STEP_LIMIT, _NO_STEP_LIMIT = "task.episode.step_limit", 1_000_000_000  # three years
 _LONGEST_NAMESPACE = 64  # a running graph is announced by it, in a name of 107 characters
@@ -79,7 +81,7 @@ def list_processes(graph: str, overrides: Sequence[str] = (), namespace: str = "
     All of them get the overrides as they are. What trains reads them as `robot-rl train` does, and gets an explicit,
     absolute `run_dir=` and the address of the channel between actor and learner beside them; the others are told by
     `--config NAME` whether they are those of `record`, `eval` or `env`. A person at a device who only drives has no
-    time limit, unless the words say one.
+    time limit, unless the words say one. The keyboard's process comes last, and is told what is of it.
 
     Args:
         graph: train_peg, record_demos, evaluate or teleop.
@@ -113,15 +115,21 @@ def list_processes(graph: str, overrides: Sequence[str] = (), namespace: str = "
         limit = () if has_limit else (f"{_STEP_LIMIT}={_NO_STEP_LIMIT}",)
         arguments = ("--config", chosen.config, *overrides, *limit)
     judges = (_REWARD_CLASSIFIER,) if config.reward.kind == "classifier" else ()
-    # a keyboard needs a terminal, which no process of a graph has: a person starts theirs beside it
     hands = (_TELEOP,) if config.teleop.is_device and config.teleop.kind != "keyboard" else ()
     eyes = (_CAMERAS,) if config.camera.is_device and config.robot.cameras else ()
     members = (*_ROBOTS[kind], *eyes, *judges, *hands)
     robot = [each if each.restart is Restart.NEVER else replace(each, restart=chosen.restart) for each in members]
-    return [
+    started = [
         replace(process, arguments=arguments, namespace=namespace, log_file=run / "logs" / f"{process.name}.log")
         for process in (*robot, *chosen.processes)
     ]
+    return [*started, _make_keyboard(overrides, namespace)] if config.teleop.kind == "keyboard" else started
+
+
+def _make_keyboard(overrides: Sequence[str], namespace: str) -> ProcessSpec:
+    """A keyboard needs a terminal, which no process of a graph has."""
+    words = (word for word in overrides if _KEYBOARD_KEYS.fullmatch(word.partition("=")[0]))
+    return replace(_KEYBOARD, arguments=(*words, *(("--namespace", namespace.strip("/")) if namespace else ())))
 
 
 def run_directory(config: TrainConfig) -> Path:

@@ -42,6 +42,7 @@ class ProcessSpec:
         ends_itself: whether it ends without being asked once the run has ended well. Then it is asked to only when
             its grace time is over: it has something to finish.
         moves_robot: whether it asks the robot to move: it is stopped before all others.
+        needs_terminal: whether a person starts it, in a terminal of theirs: who starts the others says how.
         grace_s: how long it may take to end when asked to, before it is killed [s].
         arguments: the words after the program: options, then KEY=VALUE overrides of the configuration.
         namespace: of its ROS nodes, such as "left_arm"; "" for none.
@@ -55,6 +56,7 @@ class ProcessSpec:
     ends_run: bool = False
     ends_itself: bool = False
     moves_robot: bool = False
+    needs_terminal: bool = False
     grace_s: float = 10.0
     arguments: tuple[str, ...] = ()
     namespace: str = ""

@@ -32,6 +32,24 @@ def test_nobody_drives_where_there_is_nobody(words):
         list_processes("teleop", words)
 
 
+def test_a_keyboard_is_a_person_with_a_terminal():
+    """Who has to be told how it is started: with what concerns it, and nothing that its configuration does not know."""
+    words = ("teleop=keyboard", "graph=real_time", "store=demos", "teleop.keyboard.strength=0.3", "task=reach")
+    processes = list_processes("record_demos", words, "/left_arm")
+    assert [(process.name, process.needs_terminal) for process in processes] == [
+        ("simulation", False),
+        ("recorder", False),
+        ("keyboard", True),
+    ]
+    assert (*processes[-1].program, *processes[-1].arguments) == (
+        "robot-rl",
+        "keyboard",
+        "teleop.keyboard.strength=0.3",
+        "--namespace",
+        "left_arm",
+    )
+
+
 DAY_STEPS = 24 * 60 * 60 * 10
 
 

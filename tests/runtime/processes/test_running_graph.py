@@ -70,23 +70,28 @@ def test_what_is_no_domain_is_refused(announce, domain, text):
 
 
 @pytest.mark.parametrize("domain", ["", "17"])
-def test_up_announces_its_graph_whoever_chose_the_domain(tmp_path, monkeypatch, domain):
+def test_up_announces_its_graph_and_says_what_a_person_has_to_start(tmp_path, capsys, monkeypatch, domain):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ROS_DOMAIN_ID", domain)
     before, seen = list_announced(), []
 
     class Supervisor:
         def __init__(self, processes, log, environment, keep):
-            del processes, log, keep
+            del log, keep
+            assert "keyboard" not in {process.name for process in processes}
             self._domain = int(environment["ROS_DOMAIN_ID"])
 
         def run(self):
             seen.append(RunningGraph(self._domain, "left_arm") in list_announced() - before)
+            seen.append(self._domain)
             return 0
 
         def last_line(self):
             return ""
 
     monkeypatch.setattr(up, "Supervisor", Supervisor)
-    assert up.run("teleop", ["task=reach"], "/left_arm") == 0
-    assert seen == [True]
+    assert up.run("teleop", ["task=reach", "teleop=keyboard", "graph=real_time"], "/left_arm") == 0
+    is_announced, chosen = seen
+    assert is_announced
+    assert chosen == int(domain or chosen)
+    assert f"another terminal: robot-rl keyboard --namespace left_arm --domain {chosen}\n" in capsys.readouterr().out
