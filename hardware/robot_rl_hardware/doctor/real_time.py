@@ -36,8 +36,8 @@ def _may_schedule() -> bool:
 
 
 def _if_real(finding: Finding, wanted: Wanted) -> Finding:
-    """Only a real robot needs it."""
-    if wanted.robot == "fr3" or finding.mark is Mark.OK:
+    """Only the loop of a real arm needs it; behind somebody else's controller the loop is not ours."""
+    if wanted.is_wired or finding.mark is Mark.OK:
         return finding
     return Finding(Mark.OK, f"{finding.found} (not needed)")
 

@@ -22,6 +22,8 @@ from robot_rl.errors import DeviceError, UnknownNameError
 from tests.hardware.fci_sim.clients import make_host
 
 SIM, FR3 = Wanted(), Wanted(robot="fr3")
+ARMS = pytest.mark.parametrize("robot_name", ["fr3", "panda"])
+"""Whose loop of 1 kHz runs on this machine."""
 CAMERAS = (
     '[{"name": "D405", "serial": "130322272869", "usb": "3.2"}, {"name": "D435", "serial": "8431", "usb": "2.1"}]\n'
 )
@@ -123,10 +125,11 @@ def test_libfranka_is_missing_only_for_who_has_a_robot():
         (None, "#1 SMP PREEMPT_RT", Mark.OK),
     ],
 )
-def test_the_kernel(tmp_path, realtime, build, mark):
+@ARMS
+def test_the_kernel(tmp_path, robot_name, realtime, build, mark):
     if realtime is not None:
         write(tmp_path, "sys/kernel/realtime", realtime)
-    assert real_time.check_kernel(make_machine(tmp_path), FR3, build).mark is mark
+    assert real_time.check_kernel(make_machine(tmp_path), Wanted(robot=robot_name), build).mark is mark
     assert real_time.check_kernel(make_machine(tmp_path), SIM, build).mark is Mark.OK
 
 
@@ -134,8 +137,9 @@ def test_the_kernel(tmp_path, realtime, build, mark):
     ("limits", "mark"),
     [((99, -1), Mark.OK), ((-1, -1), Mark.OK), ((0, -1), Mark.WARNING), ((99, 8 << 20), Mark.WARNING)],
 )
-def test_the_limits(limits, mark):
-    found = real_time.check_limits(make_machine(), FR3, lambda: limits)
+@ARMS
+def test_the_limits(robot_name, limits, mark):
+    found = real_time.check_limits(make_machine(), Wanted(robot=robot_name), lambda: limits)
     assert found.mark is mark
     assert (mark is Mark.OK) != bool(found.advice)
 
@@ -144,10 +148,11 @@ def test_the_limits(limits, mark):
     ("governors", "mark"),
     [(["performance"] * 2, Mark.OK), (["performance", "powersave"], Mark.WARNING), ([], Mark.OK)],
 )
-def test_the_governor(tmp_path, governors, mark):
+@ARMS
+def test_the_governor(tmp_path, robot_name, governors, mark):
     for number, governor in enumerate(governors):
         write(tmp_path, f"sys/devices/system/cpu/cpu{number}/cpufreq/scaling_governor", governor + "\n")
-    assert real_time.check_governor(make_machine(tmp_path), FR3).mark is mark
+    assert real_time.check_governor(make_machine(tmp_path), Wanted(robot=robot_name)).mark is mark
 
 
 # --------------------------------------------------------------------------------------------------- the robot
