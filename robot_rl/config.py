@@ -151,6 +151,22 @@ def from_yaml(schema: type[T], text: str) -> T:
     return from_plain(schema, plain)
 
 
+def read_yaml(schema: type[T], file: Path) -> T:
+    """What `to_yaml` has written to a file.
+
+    Raises:
+        ConfigError: the file cannot be read, is damaged, or of another version; it says which file.
+    """
+    try:
+        return from_yaml(schema, file.read_text())
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file} is damaged, or of another version: this is not text.") from error
+    except (ConfigError, UnknownNameError) as error:
+        raise ConfigError(f"{file} is damaged, or of another version: {error}") from error
+
+
 def from_plain(schema: type[T], plain: Any) -> T:
     """The inverse of `to_plain`.
 

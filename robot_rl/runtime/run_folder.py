@@ -15,7 +15,7 @@ from robot_rl import config as configuration
 from robot_rl.data.durable import write_durably
 from robot_rl.data.store_layout import HEADER
 from robot_rl.data.store_reader import StoreReader
-from robot_rl.errors import ConfigError, StoreError, UnknownNameError
+from robot_rl.errors import ConfigError, StoreError
 from robot_rl.runtime.config import EnvConfig, TrainConfig
 from robot_rl.runtime.learning import checkpoint
 
@@ -108,14 +108,11 @@ class RunFolder:
         """The run's configuration.
 
         Raises:
-            ConfigError: the folder holds no run.
+            ConfigError: the folder holds no run, or its configuration is damaged.
         """
         if not self.config_file.exists():
             raise ConfigError(f"{self.path} holds no training run: there is no {self.config_file.name} in it.")
-        try:
-            return configuration.from_yaml(TrainConfig, self.config_file.read_text())
-        except (ConfigError, UnknownNameError) as error:
-            raise ConfigError(f"{self.config_file} is damaged, or of another version: {error}") from error
+        return configuration.read_yaml(TrainConfig, self.config_file)
 
 
 @contextmanager

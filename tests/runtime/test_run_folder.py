@@ -84,6 +84,19 @@ def test_a_damaged_configuration_is_a_clear_error_that_names_the_file(tmp_path, 
     assert str(folder.config_file) in str(raised.value)
 
 
+@pytest.mark.parametrize(("kind", "what"), [("no text", "this is not text"), ("folder", "cannot be read: Is a dir")])
+def test_a_configuration_that_is_no_text_file_is_a_clear_error_that_names_it(tmp_path, kind, what):
+    folder = RunFolder(tmp_path)
+    if kind == "folder":
+        folder.config_file.mkdir()
+    else:
+        folder.config_file.write_bytes(b"seed: \xff\xfe\x80")
+    with pytest.raises(ConfigError, match=what) as raised:
+        folder.load_config()
+    assert "\n" not in str(raised.value)
+    assert str(folder.config_file) in str(raised.value)
+
+
 @pytest.mark.parametrize("kind", ["file", "below a file"])
 def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path, kind):
     path = tmp_path / "it"

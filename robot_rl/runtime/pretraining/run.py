@@ -16,7 +16,7 @@ from robot_rl import config as configuration
 from robot_rl.agents.encoders.observation import ObservationEncoder
 from robot_rl.data.chunks import ChunkRows, gather_rows
 from robot_rl.data.durable import write_durably
-from robot_rl.errors import CheckpointError, ConfigError, UnknownNameError
+from robot_rl.errors import CheckpointError, ConfigError
 from robot_rl.inference.noise_level import NoiseLevel
 from robot_rl.policies.chunk_network import ChunkNetwork
 from robot_rl.policies.diffusion import DiffusionNetwork
@@ -127,10 +127,7 @@ def _check_folder(folder: Path, config: PretrainConfig) -> None:
     if not file.exists():
         check_unclaimed(folder)
         return
-    try:
-        before = configuration.from_yaml(PretrainConfig, file.read_text())
-    except (ConfigError, UnknownNameError) as error:
-        raise ConfigError(f"{file} is damaged, or of another version: {error}") from error
+    before = configuration.read_yaml(PretrainConfig, file)
     for field in dataclasses.fields(PretrainConfig):
         if field.name not in _MAY_DIFFER and getattr(before, field.name) != getattr(config, field.name):
             raise ConfigError(

@@ -252,6 +252,8 @@ def test_a_damaged_checkpoint_is_named(capsys, tmp_path, store):
     assert f"{file.relative_to(tmp_path)}: the training cannot be gone on with: 'network'" in refused(capsys, *words)
     (tmp_path / "refused/pretrain.yaml").write_text("steps: [")
     assert "this is not YAML" in refused(capsys, *words)
+    (tmp_path / "refused/pretrain.yaml").write_bytes(b"\xff\xfe\x80")
+    assert "refused/pretrain.yaml is damaged, or of another version: this is not text" in refused(capsys, *words)
 
 
 def test_words_that_were_refused_do_not_claim_the_folder(capsys, tmp_path, store):
