@@ -119,6 +119,11 @@ class SuccessClassifier:
         self.network = network.eval().requires_grad_(False)
 
     @property
+    def cameras(self) -> tuple[str, ...]:
+        """Whose images it looks at."""
+        return self.spec.cameras
+
+    @property
     def outputs(self) -> tuple[str, ...]:
         """What the probabilities are of."""
         return self.spec.outputs

@@ -23,6 +23,11 @@ class Predictor(Protocol):
     """Sees images of one moment."""
 
     @property
+    def cameras(self) -> Sequence[str]:
+        """Whose images it looks at."""
+        ...
+
+    @property
     def outputs(self) -> Sequence[str]:
         """What the probabilities are of: the stages of the task, and perhaps `LOST`."""
         ...
@@ -48,6 +53,11 @@ class Reading(Protocol):
     @property
     def images(self) -> Images:
         """Name -> RGB uint8 (H, W, 3)."""
+        ...
+
+    @property
+    def image_stamps_ns(self) -> Mapping[str, int]:
+        """Name -> the moment of that picture."""
         ...
 
 
@@ -115,13 +125,18 @@ class ClassifierReward(Generic[R_contra]):
         self._is_lost = False
 
     def evaluate(self, reading: R_contra) -> Judgement:
-        """Judge a robot's reading; its images are taken to be as old as its state.
+        """Judge a robot's reading, which is as old as the oldest of the images that are looked at.
+
+        A newer state beside an image that was judged before is no evidence.
 
         Raises:
             SpecError: the images are not those that the predictor knows.
         """
         is_possible = self._guard is None or self._guard(reading)
-        return self.judge(reading.images, reading.state.stamp_ns, is_possible=is_possible)
+        stamps_ns = [
+            reading.image_stamps_ns[name] for name in self._predictor.cameras if name in reading.image_stamps_ns
+        ]
+        return self.judge(reading.images, min(stamps_ns, default=reading.state.stamp_ns), is_possible=is_possible)
 
     def judge(self, images: Images, stamp_ns: int, *, is_possible: bool = True) -> Judgement:
         """Judge the images of one moment.

@@ -78,8 +78,8 @@ def make_episodes(generator, successes, failures, **values):
 class StubPredictor:
     """Says what it is told, one row of probabilities an image."""
 
-    def __init__(self, rows, outputs=("success",), thresholds=None):
-        self.rows, self.outputs = list(rows), tuple(outputs)
+    def __init__(self, rows, outputs=("success",), thresholds=None, cameras=()):
+        self.rows, self.outputs, self.cameras = list(rows), tuple(outputs), tuple(cameras)
         self.thresholds = tuple(thresholds or [0.5] * len(self.outputs))
 
     def __call__(self, images):

@@ -14,7 +14,7 @@ from tests.rewards.synthetic import StubPredictor
 def make_judged(rows):
     """(cell of fakes, the same as an environment whose judge is told `rows` of probabilities)."""
     cell = make_cell(step_limit=5, has_camera=True)
-    judge = ClassifierReward(StubPredictor(rows), DebounceConfig(2, 3))
+    judge = ClassifierReward(StubPredictor(rows, cameras=("wrist",)), DebounceConfig(2, 3))
     task, procedure = JudgedTask(cell.task, judge), JudgedReset(cell.reset, judge)
     return cell, RobotEnv(cell.env.robot, task, procedure, cell.clock, cell.env.config)
 
@@ -34,6 +34,13 @@ def test_the_classifier_ends_the_episode_and_not_the_task():
     assert time_steps[-1].is_terminal
     assert isinstance(env.outcome, Judgement)
     assert env.outcome.is_success
+
+
+def test_a_frozen_camera_pays_nothing():
+    cell, env = make_judged([0.9] * 6)
+    first = cell.env.robot.cameras["wrist"].read()
+    cell.env.robot.cameras["wrist"].read = lambda: first
+    assert [time_step.reward for time_step in play(env)] == [0.0] * 6
 
 
 def test_every_episode_begins_with_nothing_seen():

@@ -97,6 +97,7 @@ class Reading:
     state: State
     height_m: float
     images: dict = field(default_factory=dict)
+    image_stamps_ns: dict = field(default_factory=dict)
 
 
 def test_a_guard_looks_at_the_reading():
@@ -106,9 +107,33 @@ def test_a_guard_looks_at_the_reading():
     assert [judgement.reward for judgement in found] == [0.0, 1.0, 0.0]
 
 
-def test_the_stamp_of_a_reading_is_its_state_s():
-    reward = ClassifierReward(StubPredictor([0.9] * 3), DebounceConfig(2, 2))
-    assert [reward.evaluate(Reading(State(7), 0.0)).reward for _ in range(3)] == [0.0, 0.0, 0.0]
+def see(stamps_ns, cameras=("wrist", "side")):
+    """Rewards of readings every step: the rows are the stamps of the images of wrist, side and top camera [steps]."""
+    reward = ClassifierReward(StubPredictor([0.9] * len(stamps_ns), cameras=cameras), DebounceConfig(2, 2))
+    names = ("wrist", "side", "top")
+    readings = [
+        Reading(
+            State(k * STEP_NS), 0.0, dict.fromkeys(names), {n: s * STEP_NS for n, s in zip(names, row, strict=True)}
+        )
+        for k, row in enumerate(stamps_ns)
+    ]
+    return [reward.evaluate(reading).reward for reading in readings]
+
+
+def test_a_camera_that_has_frozen_confirms_nothing_though_the_arm_goes_on():
+    assert see([(0, 0, 0), (1, 1, 1)]) == [0.0, 1.0]
+    assert see([(0, 0, 0), (0, 0, 1), (0, 0, 2)]) == [0.0, 0.0, 0.0]
+    assert see([(0, 0, 0), (0, 1, 1), (0, 2, 2)]) == [0.0, 0.0, 0.0], "one of two is enough"
+    assert see([(0, 0, 0), (0, 1, 1), (1, 2, 2)]) == [0.0, 0.0, 1.0], "it has thawed"
+
+
+def test_a_camera_that_nobody_looks_at_may_freeze():
+    assert see([(0, 0, 0), (1, 1, 0)]) == [0.0, 1.0]
+
+
+def test_a_reading_without_pictures_is_as_old_as_its_state():
+    reward = ClassifierReward(StubPredictor([0.9] * 4), DebounceConfig(2, 2))
+    assert [reward.evaluate(Reading(State(k), 0.0)).reward for k in (7, 7, 8, 9)] == [0.0, 0.0, 1.0, 0.0]
 
 
 def test_without_a_stage_there_is_nothing_to_pay():
