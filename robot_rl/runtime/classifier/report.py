@@ -15,6 +15,7 @@ from robot_rl.errors import ConfigError
 from robot_rl.rewards.calibration import measure_reliability
 from robot_rl.runtime.classifier.figures import OutputFigures
 from robot_rl.runtime.classifier.samples import Samples
+from robot_rl.runtime.reporting.marker import find_marker
 
 Array = NDArray[np.float64]
 
@@ -87,7 +88,7 @@ def _draw_reliability(axes: Axes, output: OutputFigures) -> None:
 
 
 def _draw_losses(axes: Axes, losses: Sequence[float]) -> None:
-    axes.plot(range(1, len(losses) + 1), losses)
+    axes.plot(range(1, len(losses) + 1), losses, marker=find_marker(losses))
     axes.set(xlabel="look", ylabel="validation loss", yscale="log", title="training")
 
 

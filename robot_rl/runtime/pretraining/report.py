@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from robot_rl.errors import ConfigError
 from robot_rl.runtime.pretraining.training import Losses
+from robot_rl.runtime.reporting.marker import find_marker
 
 
 def draw_losses(losses: Losses, title: str, target: Path) -> None:
@@ -20,8 +21,11 @@ def draw_losses(losses: Losses, title: str, target: Path) -> None:
     figure = Figure(figsize=(7.0, 4.5), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
-    axes.plot(losses.steps, losses.training, color="0.7", linewidth=1.0, label="training, one batch")
-    axes.plot(losses.steps, losses.validation, linewidth=2.0, label="held-out episodes, averaged weights")
+    marker = find_marker(losses.steps)
+    axes.plot(losses.steps, losses.training, color="0.7", marker=marker, linewidth=1.0, label="training, one batch")
+    axes.plot(
+        losses.steps, losses.validation, marker=marker, linewidth=2.0, label="held-out episodes, averaged weights"
+    )
     if min([*losses.training, *losses.validation], default=0.0) > 0.0:
         axes.set_yscale("log")
     axes.set(xlabel="steps of the optimiser", ylabel="loss", title=title)

@@ -78,7 +78,8 @@ def pretrain(config: PretrainConfig, on_step: Callable[[int, float | None], bool
 
     def keep() -> None:
         checkpoint.save(folder / "checkpoints", trainer.step, trainer.state(), keep=1)
-        draw_losses(trainer.losses, f"{folder.name}: {rows.episodes} episodes", folder / PICTURE)
+        if trainer.losses.steps:
+            draw_losses(trainer.losses, f"{folder.name}: {rows.episodes} episodes", folder / PICTURE)
 
     trainer.run(on_step, keep)
     figures = {

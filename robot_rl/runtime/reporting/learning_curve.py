@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from robot_rl.errors import ConfigError
+from robot_rl.runtime.reporting.marker import find_marker
 from robot_rl.runtime.reporting.metrics_writer import FILE_NAME, read_run
 from robot_rl.runtime.reporting.statistics import mean_interval, wilson_interval
 
@@ -81,6 +82,7 @@ def plot_runs(groups: Mapping[str, Sequence[Path]], target: Path, title: str) ->
     """Draw success and intervention rates of groups of runs over environment steps.
 
     Each run is a thin line, the median of its group a thick one; the median ends where the first of the runs does.
+    A group that was evaluated before the first step only, as imitation is, is a dashed level.
 
     Args:
         groups: name -> folders of runs that differ in nothing but the seed.
@@ -102,6 +104,8 @@ def plot_runs(groups: Mapping[str, Sequence[Path]], target: Path, title: str) ->
     bottom.set_ylabel(f"intervention rate\n(share of steps, last {SMOOTHING_EPISODES} episodes)")
     bottom.set_xlabel("environment steps")
     bottom.set_xlim(left=0.0)
+    if not any(_has_steps(run) for group in runs.values() for run in group):
+        bottom.set_xticks([])
     figure.suptitle(title)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -192,17 +196,36 @@ def _read_run(folder: Path) -> _Run:
     return _Run(kinds["episode"], kinds["evaluation"], duration_s)
 
 
+def _has_steps(run: _Run) -> bool:
+    return any(record["step"] for record in (*run.episodes, *run.evaluations))
+
+
 def _draw(axes: Axes, groups: Mapping[str, Sequence[_Run]], curve_of: Callable[[_Run], Curve]) -> None:
-    """One colour for each group; lines at 0 and 1 are not cut in half by the frame."""
+    """One colour for each group that was measured; lines at 0 and 1 are not cut in half by the frame."""
     for number, (name, runs) in enumerate(groups.items()):
         curves = [curve_of(run) for run in runs]
-        for steps, values in curves:
-            axes.plot(steps, values, color=f"C{number}", linewidth=0.8, alpha=0.5, clip_on=False)
-        label = f"{name} ({len(runs)} {'run' if len(runs) == 1 else 'runs'})"
-        axes.plot(*_median_curve(curves), color=f"C{number}", linewidth=2.5, label=label, clip_on=False)
+        if any(len(steps) for steps, _ in curves):
+            label = f"{name} ({len(runs)} {'run' if len(runs) == 1 else 'runs'})"
+            _draw_group(axes, curves, label, f"C{number}")
     axes.set_ylim(0.0, 1.0)
     axes.grid(alpha=0.3)
-    axes.legend()
+    if axes.lines:
+        axes.legend()
+    else:
+        axes.text(0.5, 0.5, "nothing was measured", transform=axes.transAxes, ha="center", va="center", color="0.5")
+
+
+def _draw_group(axes: Axes, curves: Sequence[Curve], label: str, colour: str) -> None:
+    if all(steps.tolist() == [0.0] for steps, _ in curves):
+        levels = [values[0] for _, values in curves]
+        for level in levels:
+            axes.axhline(level, color=colour, linestyle="--", linewidth=0.8, alpha=0.5, clip_on=False)
+        axes.axhline(np.median(levels), color=colour, linestyle="--", linewidth=2.5, label=label, clip_on=False)
+        return
+    thin: dict[str, Any] = {"linewidth": 0.8, "markersize": 3.0, "alpha": 0.5}
+    thick: dict[str, Any] = {"linewidth": 2.5, "markersize": 6.0, "label": label}
+    for (steps, values), style in [*((curve, thin) for curve in curves), (_median_curve(curves), thick)]:
+        axes.plot(steps, values, color=colour, marker=find_marker(steps), clip_on=False, **style)
 
 
 def _median_curve(curves: Sequence[Curve]) -> Curve:

@@ -85,17 +85,43 @@ def test_the_picture_has_a_line_for_each_run_and_their_median(groups, tmp_path, 
     assert points(top.lines[3]) == [(100, 0.2), (200, 0.6), (300, 0.8)]
     assert top.lines[3].get_linewidth() > top.lines[0].get_linewidth()
     assert top.lines[3].get_color() == top.lines[0].get_color() != top.lines[4].get_color()
-    for axes in (top, bottom):
-        assert axes.get_ylim() == (0.0, 1.0)
-        assert [text.get_text() for text in axes.get_legend().get_texts()] == [
-            "with a person (3 runs)",
-            "alone (1 run)",
-        ]
+    assert [axes.get_ylim() for axes in (top, bottom)] == [(0.0, 1.0)] * 2
+    assert [text.get_text() for text in top.get_legend().get_texts()] == ["with a person (3 runs)", "alone (1 run)"]
+    assert [text.get_text() for text in bottom.get_legend().get_texts()] == ["with a person (3 runs)"], "who has one"
     assert bottom.get_xlabel() == "environment steps"
     assert points(bottom.lines[0]) == [(10, 0.5), (20, 0.3)]
     picture = cv2.imread(str(target))
     assert picture.shape == (960, 960, 3)
     assert picture.std() > 10.0  # not an empty sheet
+
+
+def test_a_single_evaluation_is_marked_and_many_episodes_are_not(tmp_path, monkeypatch):
+    run = write_run(tmp_path / "a", [(100, 0.5)], [0.0] * 31)
+    top, bottom = drawn(monkeypatch, {"x": [run]}, tmp_path / "curve.png")
+    assert [(points(line), line.get_marker()) for line in top.lines] == [([(100, 0.5)], "o")] * 2
+    assert {line.get_marker() for line in bottom.lines} == {""}
+
+
+def test_what_was_evaluated_before_the_first_step_only_is_a_dashed_level(tmp_path, monkeypatch):
+    imitation = [write_run(tmp_path / f"bc{k}", [(0, rate)]) for k, rate in enumerate((0.25, 0.75, 0.5))]
+    learning = write_run(tmp_path / "rl", [(0, 0.0), (100, 0.5)], [0.0])
+    top, bottom = drawn(monkeypatch, {"rl": [learning], "bc": imitation}, tmp_path / "curve.png")
+    levels = [line for line in top.lines if line.get_linestyle() == "--"]
+    assert [set(line.get_ydata()) for line in levels] == [{0.25}, {0.75}, {0.5}, {0.5}]
+    assert [line.get_label() for line in levels][3] == "bc (3 runs)"
+    assert {line.get_color() for line in levels} == {"C1"}
+    assert points(top.lines[0]) == [(0, 0.0), (100, 0.5)]
+    assert [text.get_text() for text in bottom.get_legend().get_texts()] == ["rl (1 run)"]
+    assert len(bottom.get_xticks()) > 0
+
+
+def test_a_picture_of_imitation_alone_says_what_was_not_measured(tmp_path, monkeypatch):
+    run = write_run(tmp_path / "a", [(0, 0.25)])
+    top, bottom = drawn(monkeypatch, {"bc": [run]}, tmp_path / "curve.png")
+    assert [set(line.get_ydata()) for line in top.lines] == [{0.25}] * 2
+    assert [text.get_text() for text in bottom.texts] == ["nothing was measured"]
+    assert bottom.get_legend() is None
+    assert len(bottom.get_xticks()) == 0, "there are no steps"
 
 
 def test_the_intervention_rate_is_of_the_last_twenty_episodes(tmp_path, monkeypatch):
