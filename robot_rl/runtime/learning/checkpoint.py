@@ -50,14 +50,28 @@ def load(path: Path) -> dict[str, Any]:
     """Read a checkpoint; no code in it is run.
 
     Raises:
+        CheckpointError: it cannot be read; whether there is one before it is said, too.
+    """
+    has_older = any(each < path for each in find(path.parent))
+    way_on = "Remove it to go on from the one before." if has_older else "There is none before it: begin anew."
+    return read(path, "checkpoint", way_on)
+
+
+def read(path: Path, what: str, way_on: str) -> dict[str, Any]:
+    """Read a file of torch's that holds a mapping; no code in it is run.
+
+    Args:
+        path: of the file.
+        what: it is expected to be, for the error.
+        way_on: a sentence on what can be done where it is not, for the error.
+
+    Raises:
         CheckpointError: it cannot be read.
     """
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises whatever its parts raise
-        raise CheckpointError(
-            f"{path} cannot be read as a checkpoint ({type(error).__name__}). Remove it to go on from the one before."
-        ) from error
+        raise CheckpointError(f"{path} cannot be read as a {what} ({type(error).__name__}). {way_on}") from error
     if not isinstance(state, dict):
-        raise CheckpointError(f"{path} holds a {type(state).__name__} and no checkpoint. Remove it.")
+        raise CheckpointError(f"{path} holds a {type(state).__name__} and no {what}. {way_on}")
     return state

@@ -24,6 +24,7 @@ from robot_rl.runtime.pretraining.config import BasePolicyConfig
 from robot_rl.runtime.pretraining.networks import make_chunk_network
 
 FILE_NAME = "policy.pt"
+_WAY_ON = "Copy it anew, or have it written again by the same `robot-rl pretrain` words."
 _FIELDS = ("config", "spec", "schedule", "weights", "noise_level", "about")
 
 
@@ -70,7 +71,7 @@ def load_policy_file(path: Path) -> StoredPolicy:
     Raises:
         CheckpointError: it cannot be read, lacks a field, or its weights do not fit what it says of itself.
     """
-    stored = checkpoint.load(path)
+    stored = checkpoint.read(path, "base policy", _WAY_ON)
     try:
         for name in ("spec", "schedule", "config", "weights"):
             if name not in stored:
@@ -100,7 +101,7 @@ def find_task(path: Path) -> str | None:
     Raises:
         CheckpointError: the file cannot be read.
     """
-    about = checkpoint.load(path).get("about")
+    about = checkpoint.read(path, "base policy", _WAY_ON).get("about")
     task = about.get("task") if isinstance(about, Mapping) else None
     return task if isinstance(task, str) else None
 

@@ -19,6 +19,7 @@ from robot_rl.runtime.reporting.observers import Observer
 FILE_NAME = "metrics.jsonl"
 LEARNER_FILE_NAME = "learner_metrics.jsonl"
 """Of a learner in a process of its own: two processes never write one file."""
+_KEYS = {"kind", "step", "time_s"}
 _TENSORBOARD_FLUSH_S = 10
 
 
@@ -147,6 +148,9 @@ def read_run(folder: Path) -> tuple[list[dict[str, Any]], float]:
         raise ConfigError(f"{folder} holds no metrics of a training run: there is no {FILE_NAME} in it.")
     files = [path for path in (folder / FILE_NAME, folder / LEARNER_FILE_NAME) if path.exists()]
     parts = [read_metrics(path) for path in files]
+    begun = b"" if any(parts) else files[0].read_bytes()
+    if begun and not begun.startswith(b"{"):  # not even a line that was cut short
+        raise ConfigError(f"{files[0]}:1 must be a JSON object, got {begun[:50]!r}.")
     duration_s = max((float(part[-1]["time_s"]) for part in parts if part), default=0.0)
     return [record for part in parts for record in part], duration_s
 
@@ -155,7 +159,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     """Everything that a `MetricsWriter` wrote to the file `path`, in order; a torn last line is left out.
 
     Raises:
-        ConfigError: there is no such file, or a line of it that was ended is no JSON object.
+        ConfigError: there is no such file, or a line of it that was ended is none of a `MetricsWriter`.
     """
     try:
         lines = path.read_bytes().split(b"\n")[:-1]  # what follows the last end of a line was cut short
@@ -167,8 +171,9 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
             record = json.loads(line)
         except ValueError as error:
             raise ConfigError(f"{path}:{number} must be a JSON object: {error}.") from error
-        if not isinstance(record, dict):
-            raise ConfigError(f"{path}:{number} must be a JSON object, got {line[:50]!r}.")
+        if not isinstance(record, dict) or not record.keys() >= _KEYS:
+            wanted = f"a JSON object with {', '.join(sorted(_KEYS))}"
+            raise ConfigError(f"{path}:{number} must be {wanted}, got {line[:50]!r}.")
         records.append(record)
     return records
 

@@ -53,3 +53,13 @@ def test_a_folder_without_metrics_is_named(runs, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     assert main(["compare", f"x={tmp_path}/empty"]) == 2
     assert "empty" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", [b"\x93\x80rubbish", b"\x93\x80rubbish\n", b'{"colour": "red"}\n', b"[1]\n"])
+def test_a_file_that_holds_no_metrics_is_not_taken_for_a_run_that_has_just_begun(runs, content, capsys):
+    file = runs / "a-0" / "metrics.jsonl"
+    file.write_bytes(content)
+    assert main(["compare", f"ours={runs}/a-0"]) == 2
+    error = capsys.readouterr().err
+    assert f"{file}:1 must be a JSON object" in error
+    assert error.count("\n") == 1

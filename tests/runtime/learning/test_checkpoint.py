@@ -133,6 +133,13 @@ def test_older_ones_go_only_after_the_new_one_is_there(tmp_path, monkeypatch):
 def test_half_a_file_is_a_clear_error_that_names_it(tmp_path, keep_bytes):
     path = checkpoint.save(tmp_path, 5, make_state())
     path.write_bytes(path.read_bytes()[:keep_bytes])
+    with pytest.raises(CheckpointError, match="There is none before it: begin anew") as raised:
+        checkpoint.load(path)
+    assert str(path) in str(raised.value)
+    checkpoint.save(tmp_path, 6, make_state())
+    with pytest.raises(CheckpointError, match="There is none before it"):
+        checkpoint.load(path)
+    checkpoint.save(tmp_path, 4, make_state())
     with pytest.raises(CheckpointError, match="Remove it to go on from the one before") as raised:
         checkpoint.load(path)
     assert str(path) in str(raised.value)

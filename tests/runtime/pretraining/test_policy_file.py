@@ -182,13 +182,14 @@ def test_what_is_wrong_with_a_file_is_said_and_the_file_is_named(path, content, 
 @pytest.mark.parametrize("stuff", [b"", b"rubbish", None], ids=["empty", "rubbish", "cut off"])
 def test_what_is_no_checkpoint_is_named(path, content, stuff):
     path.write_bytes(path.read_bytes()[:-200] if stuff is None else stuff)
-    with pytest.raises(CheckpointError, match=r"policy\.pt cannot be read as a checkpoint"):
+    with pytest.raises(CheckpointError, match=r"policy\.pt cannot be read as a base policy .* Copy it anew") as raised:
         load_policy_file(path)
+    assert "the one before" not in str(raised.value), "of a base policy there is none"
 
 
 def test_another_kind_of_file_and_none_are_named(path, content):
     torch.save([1, 2], path)
-    with pytest.raises(CheckpointError, match=r"policy\.pt holds a list and no checkpoint"):
+    with pytest.raises(CheckpointError, match=r"policy\.pt holds a list and no base policy"):
         load_policy_file(path)
     torch.save({"step": 3}, path)
     with pytest.raises(CheckpointError, match=r"policy\.pt .*: there is no spec in it; a base policy has config, spec"):
@@ -208,7 +209,7 @@ class Malice:
 def test_no_code_in_a_file_is_run(path, content, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save({**content, "about": Malice()}, path)
-    with pytest.raises(CheckpointError, match="cannot be read as a checkpoint"):
+    with pytest.raises(CheckpointError, match="cannot be read as a base policy"):
         load_policy_file(path)
     assert not (tmp_path / "evidence").exists()
 

@@ -152,7 +152,7 @@ def test_an_evaluation_without_success_has_no_cycle_time(tmp_path, make_writer):
 @pytest.mark.parametrize("broken", ["{", "3", "\0\0"])
 def test_a_broken_line_is_named(tmp_path, broken):
     path = tmp_path / "metrics.jsonl"
-    path.write_text('{"kind": "metrics"}\n' + broken + "\n")
+    path.write_text('{"kind": "metrics", "step": 1, "time_s": 0.5}\n' + broken + "\n")
     with pytest.raises(ConfigError, match=r"metrics\.jsonl:2 must be a JSON object"):
         read_metrics(path)
 
