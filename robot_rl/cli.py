@@ -243,8 +243,9 @@ def _add_seeing(commands: Commands) -> None:
         summary="train a success classifier on recorded images",
         description="Train a classifier that tells from the cameras' images whether the task is solved, on recordings "
         "whose episodes end in success or not: data=STORE,STORE. With run=RUN, what the classifier took for a success "
-        "in that run and was none is learned, too. A report is drawn beside the file. The last line printed is a JSON "
-        "object with the threshold, what can be claimed of it, precision, recall and calibration on held-out episodes.",
+        "in that run and was none is learned, too. A report is drawn beside the file, as STEM_report.png. The last "
+        "line printed is a JSON object with the threshold, what can be claimed of it, precision, recall and "
+        "calibration on held-out episodes.",
     )
     convert = commands.add_parser(
         "convert-encoder",

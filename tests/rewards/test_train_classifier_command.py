@@ -61,7 +61,7 @@ def test_it_learns_measures_and_writes(capsys, data):
     assert result["calibration_error"] < 0.1
     assert (result["is_claimed"], result["false_positives"], result["groups"]) == (False, 0, 7)
     assert "too few negatives to claim 1.00%" in out.replace("\n", " ")
-    assert result["report"] == "mine/c.png"
+    assert result["report"] == "mine/c_report.png"
     classifier = load_classifier(Path("mine/c.safetensors"))
     assert classifier.thresholds == (result["threshold"],)
     assert classifier.calibrations[0].temperature == result["temperature"]

@@ -125,7 +125,7 @@ class ClassifierConfig:
     Attributes:
         data: recordings, or folders of runs.
         out: file to write, .safetensors.
-        report: PNG to write; None is beside `out`.
+        report: PNG to write; None is STEM_report.png beside `out`.
         run: folder of a run, or a recording, from which images are added that `judge` took for a success.
         judge: the classifier that looked at `run`; None is the one that is in `out` now.
         margin_steps: time steps at the end of a run's successful episode that are never taken for mistakes: a

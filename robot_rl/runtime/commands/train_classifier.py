@@ -26,7 +26,8 @@ def run(overrides: Sequence[str]) -> int:
     console = Console()
     with Progress(console=console) as progress, interruptible() as interrupted:
         trained = train(config, _Bar(progress, interrupted, config.fit.max_updates))
-    report = Path(config.report) if config.report else Path(config.out).with_suffix(".png")
+    out = Path(config.out)
+    report = Path(config.report) if config.report else out.with_name(f"{out.stem}_report.png")
     draw_report(trained.figures, trained.gathered.parts[Part.TEST], trained.fitted.losses, report)
     for output in trained.figures:
         console.print(f"{output.name}: {output.claim.statement}")
