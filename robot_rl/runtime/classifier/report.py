@@ -57,13 +57,15 @@ def roc(probabilities: Array, truth: NDArray[np.bool_]) -> tuple[Array, Array]:
 
 
 def _draw_roc(axes: Axes, output: OutputFigures) -> None:
-    false_positives, recalls = roc(output.probabilities, output.truth)
-    axes.plot(false_positives, recalls, drawstyle="steps-post", clip_on=False)
     at = (1.0 - output.specificity, output.recall)
+    # the corner that a reward can live in: what lies to the right of it is nothing to choose from, and is left out
+    reach = min(1.0, max(0.1, 2.0 * output.claim.bound, 2.0 * at[0]))
+    false_positives, recalls = roc(output.probabilities, output.truth)
+    inside = recalls[false_positives <= reach]
+    curve = (np.append(false_positives[: len(inside)], reach), np.append(inside, inside[-1]))
+    axes.plot(*curve, drawstyle="steps-post", clip_on=False)
     axes.plot(*at, "o", color="C3", clip_on=False, label=f"threshold {output.calibration.threshold:.3f}")
     axes.axvline(output.claim.bound, color="C3", linestyle=":", label=f"bound {output.claim.bound:.2%}")
-    # the corner that a reward can live in: what lies to the right of it is nothing to choose from
-    reach = min(1.0, max(0.1, 2.0 * output.claim.bound, 2.0 * at[0]))
     axes.set(xlabel="false-positive rate", ylabel="recall", title=f"{output.name}: ROC", xlim=(0, reach), ylim=(0, 1))
     axes.legend(loc="lower right")
 
