@@ -28,7 +28,7 @@ def draw_samplers(rows: Sequence[Mapping[str, Any]], title: str, length_unit: st
     """
     samplers = list(dict.fromkeys(str(row["sampler"]) for row in rows))
     first = {str(row["sampler"]): row for row in reversed(rows)}  # the smallest delay of each
-    figure = Figure(figsize=(11.0, 8.0), layout="constrained")
+    figure = Figure(figsize=(11.0, 8.5), layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(title)
     (by_delay, by_time), (seams, recoveries) = figure.subplots(2, 2)
@@ -43,7 +43,7 @@ def draw_samplers(rows: Sequence[Mapping[str, Any]], title: str, length_unit: st
     by_time.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     by_time.xaxis.set_major_formatter("{x:g}")
     by_time.xaxis.set_minor_formatter(NullFormatter())
-    by_time.legend(fontsize="small")
+    figure.legend(*by_time.get_legend_handles_labels(), loc="outside lower center", ncols=6, fontsize="small")
     _draw_bars(seams, first, samplers, ("seam_rms", "seam_p95"), ("RMS", "95 %"))
     seams.set(ylabel=f"jump from plan to plan [{length_unit}], delay {delays[0] if delays else 0}")
     _draw_bars(recoveries, first, samplers, ("recovery_p50_ticks", "recovery_p90_ticks"), ("median", "90 %"))
@@ -79,4 +79,4 @@ def _draw_bars(
         heights = [0.0 if rows[sampler][key] is None else float(rows[sampler][key]) for sampler in samplers]
         axes.bar([place + width * index for place in range(len(samplers))], heights, width, label=label)
     axes.set_xticks([place + 0.5 * (0.8 - width) for place in range(len(samplers))], samplers, rotation=45, ha="right")
-    axes.legend(fontsize="small")
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(keys), frameon=False, fontsize="small")
