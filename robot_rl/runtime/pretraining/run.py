@@ -21,6 +21,7 @@ from robot_rl.inference.noise_level import NoiseLevel
 from robot_rl.policies.chunk_network import ChunkNetwork
 from robot_rl.policies.diffusion import DiffusionNetwork
 from robot_rl.policies.spec import BasePolicySpec
+from robot_rl.runtime.key_difference import describe_keys, flatten
 from robot_rl.runtime.learning import checkpoint
 from robot_rl.runtime.pretraining.config import PretrainConfig
 from robot_rl.runtime.pretraining.networks import make_chunk_network
@@ -129,12 +130,15 @@ def _check_folder(folder: Path, config: PretrainConfig) -> None:
         check_unclaimed(folder)
         return
     before = configuration.read_yaml(PretrainConfig, file)
-    for field in dataclasses.fields(PretrainConfig):
-        if field.name not in _MAY_DIFFER and getattr(before, field.name) != getattr(config, field.name):
-            raise ConfigError(
-                f"{folder} holds a training with {field.name}={getattr(before, field.name)!r}, not "
-                f"{getattr(config, field.name)!r}: choose another run_dir, or go on with the same words."
-            )
+    one, other = (
+        {name: value for name, value in flatten(configuration.to_plain(each)).items() if name not in _MAY_DIFFER}
+        for each in (before, config)
+    )
+    if one != other:
+        raise ConfigError(
+            f"{folder} holds another training: {describe_keys(one, other, 'it has {}, the command {}')}. Choose "
+            "another run_dir, or go on with the same words."
+        )
 
 
 def _read(source: Source, config: PretrainConfig) -> tuple[ChunkRows, BasePolicySpec]:

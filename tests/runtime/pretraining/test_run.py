@@ -235,8 +235,16 @@ def test_another_seed_ends_with_other_weights(store):
 def test_other_words_for_the_same_folder_are_refused(capsys, tmp_path, store):
     words = (*BC, f"data={store}", "log_every_steps=1")
     assert command(capsys, *words, "run_dir=refused")[0] == 0
-    for change, name in (("seed=1", "seed=0"), ("steps=7", "steps=2"), ("policy.horizon=6", "base_policy=")):
-        assert f"refused holds a training with {name}" in refused(capsys, *words, change)
+    changes = (
+        (["seed=1"], "seed (it has 0, the command 1)"),
+        (["steps=7"], "steps (it has 2, the command 7)"),
+        (["policy.horizon=6"], "base_policy.horizon (it has 4, the command 6)"),
+        (["policy.network.widths=[8]", "seed=1"], "base_policy.network.widths (it has [16], the command [8]), seed"),
+    )
+    for change, names in changes:
+        message = refused(capsys, *words, *change)
+        assert f"refused holds another training: {names}" in message
+        assert "Config(" not in message
     assert yaml.safe_load((tmp_path / "refused/pretrain.yaml").read_text())["seed"] == 0
     (tmp_path / "refused").rename("elsewhere")
     assert command(capsys, *words, "run_dir=elsewhere", "log_every_steps=3", "threads=1")[0] == 0, "these may differ"
