@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from robot_rl import config as configuration
 from robot_rl.runtime.interruption import interruptible
 from robot_rl.runtime.pretraining.config import PretrainConfig
+from robot_rl.runtime.pretraining.policy_file import find_task
 from robot_rl.runtime.pretraining.run import pretrain
 
 _LISTS = ("data", "cameras")
@@ -44,7 +45,10 @@ def run(overrides: Sequence[str]) -> int:
     if result.policy is None:
         console.print(f"stopped at step {result.figures['steps']} of {config.steps}; the same command goes on.")
     else:
-        console.print(f"wrote {result.policy}; try it with: robot-rl eval policy={config.run_dir} task=TASK")
+        word = "" if find_task(result.policy) in configuration.choices("task") else " task=TASK"
+        console.print(
+            f"wrote {result.policy}; try it with: robot-rl eval policy={config.run_dir}{word}", soft_wrap=True
+        )
     print(json.dumps(result.figures))
     return 130 if result.policy is None else 0
 

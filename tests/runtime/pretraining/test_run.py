@@ -85,13 +85,15 @@ def test_the_policy_says_how_hard_the_task_of_its_recordings_is(tmp_path, level,
 
 
 @pytest.mark.parametrize(("tasks", "expected"), [(["plug"], "plug"), (["plug", "peg"], None), (["plug", None], None)])
-def test_the_policy_says_which_task_its_recordings_are_of(tmp_path, tasks, expected):
+def test_the_policy_says_which_task_its_recordings_are_of(capsys, tmp_path, tasks, expected):
     stores = [
         write_store(tmp_path / f"{number}", make_episodes(2), {} if task is None else {"task": task})
         for number, task in enumerate(tasks)
     ]
     assert cli.main(["pretrain", *BC, f"data=[{','.join(stores)}]", f"run_dir={tmp_path / 'run'}"]) == 0
     assert find_task(tmp_path / "run" / "policy.pt") == expected
+    hint = f"wrote {tmp_path}/run/policy.pt; try it with: robot-rl eval policy={tmp_path}/run"
+    assert f"{hint}{'' if expected else ' task=TASK'}" in capsys.readouterr().out.splitlines(), "one line to copy"
 
 
 @pytest.mark.parametrize(("name", "what"), [("config.yaml", "a training run"), ("store.json", "a recording")])
