@@ -44,7 +44,7 @@ def run(path: Path, store: Path, episodes: int, seed: int, alone: float) -> int:
     env = make_env(config)
     env.base = make_shadow(config, env.spec, env.clock, is_lock_step=True)
     policy = Hybrid(load_policy(folder, env.spec, env.base), int(alone * env.config.step_limit), seed)
-    status = keep(
+    kept, status = keep(
         f"{path} on {config.task.name}",
         env,
         store,
@@ -54,5 +54,6 @@ def run(path: Path, store: Path, episodes: int, seed: int, alone: float) -> int:
         is_success_only=True,
         policy=policy,
     )
-    print(f"imitate it with: robot-rl pretrain data={store},DEMONSTRATIONS run_dir=NEW_BASE", file=sys.stderr)
+    if kept:
+        print(f"imitate it with: robot-rl pretrain data={store},DEMONSTRATIONS run_dir=NEW_BASE", file=sys.stderr)
     return status

@@ -46,7 +46,7 @@ def run_on(env: RobotEnv, config: RecordConfig, observers: Sequence[Observer] = 
         config.seed,
         is_success_only=config.is_success_only,
         observers=observers,
-    )
+    )[1]
 
 
 def keep(
@@ -60,7 +60,7 @@ def keep(
     is_success_only: bool,
     observers: Sequence[Observer] = (),
     policy: Policy | None = None,
-) -> int:
+) -> tuple[int, int]:
     """Record with a progress bar; the last line printed is a JSON object.
 
     Args:
@@ -68,7 +68,7 @@ def keep(
         env, store, attributes, episodes, seed, is_success_only, observers, policy: see `record_demonstrations`.
 
     Returns:
-        0, or 130 where interrupted.
+        (episodes that were kept; 0, or 130 where interrupted).
     """
     console = Console()
     failures = 0
@@ -95,4 +95,4 @@ def keep(
     if interrupted:
         console.print("Interrupted; what was kept is in the store.")
     print(json.dumps({"store": str(store), "kept": kept, "failed": failures, "task": attributes["task"]}))
-    return 130 if interrupted else 0
+    return kept, 130 if interrupted else 0

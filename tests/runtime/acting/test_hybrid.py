@@ -57,12 +57,18 @@ def test_what_a_user_types(corrector, tmp_path, capfd, monkeypatch):
     assert cli.main(["distill", str(run), str(store), "--episodes", "0"]) == 2
     assert "episodes must be at least 1" in capfd.readouterr().err
 
+    monkeypatch.setattr("robot_rl.runtime.commands.record.record_demonstrations", lambda *words, **values: 0)
+    assert cli.main(["distill", str(run), str(store)]) == 0
+    assert "imitate it with" not in capfd.readouterr().err, "there is nothing to imitate"
+
     def record_all(*words, **values):  # a policy that learned nothing has no successes to keep
         return record_demonstrations(*words, **{**values, "is_success_only": False})
 
     monkeypatch.setattr("robot_rl.runtime.commands.record.record_demonstrations", record_all)
     assert cli.main(["distill", str(run), str(store), "--episodes", "2"]) == 0
-    assert json.loads(capfd.readouterr().out.splitlines()[-1])["kept"] == 2
+    out, err = capfd.readouterr()
+    assert json.loads(out.splitlines()[-1])["kept"] == 2
+    assert f"imitate it with: robot-rl pretrain data={store}," in err
     reader = StoreReader(store)
     assert reader.spec == spec, "the next base policy is trained for the environment, not for this base policy's plans"
     assert reader.attributes["distilled_from"] == str(run)
