@@ -141,10 +141,15 @@ def beginning(folder: RunFolder, config: TrainConfig) -> Iterator[None]:
         raise
 
 
-def check_unclaimed(folder: Path) -> None:
-    """Raise ConfigError where a folder is that of something already, which another run in it would make unusable."""
+def check_unclaimed(folder: Path, *, may_be_run: bool = False) -> None:
+    """Raise ConfigError where a folder is that of something already, which another run in it would make unusable.
+
+    Args:
+        folder: which may not exist.
+        may_be_run: whether it may be that of a training run, which is gone on with.
+    """
     for name, what in _CLAIMS.items():
-        if (folder / name).exists():
+        if (folder / name).exists() and not (may_be_run and name == _CONFIG_FILE):
             raise ConfigError(f"{folder} holds {what}, as its {name} says: choose another run_dir.")
 
 

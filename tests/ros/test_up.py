@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from robot_rl import config as configuration
+from robot_rl.cli import main
 from robot_rl.data.store_reader import StoreReader
 from robot_rl.runtime.assembly import make_spec
 from robot_rl.runtime.config import EnvConfig, TrainConfig
@@ -174,3 +175,11 @@ def test_ctrl_c_stops_the_robot_first_and_the_same_command_goes_on(up):
     graph = up("steps=100")
     assert graph.process.wait(PATIENCE_S) == 0, graph.output()
     assert_rows_are_right(graph.run, at_least=100)
+
+
+@pytest.mark.parametrize("claim", ["store.json", "pretrain.yaml"])
+def test_a_folder_of_something_else_is_refused_and_left_as_it_is(tmp_path, claim, capsys):
+    (tmp_path / claim).write_text("{}")
+    assert main(["up", "train_peg", *TINY, f"run_dir={tmp_path}"]) == 2
+    assert f"{tmp_path} holds a" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == [claim]

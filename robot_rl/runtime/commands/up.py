@@ -17,6 +17,7 @@ from robot_rl.runtime.processes.merged_log import MergedLog
 from robot_rl.runtime.processes.ros_domain import reserve_domain
 from robot_rl.runtime.processes.running_graph import RunningGraph, announced, to_domain
 from robot_rl.runtime.processes.supervisor import Supervisor
+from robot_rl.runtime.run_folder import check_unclaimed
 
 
 def run(graph: str, overrides: list[str], namespace: str = "", *, is_dry: bool = False) -> int:
@@ -31,7 +32,8 @@ def run(graph: str, overrides: list[str], namespace: str = "", *, is_dry: bool =
     Returns the exit status, see `Supervisor.run`.
 
     Raises:
-        UnknownNameError, ConfigError: graph, namespace or overrides are wrong, or the run is being run already.
+        UnknownNameError, ConfigError: graph, namespace or overrides are wrong, the run is being run already, or its
+            folder is that of something else.
         SetupError: a program is not installed.
     """
     processes = list_processes(graph, overrides, namespace)
@@ -43,6 +45,8 @@ def run(graph: str, overrides: list[str], namespace: str = "", *, is_dry: bool =
     by_hand = [command for process, command in zip(processes, commands, strict=True) if process.needs_terminal]
     processes = [process for process in processes if not process.needs_terminal]
     folders = sorted({process.log_file.parent for process in processes if process.log_file is not None})
+    for folder in folders:  # nothing is left in what the learner would refuse
+        check_unclaimed(folder.parent, may_be_run=True)
     with ExitStack() as stack:
         locks = [stack.enter_context(_lock(folder)) for folder in folders]
         log = stack.enter_context(MergedLog({process.name: process.log_file for process in processes}))
