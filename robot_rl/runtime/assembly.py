@@ -28,6 +28,7 @@ from robot_rl.sim.workcell import make_workcell_spec
 from robot_rl.specs import EnvironmentSpec
 
 _ARM_ELEMENTS = 6  # of an action: translation and rotation; a gripper adds one
+_NO_GRAPH = ", and there is none within one process: use robot-rl up."
 
 
 @dataclass(frozen=True)
@@ -58,10 +59,29 @@ def make_own_devices(simulation: Simulation, config: EnvConfig) -> tuple[Arm, Gr
     return SimArm(simulation, 1.0 / config.task.episode.rate_hz), SimGripper(simulation)
 
 
-def make_sim_workcell(
+def make_sim_workcell(config: EnvConfig) -> SimWorkcell:
+    """The simulated environment of a configuration, within this process.
+
+    Raises:
+        UnknownNameError: no such task or camera.
+        ConfigError: something of it is a node of the graph: a real person's device, a real camera, a robot that nodes
+            move, or time that passes by itself.
+    """
+    if config.robot.kind != "sim":
+        raise ConfigError(f"robot={config.robot.kind} is moved by nodes of the graph{_NO_GRAPH}")
+    if config.camera.is_device and config.robot.cameras:
+        raise ConfigError(f"camera={config.camera.kind} is a node of the graph{_NO_GRAPH}")
+    if config.teleop.is_device:
+        raise ConfigError(f"teleop={config.teleop.kind} is a node of the graph{_NO_GRAPH}")
+    if not config.graph.is_lock_step:
+        raise ConfigError(f"graph={config.graph.mode} is how time passes in the graph{_NO_GRAPH}")
+    return make_served_workcell(config)
+
+
+def make_served_workcell(
     config: EnvConfig, make_devices: Callable[[Simulation, EnvConfig], tuple[Arm, Gripper]] = make_own_devices
 ) -> SimWorkcell:
-    """The simulated environment of a configuration.
+    """The simulated environment that a node of the graph serves to others.
 
     Args:
         config: of the environment.
@@ -69,18 +89,7 @@ def make_sim_workcell(
 
     Raises:
         UnknownNameError: no such task or camera.
-        ConfigError: a real person's device, a real camera, or a robot that is moved by nodes of the graph.
     """
-    if config.robot.kind != "sim" and make_devices is make_own_devices:
-        raise ConfigError(
-            f"robot={config.robot.kind} is moved by nodes of the graph, and there is none within one process: "
-            "use robot-rl up."
-        )
-    if config.camera.is_device and config.robot.cameras:
-        raise ConfigError(
-            f"camera={config.camera.kind} is a node of the graph, and there is none within one process: "
-            "use robot-rl up."
-        )
     task, backward = make_task(config.task.name, config.task.scene), find_backward(config)
     spec = make_workcell_spec()
     if config.robot.has_visual_meshes:
@@ -145,10 +154,6 @@ def _make_teleop(teleop: TeleopConfig, task: SimTask, config: EnvConfig) -> Tele
 
 
 def _make_hands(teleop: TeleopConfig, task: SimTask, config: EnvConfig) -> Teleop | None:
-    if teleop.is_device:
-        raise ConfigError(
-            f"teleop={teleop.kind} is a node of the graph, and there is none within one process: use robot-rl up."
-        )
     episode = config.task.episode
     deflection = Deflection(episode.translation_scale_m, episode.rotation_scale_rad)
     if teleop.kind == "expert":

@@ -14,6 +14,7 @@ from robot_rl_msgs.msg import ArmState
 from robot_rl_ros import ask, convert, driver, qos
 from std_srvs.srv import Trigger
 
+from robot_rl.errors import DeviceError
 from robot_rl.types import Reason, StopRecord
 from tests.ros import simulated
 
@@ -112,7 +113,7 @@ def test_where_nobody_is_that_is_said_in_one_line(here, capsys, monkeypatch):
     monkeypatch.setattr(ask, "_PATIENCE_S", 0.3)
     with pytest.raises(SystemExit) as end:
         ask.main(["ask", "where", "--ros-args", "-r", "__ns:=/left_arm"])
-    assert end.value.code == 2
+    assert end.value.code == DeviceError.exit_status
     (line,) = capsys.readouterr().err.splitlines()
     domain = here.node.context.get_domain_id()
     assert line.startswith(f"robot-rl: No graph answers in ROS domain {domain}, namespace left_arm (")

@@ -23,7 +23,7 @@ from std_srvs.srv import Trigger
 from robot_rl.clock import FakeClock
 from robot_rl.errors import DeviceError, StoppedError
 from robot_rl.robot.fake import FakeArm, FakeGripper
-from robot_rl.runtime.assembly import make_sim_workcell
+from robot_rl.runtime.assembly import make_served_workcell
 from robot_rl.types import Reason
 from tests.ros import simulated
 
@@ -152,7 +152,7 @@ def test_in_real_time_a_gripper_is_asked_for_the_same_opening_now_and_then_and_f
 @pytest.mark.usefixtures("_ros")
 def test_a_simulator_that_is_late_takes_no_punctual_command_for_one_of_the_future():
     config = simulated.load("task=reach", "teleop=none", "graph=real_time")
-    cell = make_sim_workcell(config)
+    cell = make_served_workcell(config)
     node = SimulationNode(cell, config, is_lock_step=False)
     try:
         time.sleep(0.4)  # more than a command's stamp may be off

@@ -12,7 +12,7 @@ from robot_rl.runtime.acting.shadow import make_shadow
 from robot_rl.runtime.acting.trained_policy import load_policy
 from robot_rl.runtime.assembly import make_env
 from robot_rl.runtime.commands.record import keep
-from robot_rl.runtime.config import TeleopConfig
+from robot_rl.runtime.config import GraphConfig, TeleopConfig
 from robot_rl.runtime.run_folder import RunFolder, describe
 
 
@@ -40,7 +40,7 @@ def run(path: Path, store: Path, episodes: int, seed: int, alone: float) -> int:
     config = folder.load_config()
     if not config.agent.is_corrector:
         raise ConfigError(f"{path} is a run of {config.agent.name}: there is no base policy that was corrected.")
-    config = replace(config, teleop=TeleopConfig())
+    config = replace(config, teleop=TeleopConfig(), graph=GraphConfig())
     env = make_env(config)
     env.base = make_shadow(config, env.spec, env.clock, is_lock_step=True)
     policy = Hybrid(load_policy(folder, env.spec, env.base), int(alone * env.config.step_limit), seed)

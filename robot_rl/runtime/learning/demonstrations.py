@@ -14,7 +14,7 @@ from robot_rl.data.store_reader import StoreReader
 from robot_rl.errors import ConfigError, SpecError
 from robot_rl.runtime.acting.shadow import make_shadow, relabel
 from robot_rl.runtime.assembly import make_env
-from robot_rl.runtime.config import TeleopConfig, TrainConfig
+from robot_rl.runtime.config import GraphConfig, TeleopConfig, TrainConfig
 from robot_rl.runtime.recorder import record_demonstrations
 from robot_rl.runtime.run_folder import RunFolder, describe
 from robot_rl.specs import EnvironmentSpec
@@ -99,9 +99,10 @@ def record_expert(config: TrainConfig, path: Path, is_interrupted: Callable[[], 
     recorded = sum(episode.is_complete for _, episode in StoreReader(path).episodes()) if path.exists() else 0
     if recorded >= config.demonstrations:
         return
-    robot = replace(config.robot, kind="sim")  # where it is simulated at all, the shortest way to it
+    # where it is simulated at all, the shortest way to it
+    there = replace(config, robot=replace(config.robot, kind="sim"), graph=GraphConfig())
     record_demonstrations(
-        make_env(replace(config, robot=robot, teleop=TeleopConfig(kind="expert"))),
+        make_env(replace(there, teleop=TeleopConfig(kind="expert"))),
         path,
         describe(config),
         config.demonstrations - recorded,

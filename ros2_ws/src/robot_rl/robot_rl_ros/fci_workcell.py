@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 from robot_rl.robot.protocols import Arm, Gripper
-from robot_rl.runtime.assembly import SimWorkcell, make_sim_workcell
+from robot_rl.runtime.assembly import SimWorkcell, make_served_workcell
 from robot_rl.runtime.config import EnvConfig
 from robot_rl.sim.simulation import TICK_NS, Simulation
 from robot_rl_ros import franka_devices
@@ -45,5 +45,5 @@ def opened(config: EnvConfig) -> Iterator[tuple[SimWorkcell, Callable[[float], N
             simulation.controller = pass_time
             return arm, gripper
 
-        cell = make_sim_workcell(config, make_devices)
+        cell = make_served_workcell(config, make_devices)
         yield cell, servers[0].serve_for

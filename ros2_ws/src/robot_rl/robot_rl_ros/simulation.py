@@ -18,7 +18,7 @@ from robot_rl.control.guard import Guard
 from robot_rl.env.robot_env import make_safety_filter
 from robot_rl.rewards.config import RewardConfig
 from robot_rl.robot.robot import RobotReading
-from robot_rl.runtime.assembly import SimWorkcell, make_sim_workcell
+from robot_rl.runtime.assembly import SimWorkcell, make_served_workcell
 from robot_rl.runtime.config import EnvConfig, TeleopConfig
 from robot_rl_ros import convert, fci_workcell, process, qos
 from robot_rl_ros.broadcast import Broadcast
@@ -172,7 +172,7 @@ def _opened(config: EnvConfig) -> Iterator[tuple[SimWorkcell, Callable[[float], 
         with fci_workcell.opened(config) as opened:
             yield opened
     else:
-        yield make_sim_workcell(config), None
+        yield make_served_workcell(config), None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
