@@ -73,7 +73,7 @@ class Learner:
         self._unsafe: deque[int] = deque()  # rows of the store, of what was drained and is not on the disk yet
         self._safe_count = 0
         self._metrics: dict[str, list[torch.Tensor]] = {}
-        self._returns = ReturnCheck(config.gamma)
+        self._returns = ReturnCheck(config.gamma, config.takeover_discount)
         self._is_fitted = False
         self._newest_steps: dict[int, int] = {}  # episode -> its newest step
         self._next_episodes: dict[int, int] = {}  # actor -> its first episode that is free

@@ -24,10 +24,15 @@ class _Open:
 
 
 class ReturnCheck:
-    """The newest episodes of the policy alone, without a gap: where they began, and their discounted returns."""
+    """The newest episodes of the policy alone, without a gap: where they began, and their discounted returns.
 
-    def __init__(self, gamma: float) -> None:
-        self._gamma = gamma
+    Where a takeover ends the value of what the policy does, an episode ends with it here, too; otherwise one with a
+    person in it says nothing about the policy.
+    """
+
+    def __init__(self, gamma: float, takeover_discount: float = 1.0) -> None:
+        """Args: see AgentConfig."""
+        self._gamma, self._ends_at_takeovers = gamma, takeover_discount == 0.0
         self._open: dict[int, _Open] = {}
         self._ended: deque[tuple[int, float]] = deque(maxlen=_EPISODES)
 
@@ -38,8 +43,13 @@ class ReturnCheck:
             self._open[record.episode] = _Open(row)
             return
         episode = self._open.pop(record.episode, None)
-        is_alone = time_step.source is not Source.HUMAN and record.policy_version >= 0  # no person, no probe
-        if episode is None or record.step != episode.step + 1 or not is_alone:
+        if episode is None or record.step != episode.step + 1:
+            return
+        if time_step.source is Source.HUMAN:
+            if self._ends_at_takeovers and episode.step > 0:
+                self._ended.append((episode.row, episode.paid))
+            return
+        if record.policy_version < 0:  # a probe
             return
         episode.paid += episode.weight * (time_step.reward + bonus)
         episode.weight *= self._gamma

@@ -52,6 +52,16 @@ def test_an_episode_that_says_nothing_about_the_policy_does_not_count(records):
     assert len(check.ended()[0]) == 0
 
 
+def test_where_a_takeover_ends_the_value_it_ends_the_return():
+    check = ReturnCheck(GAMMA, takeover_discount=0.0)
+    hands = [Source.POLICY, Source.POLICY, Source.HUMAN, Source.POLICY]
+    note_all(check, episode(0, [-1.0, -1.0, 0.0, 1.0], sources=hands))
+    note_all(check, episode(1, [0.0, 1.0], sources=[Source.HUMAN, Source.POLICY]), row=5)
+    rows, returns = check.ended()
+    assert rows.tolist() == [0]
+    assert returns.tolist() == [-1.5]
+
+
 def test_only_the_newest_episodes_count():
     check = ReturnCheck(GAMMA)
     for number in range(30):
