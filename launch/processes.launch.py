@@ -28,14 +28,16 @@ def start_all(context: LaunchContext) -> list[Action]:
     words += shlex.split(values["overrides"])
     processes = list_processes(values["graph"], words, values["namespace"])
     return [
-        tell(process) if process.needs_terminal else start(process, process.limit_restarts()) for process in processes
+        tell(process) if process.needs_terminal or process.machine else start(process, process.limit_restarts())
+        for process in processes
     ]
 
 
 def tell(process) -> Action:  # noqa: ANN001  a launch file imports one function of robot_rl, and no types
     """The action that says how a person starts a process."""
     command = shlex.join([*process.program, *process.arguments])
-    return LogInfo(msg=f"to be started in another terminal, with the ROS_DOMAIN_ID of this one: {command}")
+    place = f"on {process.machine}" if process.machine else "in another terminal, with the ROS_DOMAIN_ID of this one"
+    return LogInfo(msg=f"to be started {place}: {command}")
 
 
 def start(process, limit) -> Action:  # noqa: ANN001  a launch file imports one function of robot_rl, and no types

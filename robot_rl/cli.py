@@ -18,6 +18,7 @@ from robot_rl.runtime.commands import (
     doctor_parser,
     exchange_parser,
     fci_sim_parser,
+    keys_parser,
     up_parser,
 )
 
@@ -109,6 +110,7 @@ def _make_parser() -> argparse.ArgumentParser:
     _add_seeing(commands)
     _add_processes(commands)
     up_parser.add_parser(commands)
+    keys_parser.add_parser(commands)
     ask_parser.add_parsers(commands)
     fci_sim_parser.add_parser(commands)
     exchange_parser.add_parsers(commands)

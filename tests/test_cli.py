@@ -59,6 +59,7 @@ def run(capsys, *words):
         (("record", "--help"), ["KEY=VALUE", "demonstrations_from=STORE", "continued", "config record"]),
         (("convert-encoder", "--help"), ["SOURCE", "TARGET", "resnet10_params.pkl", "agent.encoder.weights"]),
         (("fci-sim", "--help"), ["--host", "--real-time", "--side-channel", "lock-step", "pylibfranka.Robot", "1337"]),
+        (("make-keys", "--help"), ["FOLDER", "scp -r keys gpu:", "channel.keys=keys", "tcp://gpu:5588"]),
         (("where", "--help"), ["T_base_tcp", "--tool-length", "--domain", "--namespace", "ROS_DOMAIN_ID"]),
         (("recover", "--help"), ["--domain", "--namespace", "refuses"]),
         (("keyboard", "--help"), ["KEY=VALUE", "--domain", "--namespace", "teleop=keyboard"]),

@@ -86,7 +86,7 @@ class ZmqLearnerChannel(ZmqEnd):
         """
         if keys is None and not is_loopback(address):
             raise ConfigError(
-                f"Binding {address} lets other machines in, which needs CURVE keys (make_keys); "
+                f"Binding {address} lets other machines in, which needs CURVE keys (robot-rl make-keys); "
                 f"without them only a loopback address is allowed, such as {DEFAULT_ADDRESS}."
             )
         loaded = load_keys(keys) if keys is not None else None

@@ -42,8 +42,9 @@ def run(graph: str, overrides: list[str], namespace: str = "", *, is_dry: bool =
         for process, command in zip(processes, commands, strict=True):
             print(f"{process.name}: {shlex.join(command)}")
         return 0
-    by_hand = [command for process, command in zip(processes, commands, strict=True) if process.needs_terminal]
-    processes = [process for process in processes if not process.needs_terminal]
+    in_terminals = [command for process, command in zip(processes, commands, strict=True) if process.needs_terminal]
+    elsewhere = [(process, command) for process, command in zip(processes, commands, strict=True) if process.machine]
+    processes = [process for process in processes if not process.needs_terminal and not process.machine]
     folders = sorted({process.log_file.parent for process in processes if process.log_file is not None})
     for folder in folders:  # nothing is left in what the learner would refuse
         check_unclaimed(folder.parent, may_be_run=True)
@@ -59,8 +60,10 @@ def run(graph: str, overrides: list[str], namespace: str = "", *, is_dry: bool =
         log.say(f"{graph}: {', '.join(process.name for process in processes)}")
         log.say(f"logs in {', '.join(map(str, folders))}")
         log.say(f"to look at it with ros2: export ROS_DOMAIN_ID={environment['ROS_DOMAIN_ID']}")
-        for command in by_hand:
+        for command in in_terminals:
             log.say(f"to be started in another terminal: {shlex.join(command)} --domain {running.domain}")
+        for process, command in elsewhere:
+            log.say(f"to be started on {process.machine}: {shlex.join(command)}")
         code = supervisor.run()
         if result := supervisor.result():
             log.show_plain(result)

@@ -81,7 +81,8 @@ def list_processes(graph: str, overrides: Sequence[str] = (), namespace: str = "
     All of them get the overrides as they are. What trains reads them as `robot-rl train` does, and gets an explicit,
     absolute `run_dir=` and the address of the channel between actor and learner beside them; the others are told by
     `--config NAME` whether they are those of `record`, `eval` or `env`. A person at a device who only drives has no
-    time limit, unless the words say one. The keyboard's process comes last, and is told what is of it.
+    time limit, unless the words say one. What a person starts comes last: the learner, where channel.address is that of
+    another machine, and the keyboard's process, which is told what is of it.
 
     Args:
         graph: train_peg, record_demos, evaluate or teleop.
@@ -119,11 +120,30 @@ def list_processes(graph: str, overrides: Sequence[str] = (), namespace: str = "
     eyes = (_CAMERAS,) if config.camera.is_device and config.robot.cameras else ()
     members = (*_ROBOTS[kind], *eyes, *judges, *hands)
     robot = [each if each.restart is Restart.NEVER else replace(each, restart=chosen.restart) for each in members]
+    is_led = isinstance(config, TrainConfig) and config.channel.is_elsewhere
     started = [
         replace(process, arguments=arguments, namespace=namespace, log_file=run / "logs" / f"{process.name}.log")
         for process in (*robot, *chosen.processes)
+        if not (is_led and process is _LEARNER)
     ]
-    return [*started, _make_keyboard(overrides, namespace)] if config.teleop.kind == "keyboard" else started
+    if isinstance(config, TrainConfig) and is_led:
+        started.append(_make_learner_elsewhere(overrides, config))
+    if config.teleop.kind == "keyboard":
+        started.append(_make_keyboard(overrides, namespace))
+    return started
+
+
+def _make_learner_elsewhere(overrides: Sequence[str], config: TrainConfig) -> ProcessSpec:
+    """The learner on another machine, where the run's folder is another, too, and nobody knows a free port."""
+    if config.channel.keys is None:
+        raise ConfigError(
+            f"a learner on another machine ({config.channel.host}) needs channel.keys=FOLDER, the same on both; "
+            "`robot-rl make-keys FOLDER` makes it."
+        )
+    said = config.run_dir or str(Path("runs", run_directory(config).name))
+    words = (word for word in overrides if _key_of(word) not in ("run_dir", "channel.address"))
+    arguments = (*words, f"run_dir={_quote(said)}", f"channel.address=tcp://*:{config.channel.port}")
+    return replace(_LEARNER, program=("robot-rl", "learner"), machine=config.channel.host, arguments=arguments)
 
 
 def _make_keyboard(overrides: Sequence[str], namespace: str) -> ProcessSpec:
@@ -140,9 +160,15 @@ def run_directory(config: TrainConfig) -> Path:
 
 def _with_run_dir(words: Sequence[str], run: Path) -> tuple[str, ...]:
     """The words with this folder, in quotes: it may hold spaces, commas and whatever else has a meaning to Hydra."""
-    quoted = re.sub(r"(\\*)'", r"\1\1\\'", str(run)).replace("${", r"\${")
     others = (word for word in words if _key_of(word) != "run_dir")
-    return (*others, f"run_dir='{quoted}'")
+    return (*others, f"run_dir={_quote(str(run))}")
+
+
+def _quote(text: str) -> str:
+    if re.fullmatch(r"[\w./-]+", text, re.ASCII):
+        return text
+    quoted = re.sub(r"(\\*)'", r"\1\1\\'", text).replace("${", r"\${")
+    return f"'{quoted}'"
 
 
 def _with_channel(words: tuple[str, ...], config: TrainConfig) -> tuple[str, ...]:

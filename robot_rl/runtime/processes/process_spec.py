@@ -43,6 +43,7 @@ class ProcessSpec:
             its grace time is over: it has something to finish.
         moves_robot: whether it asks the robot to move: it is stopped before all others.
         needs_terminal: whether a person starts it, in a terminal of theirs: who starts the others says how.
+        machine: another one, where a person starts it; "" for this one.
         grace_s: how long it may take to end when asked to, before it is killed [s].
         arguments: the words after the program: options, then KEY=VALUE overrides of the configuration.
         namespace: of its ROS nodes, such as "left_arm"; "" for none.
@@ -57,6 +58,7 @@ class ProcessSpec:
     ends_itself: bool = False
     moves_robot: bool = False
     needs_terminal: bool = False
+    machine: str = ""
     grace_s: float = 10.0
     arguments: tuple[str, ...] = ()
     namespace: str = ""

@@ -90,10 +90,12 @@ def print_summary(config: TrainConfig, folder: RunFolder, console: Console) -> N
     console.print(summary.to_table())
     curve = folder.path / "learning_curve.png"
     plot_runs({config.agent.name: [folder.path]}, curve, f"{config.task.name}, seed {config.seed}")
-    console.print(
-        f"the run lies in {folder.path}\nwrote {curve}\nevaluate it again with: robot-rl eval policy={folder.path}",
-        soft_wrap=True,
-    )
+    where = f"the run lies in {folder.path}\nwrote {curve}\n"
+    if folder.config_file.exists():
+        where += f"evaluate it again with: robot-rl eval policy={folder.path}"
+    else:  # nobody but the learner has written it, and its folder is on another machine
+        where += f"the policy lies in the learner's folder, at {config.channel.address}: copy that over this one"
+    console.print(where, soft_wrap=True)
     about = {"run": str(folder.path), "task": config.task.name, "agent": config.agent.name, "seed": config.seed}
     print(json.dumps({**summary.to_json(), **about}), flush=True)
 

@@ -161,6 +161,7 @@ def test_the_actor_says_what_came_of_the_run(capsys):
     assert served.join() is True
     out = capsys.readouterr().out
     assert "the run lies in run" in out
+    assert "evaluate it again with: robot-rl eval policy=run" in out
     assert "interventions an episode" in out
     result = json.loads(out.splitlines()[-1])
     assert (result["run"], result["task"], result["agent"], result["seed"]) == ("run", "peg", "rlpd", 5)
@@ -174,6 +175,9 @@ def test_the_actor_says_what_came_of_the_run(capsys):
     RunFolder(Path("run")).mark_finished(24)
     assert cli.main(["actor", *words]) == 0
     assert last_line(capsys) == result, "a finished run is said again, without a learner"
+    RunFolder(Path("run")).config_file.unlink()  # as on a machine without the learner
+    assert cli.main(["actor", *words]) == 0
+    assert f"the policy lies in the learner's folder, at {served.channel.address}" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("_fakes")
