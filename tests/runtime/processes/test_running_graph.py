@@ -30,9 +30,9 @@ def test_a_graph_is_found_while_it_runs_and_no_longer(namespace):
 
 
 def test_a_namespace_that_could_not_be_announced_is_refused():
-    list_processes("teleop", ["task=reach"], LONGEST)
+    list_processes("evaluate", ["task=reach"], LONGEST)
     with pytest.raises(ConfigError, match="at most 64"):
-        list_processes("teleop", ["task=reach"], LONGEST + "b")
+        list_processes("evaluate", ["task=reach"], LONGEST + "b")
 
 
 LEFT, RIGHT, ALONE = RunningGraph(3, "left"), RunningGraph(3, "right"), RunningGraph(7)
@@ -86,7 +86,7 @@ def test_up_announces_its_graph_and_says_what_a_person_has_to_start(tmp_path, ca
             seen.append(self._domain)
             return 0
 
-        def last_line(self):
+        def result(self):
             return ""
 
     monkeypatch.setattr(up, "Supervisor", Supervisor)
