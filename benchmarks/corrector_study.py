@@ -26,6 +26,7 @@ PUBLISHED = (
     *("agent.corrector.gamma=0.99", "agent.corrector.return_range=null"),
     *("agent.corrector.critic_learning_rate=1e-4", "agent.corrector.actor_learning_rate=1e-6"),
     *("agent.corrector.imitation_weight=0", "agent.corrector.actor_warmup_updates=0", "agent.warmup_steps=1000"),
+    "agent.takeover_discount=1",
     "replay.shares={online: 0.5, demonstration: 0.5, intervention: 0.0, anchor: 0.0}",
 )
 """What arXiv 2509.19301 uses where ours is another; its 10 000 steps of warm-up are a tenth, as everything here."""
@@ -52,11 +53,12 @@ ABLATIONS: dict[str, tuple[str, ...]] = {
     "no_pretrain": ("agent.pretrain_updates=0",),
     "actor_3e-4": ("agent.corrector.actor_learning_rate=3e-4",),
     "no_caution": ("agent.corrector.caution_updates=0",),
+    "takeovers_count": ("agent.takeover_discount=1",),
     "average_0.999": ("agent.corrector.average_decay=0.999",),
     "slow": (
         *("agent.pretrain_updates=0", "agent.warmup_steps=500", "agent.corrector.actor_warmup_updates=2000"),
         *("agent.corrector.actor_learning_rate=3e-4", "agent.corrector.average_decay=0.999"),
-        "agent.corrector.caution_updates=0",
+        *("agent.corrector.caution_updates=0", "agent.takeover_discount=1"),
     ),
     "no_actor_warmup": ("agent.corrector.actor_warmup_updates=0",),
     "gate": ("agent.corrector.actor_warmup_updates=0", "agent.corrector.gate_steps=1000"),
