@@ -7,6 +7,7 @@ moment in the newest plan, however long that plan took to make.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
@@ -106,7 +107,7 @@ class Engine:
         self._config, self._clock = config, clock
         self._period_ns = round(config.period_s * 1e9)
         self._generator = torch.Generator().manual_seed(seed)
-        self._offer: _Offer | None = None
+        self._offers: deque[_Offer] = deque(maxlen=1)  # one thread puts and another takes, each at one stroke
         self._published: _Published | None = None
         self._generation = 0
         self._newest: _Offer | None = None
@@ -121,15 +122,14 @@ class Engine:
 
     def offer(self, observation: Any, stamp_ns: int) -> None:
         """Here is what the robot saw at `stamp_ns`; one that nobody got to is forgotten."""
-        self._offer = self._newest = _Offer(
-            observation, stamp_ns, self._generation, self._clock.now_ns(), threading.Event()
-        )
+        self._newest = _Offer(observation, stamp_ns, self._generation, self._clock.now_ns(), threading.Event())
+        self._offers.append(self._newest)
         self._wake.set()
 
     def reset(self) -> None:
         """Forget the plan, and drop what is being decided: an episode starts, a person takes over or hands back."""
         self._generation += 1
-        self._offer = None
+        self._offers.clear()
 
     def wait(self) -> None:
         """Give the decision about the newest observation its `wait_s`; only where a thread decides."""
@@ -154,8 +154,9 @@ class Engine:
     @torch.inference_mode()
     def decide(self) -> bool:
         """Make one decision for the newest observation, in the calling thread; False where there was none."""
-        offer, self._offer = self._offer, None
-        if offer is None:
+        try:
+            offer = self._offers.pop()
+        except IndexError:
             return False
         begin_ns = self._clock.now_ns()
         previous = self._previous_at(offer)
