@@ -62,7 +62,7 @@ def pretrain(config: PretrainConfig, on_step: Callable[[int, float | None], bool
         ConfigError: the data, or the folder, does not fit the configuration.
         ExchangeError, StoreError, SpecError: the data is damaged, or not finite.
         CheckpointError: the checkpoint in the folder is damaged.
-        DivergenceError: the loss is no number any more.
+        DivergenceError: the weights are no finite numbers any more.
     """
     folder = Path(config.run_dir)
     _check_folder(folder, config)

@@ -61,7 +61,7 @@ class Trainer:
             trained, lr=config.learning_rate, betas=(0.95, 0.999), weight_decay=config.weight_decay, fused=True
         )
         self._generator = torch.Generator().manual_seed(config.seed)
-        self.step, self.losses, self._sum = 0, Losses(), 0.0
+        self.step, self.losses = 0, Losses()
 
     @property
     def validation_rows(self) -> np.ndarray:
@@ -76,18 +76,23 @@ class Trainer:
             on_checkpoint: called when a checkpoint is due.
 
         Raises:
-            DivergenceError: the loss is no number any more.
+            DivergenceError: the weights are no numbers any more; no checkpoint is made of them.
         """
         config = self.config
+
+        def keep() -> None:
+            self._check_finite()
+            on_checkpoint()
+
         while self.step < config.steps:
             loss = self._update()
             is_due = self.step % config.log_every_steps == 0 or self.step == config.steps
             if is_due:
                 self._log(loss)
             if self.step % config.checkpoint_every_steps == 0 or self.step == config.steps:
-                on_checkpoint()
+                keep()
             if not on_step(self.step, self.losses.validation[-1] if is_due else None):
-                on_checkpoint()
+                keep()
                 return
 
     def state(self) -> dict[str, Any]:
@@ -137,7 +142,8 @@ class Trainer:
             torch.from_numpy(self._rows.actions[chunk]).to(device),
         )
 
-    def _update(self) -> float:
+    def _update(self) -> Tensor:
+        """The loss, which stays where it is: to look at it, a GPU would have to be waited for."""
         config = self.config
         for group in self._optimiser.param_groups:
             group["lr"] = config.learning_rate * _schedule(self.step, config)
@@ -149,14 +155,19 @@ class Trainer:
         self._optimiser.step()
         self.average.update(self.network)
         self.step += 1
-        return float(loss.detach())
+        return loss.detach()
 
-    def _log(self, loss: float) -> None:
-        if not math.isfinite(loss):
-            raise DivergenceError(f"the loss is {loss} at step {self.step}: lower learning_rate.")
+    def _log(self, loss: Tensor) -> None:
+        self._check_finite()
         self.losses.steps.append(self.step)
-        self.losses.training.append(loss)
+        self.losses.training.append(float(loss))
         self.losses.validation.append(self._validate())
+
+    def _check_finite(self) -> None:
+        if not all(bool(torch.isfinite(value).all()) for value in self.network.parameters()):
+            raise DivergenceError(
+                f"the weights are no finite numbers any more at step {self.step}: lower learning_rate."
+            )
 
     @torch.no_grad()
     def _validate(self) -> float:

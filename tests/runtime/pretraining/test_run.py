@@ -18,6 +18,7 @@ from robot_rl.data.store_writer import StoreWriter
 from robot_rl.errors import CheckpointError, ConfigError
 from robot_rl.inference.schedule import ScheduleSpec
 from robot_rl.runtime.config import EvalConfig
+from robot_rl.runtime.learning import checkpoint
 from robot_rl.runtime.pretraining import run as pretraining_run
 from robot_rl.runtime.pretraining.config import BasePolicyConfig, NetworkConfig, PretrainConfig
 from robot_rl.runtime.pretraining.policy_file import find_task, load_policy_file
@@ -397,6 +398,17 @@ def test_a_number_that_is_not_finite_is_refused(capsys, tmp_path):
     episodes[1].actions[3, 2] = np.nan
     path = export("diffusion_policy", tmp_path / "bad.zarr", episodes)
     assert "episode 1: actions is nan at step 3, element 2" in refused(capsys, f"data={path}")
+
+
+def test_weights_that_have_diverged_are_not_kept(capsys, tmp_path, store):
+    """The loss of a step is that of the weights before it: it may be a number where they are not any more."""
+    run = tmp_path / "diverged"
+    words = (*BC, "steps=6", "learning_rate=1e38", "checkpoint_every_steps=1", "log_every_steps=6", f"data={store}")
+    assert cli.main(["pretrain", *words, f"run_dir={run}"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "no finite numbers any more at step" in line
+    for path in checkpoint.find(run / "checkpoints"):
+        assert all(bool(torch.isfinite(value).all()) for value in checkpoint.load(path)["network"].values())
 
 
 def test_episodes_that_differ_in_their_sizes_are_refused(capsys, tmp_path):
