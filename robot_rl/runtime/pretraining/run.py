@@ -73,7 +73,7 @@ def pretrain(config: PretrainConfig, on_step: Callable[[int, float | None], bool
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         network = make_chunk_network(config.base_policy, spec)
-    trainer = Trainer(network, rows, _look(network, rows), config, device)
+    trainer = Trainer(network, rows, _look(network, rows, device), config, device)
     _claim(folder, config)  # now that the configuration has proved to be one of a training
     _restore(trainer, folder)
 
@@ -155,14 +155,16 @@ def _read(source: Source, config: PretrainConfig) -> tuple[ChunkRows, BasePolicy
 
 
 @torch.no_grad()
-def _look(network: ChunkNetwork, rows: ChunkRows) -> dict[str, Tensor]:
-    """Camera -> what the frozen backbone makes of every image, float16: each is looked at once."""
+def _look(network: ChunkNetwork, rows: ChunkRows, device: str) -> dict[str, Tensor]:
+    """Camera -> what the frozen backbone makes of every image, float16, in memory: each is looked at once."""
     if network.encoder is None:
         return {}
     assert isinstance(network.encoder, ObservationEncoder)
-    backbone = network.encoder.backbone
+    backbone = network.encoder.backbone.to(device)
     return {
-        name: torch.cat([backbone(images).half() for images in torch.from_numpy(pictures).split(_IMAGES_AT_ONCE)])
+        name: torch.cat(
+            [backbone(images.to(device)).half().cpu() for images in torch.from_numpy(pictures).split(_IMAGES_AT_ONCE)]
+        )
         for name, pictures in rows.images.items()
     }
 
