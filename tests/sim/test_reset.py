@@ -7,6 +7,7 @@ from robot_rl import config as configuration
 from robot_rl.control.guard import Guard
 from robot_rl.env.resets import play
 from robot_rl.errors import ConfigError, SpecError, StoppedError
+from robot_rl.runtime.assembly import make_served_workcell
 from robot_rl.runtime.config import TrainConfig
 from robot_rl.runtime.learning.training import Training
 from robot_rl.runtime.run_folder import RunFolder
@@ -172,8 +173,9 @@ def stepped(cell, seed):
     ],
 )
 def test_a_policy_that_does_not_go_with_the_task_is_refused(run, words, said):
+    config = simcells.load(*words, "reset=backward_policy", f"reset.policy={run}")
     with pytest.raises(ConfigError, match=said):
-        simcells.make(*words, "reset=backward_policy", f"reset.policy={run}")
+        make_served_workcell(config)
 
 
 def test_a_run_that_is_not_there_is_an_error():
