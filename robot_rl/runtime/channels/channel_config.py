@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import socket
 from dataclasses import dataclass
 
 from robot_rl.errors import ConfigError
+from robot_rl.runtime.channels.address import parse_address
 from robot_rl.runtime.channels.channel import DEFAULT_ADDRESS
 
 
@@ -29,38 +29,9 @@ class ChannelConfig:
     actor: int = 0
     patience_s: float = 30.0
 
-    @property
-    def host(self) -> str:
-        """Of the address; "" where that has another form."""
-        return self.address.partition("://")[2].rpartition(":")[0].strip("[]")
-
-    @property
-    def port(self) -> str:
-        """Of the address."""
-        return self.address.rpartition(":")[2]
-
-    @property
-    def is_elsewhere(self) -> bool:
-        """Whether the learner's address is that of another machine: this one cannot bind it."""
-        if self.host in ("", "*"):
-            return False
-        try:
-            found = socket.getaddrinfo(self.host, None, type=socket.SOCK_STREAM)
-        except OSError:  # a name that nobody knows here is not this machine's
-            return True
-        return not any(_is_own(family, address[0]) for family, _, _, _, address in found)
-
     def __post_init__(self) -> None:
+        parse_address(self.address)
         if not 0 <= self.actor < 2**30:
             raise ConfigError(f"channel.actor must be a whole number from 0 to 2^30 - 1, got {self.actor}.")
         if not self.patience_s > 0.0:
             raise ConfigError(f"channel.patience_s must be positive, got {self.patience_s} s.")
-
-
-def _is_own(family: int, host: str | int) -> bool:
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        try:
-            probe.bind((host, 0))
-        except OSError:
-            return False
-    return True

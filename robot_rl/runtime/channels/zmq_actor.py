@@ -11,6 +11,7 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from robot_rl.errors import RefusedError, WireError
+from robot_rl.runtime.channels.address import parse_address
 from robot_rl.runtime.channels.channel import DEFAULT_ADDRESS, Progress, validate_record
 from robot_rl.runtime.channels.curve import CurveKeys, load_keys
 from robot_rl.runtime.channels.mailbox import CAPACITY, Outbox, warn_of_loss
@@ -30,7 +31,7 @@ from robot_rl.runtime.channels.wire import (
     spec_fingerprint,
     to_frames,
 )
-from robot_rl.runtime.channels.zmq_end import HEARTBEAT_S, ZmqEnd, is_loopback, shorten
+from robot_rl.runtime.channels.zmq_end import HEARTBEAT_S, ZmqEnd, shorten
 from robot_rl.specs import EnvironmentSpec
 from robot_rl.types import StepRecord
 
@@ -71,7 +72,7 @@ class ZmqActorChannel(ZmqEnd):
         Raises:
             ConfigError: the address has another form, or a certificate is unusable.
         """
-        is_loopback(address)
+        parse_address(address)
         self._keys = load_keys(keys) if keys is not None else None
         super().__init__("actor channel")
         self._address, self._spec = address, spec

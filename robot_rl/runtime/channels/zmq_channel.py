@@ -17,6 +17,7 @@ import zmq
 from zmq.auth.thread import ThreadAuthenticator
 
 from robot_rl.errors import ConfigError, SpecError, WireError
+from robot_rl.runtime.channels.address import parse_address
 from robot_rl.runtime.channels.channel import DEFAULT_ADDRESS, validate_record
 from robot_rl.runtime.channels.curve import CurveKeys, load_keys
 from robot_rl.runtime.channels.mailbox import INBOX_LIMIT, Inbox
@@ -35,7 +36,7 @@ from robot_rl.runtime.channels.wire import (
     spec_fingerprint,
     to_frames,
 )
-from robot_rl.runtime.channels.zmq_end import HEARTBEAT_S, ZmqEnd, is_loopback, shorten
+from robot_rl.runtime.channels.zmq_end import HEARTBEAT_S, ZmqEnd, shorten
 from robot_rl.specs import EnvironmentSpec
 from robot_rl.types import StepRecord
 
@@ -84,7 +85,7 @@ class ZmqLearnerChannel(ZmqEnd):
         Raises:
             ConfigError: the address cannot be bound, is open to others without keys, or a certificate is unusable.
         """
-        if keys is None and not is_loopback(address):
+        if keys is None and not parse_address(address).is_loopback:
             raise ConfigError(
                 f"Binding {address} lets other machines in, which needs CURVE keys (robot-rl make-keys); "
                 f"without them only a loopback address is allowed, such as {DEFAULT_ADDRESS}."

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import threading
 from abc import ABC, abstractmethod
 
 import zmq
 
-from robot_rl.errors import ChannelError, ConfigError
+from robot_rl.errors import ChannelError
 
 HEARTBEAT_S = 0.5
 """Each side speaks at least so often."""
@@ -22,18 +21,6 @@ def shorten(text: str) -> str:
     """The beginning of a text that holds what the other side said, which may be anything of any length, as one line."""
     line = " ".join(text.split())
     return line if len(line) <= _SHOWN else line[: _SHOWN - 3] + "..."
-
-
-def is_loopback(address: str) -> bool:
-    """Whether only this machine can reach an address; ConfigError unless it is tcp://HOST:PORT."""
-    scheme, _, rest = address.partition("://")
-    host, _, port = rest.rpartition(":")
-    if scheme != "tcp" or not host or not (port == "*" or (port.isdecimal() and int(port) < 2**16)):
-        raise ConfigError(f"The address of a channel must be tcp://HOST:PORT, got {address!r}.")
-    try:
-        return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 class ZmqEnd(ABC):

@@ -13,6 +13,7 @@ from pathlib import Path
 from robot_rl import config as configuration
 from robot_rl.errors import ConfigError, UnknownNameError
 from robot_rl.runtime.acting import named_policy
+from robot_rl.runtime.channels.address import parse_address
 from robot_rl.runtime.channels.channel_config import ChannelConfig
 from robot_rl.runtime.config import EnvConfig, EvalConfig, RecordConfig, TrainConfig
 from robot_rl.runtime.processes.process_spec import ProcessSpec, Restart, RosExecutable
@@ -120,7 +121,7 @@ def list_processes(graph: str, overrides: Sequence[str] = (), namespace: str = "
     eyes = (_CAMERAS,) if config.camera.is_device and config.robot.cameras else ()
     members = (*_ROBOTS[kind], *eyes, *judges, *hands)
     robot = [each if each.restart is Restart.NEVER else replace(each, restart=chosen.restart) for each in members]
-    is_led = isinstance(config, TrainConfig) and config.channel.is_elsewhere
+    is_led = isinstance(config, TrainConfig) and parse_address(config.channel.address).is_elsewhere
     started = [
         replace(process, arguments=arguments, namespace=namespace, log_file=run / "logs" / f"{process.name}.log")
         for process in (*robot, *chosen.processes)
@@ -135,15 +136,16 @@ def list_processes(graph: str, overrides: Sequence[str] = (), namespace: str = "
 
 def _make_learner_elsewhere(overrides: Sequence[str], config: TrainConfig) -> ProcessSpec:
     """The learner on another machine, where the run's folder is another, too, and nobody knows a free port."""
+    host, port = parse_address(config.channel.address)
     if config.channel.keys is None:
         raise ConfigError(
-            f"a learner on another machine ({config.channel.host}) needs channel.keys=FOLDER, the same on both; "
+            f"a learner on another machine ({host}) needs channel.keys=FOLDER, the same on both; "
             "`robot-rl make-keys FOLDER` makes it."
         )
     said = config.run_dir or str(Path("runs", run_directory(config).name))
     words = (word for word in overrides if _key_of(word) not in ("run_dir", "channel.address"))
-    arguments = (*words, f"run_dir={_quote(said)}", f"channel.address=tcp://*:{config.channel.port}")
-    return replace(_LEARNER, program=("robot-rl", "learner"), machine=config.channel.host, arguments=arguments)
+    arguments = (*words, f"run_dir={_quote(said)}", f"channel.address=tcp://*:{port}")
+    return replace(_LEARNER, program=("robot-rl", "learner"), machine=host, arguments=arguments)
 
 
 def _make_keyboard(overrides: Sequence[str], namespace: str) -> ProcessSpec:

@@ -8,6 +8,7 @@ import pytest
 from robot_rl import cli
 from robot_rl import config as configuration
 from robot_rl.errors import ConfigError
+from robot_rl.runtime.channels.address import parse_address
 from robot_rl.runtime.channels.channel_config import ChannelConfig
 from robot_rl.runtime.config import TrainConfig
 from robot_rl.runtime.processes.graph import list_processes
@@ -18,14 +19,14 @@ KEYS = "channel.keys=keys"
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "0.0.0.0", "*"])
 def test_this_machine_is_not_elsewhere(host):
-    assert not ChannelConfig(f"tcp://{host}:5588").is_elsewhere
+    assert not parse_address(f"tcp://{host}:5588").is_elsewhere
 
 
 @pytest.mark.parametrize("host", ["192.0.2.7", "[2001:db8::7]"])
 def test_what_cannot_be_bound_here_is_elsewhere(host):
-    channel = ChannelConfig(f"tcp://{host}:5588")
-    assert channel.is_elsewhere
-    assert (channel.host, channel.port) == (host.strip("[]"), "5588")
+    address = parse_address(f"tcp://{host}:5588")
+    assert address.is_elsewhere
+    assert address == (host.strip("[]"), "5588")
 
 
 def test_a_name_that_nobody_knows_is_elsewhere(monkeypatch):
@@ -33,7 +34,7 @@ def test_a_name_that_nobody_knows_is_elsewhere(monkeypatch):
         raise OSError
 
     monkeypatch.setattr(socket, "getaddrinfo", fail)
-    assert ChannelConfig("tcp://gpu:5588").is_elsewhere
+    assert parse_address("tcp://gpu:5588").is_elsewhere
 
 
 def test_the_learner_is_told_to_a_person_who_starts_it_there():
@@ -53,6 +54,12 @@ def test_up_says_what_to_start_there(capsys):
     assert cli.main(["up", "train_peg", "--dry-run", ELSEWHERE, KEYS, "run_dir=runs/mine"]) == 0
     *_, last = capsys.readouterr().out.splitlines()
     assert last == f"learner: robot-rl learner {KEYS} run_dir=runs/mine 'channel.address=tcp://*:5588'"
+
+
+@pytest.mark.parametrize("address", ["tcp://gpu", "gpu:5588", "tcp://gpu:many"])
+def test_what_is_no_address_is_refused_before_anything_is_started(address):
+    with pytest.raises(ConfigError, match=r"must be tcp://HOST:PORT"):
+        list_processes("train_peg", [f"channel.address={address}", KEYS])
 
 
 def test_without_keys_nobody_would_be_let_in():
