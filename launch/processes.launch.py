@@ -27,17 +27,15 @@ def start_all(context: LaunchContext) -> list[Action]:
     words = [f"{name}={values[name]}" for name in names if values[name]]
     words += shlex.split(values["overrides"])
     processes = list_processes(values["graph"], words, values["namespace"])
-    return [
-        tell(process) if process.needs_terminal or process.machine else start(process, process.limit_restarts())
-        for process in processes
-    ]
-
-
-def tell(process) -> Action:  # noqa: ANN001  a launch file imports one function of robot_rl, and no types
-    """The action that says how a person starts a process."""
-    command = shlex.join([*process.program, *process.arguments])
-    place = f"on {process.machine}" if process.machine else "in another terminal, with the ROS_DOMAIN_ID of this one"
-    return LogInfo(msg=f"to be started {place}: {command}")
+    actions: list[Action] = []
+    for process in processes:
+        if process.by_hand:
+            domain = ", with the ROS_DOMAIN_ID of this one" if process.needs_terminal else ""
+            command = shlex.join([*process.program, *process.arguments])
+            actions.append(LogInfo(msg=f"to be started {process.by_hand}{domain}: {command}"))
+        else:
+            actions.append(start(process, process.limit_restarts()))
+    return actions
 
 
 def start(process, limit) -> Action:  # noqa: ANN001  a launch file imports one function of robot_rl, and no types

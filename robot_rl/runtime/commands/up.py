@@ -42,9 +42,8 @@ def run(graph: str, overrides: list[str], namespace: str = "", *, is_dry: bool =
         for process, command in zip(processes, commands, strict=True):
             print(f"{process.name}: {shlex.join(command)}")
         return 0
-    in_terminals = [command for process, command in zip(processes, commands, strict=True) if process.needs_terminal]
-    elsewhere = [(process, command) for process, command in zip(processes, commands, strict=True) if process.machine]
-    processes = [process for process in processes if not process.needs_terminal and not process.machine]
+    by_hand = [(process, command) for process, command in zip(processes, commands, strict=True) if process.by_hand]
+    processes = [process for process in processes if not process.by_hand]
     folders = sorted({process.log_file.parent for process in processes if process.log_file is not None})
     for folder in folders:  # nothing is left in what the learner would refuse
         check_unclaimed(folder.parent, may_be_run=True)
@@ -60,10 +59,9 @@ def run(graph: str, overrides: list[str], namespace: str = "", *, is_dry: bool =
         log.say(f"{graph}: {', '.join(process.name for process in processes)}")
         log.say(f"logs in {', '.join(map(str, folders))}")
         log.say(f"to look at it with ros2: export ROS_DOMAIN_ID={environment['ROS_DOMAIN_ID']}")
-        for command in in_terminals:
-            log.say(f"to be started in another terminal: {shlex.join(command)} --domain {running.domain}")
-        for process, command in elsewhere:
-            log.say(f"to be started on {process.machine}: {shlex.join(command)}")
+        for process, command in by_hand:
+            words = ["--domain", str(running.domain)] if process.needs_terminal else []
+            log.say(f"to be started {process.by_hand}: {shlex.join([*command, *words])}")
         code = supervisor.run()
         if result := supervisor.result():
             log.show_plain(result)

@@ -108,5 +108,5 @@ def record_expert(config: TrainConfig, path: Path, is_interrupted: Callable[[], 
         config.demonstrations - recorded,
         config.seed + 1,  # other scenes than those of the run
         is_success_only=True,
-        on_episode=lambda kept, is_success: not is_interrupted(),  # noqa: ARG005
+        on_episode=lambda *_: not is_interrupted(),
     )

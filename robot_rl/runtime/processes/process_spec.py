@@ -65,6 +65,13 @@ class ProcessSpec:
     log_file: Path | None = None
 
     @property
+    def by_hand(self) -> str:
+        """Where a person starts it; "" where who starts the others does."""
+        if self.machine:
+            return f"on {self.machine}"
+        return "in another terminal" if self.needs_terminal else ""
+
+    @property
     def patience_s(self) -> float:
         """How long it may take before it is asked a second time, which ends what it would finish first [s]."""
         return PATIENT_SHARE * self.grace_s

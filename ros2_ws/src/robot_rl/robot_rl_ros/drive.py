@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import count
 
 from rclpy.logging import get_logger
 
 from robot_rl.env.robot_env import RobotEnv
+from robot_rl.runtime.acting.episode import play_episode
 from robot_rl.runtime.acting.policies import ZeroPolicy
 from robot_rl.runtime.interruption import interruptible
 from robot_rl.runtime.reporting.evaluation import EpisodeResult, EpisodeTally
 from robot_rl.runtime.reporting.observers import Observer
+from robot_rl.types import TimeStep
 from robot_rl_ros import driver, process
 
 NAME = "drive"
@@ -41,19 +44,18 @@ def drive(env: RobotEnv, observers: Sequence[Observer], is_interrupted: Callable
     policy = ZeroPolicy(env.spec)
     for index in count():
         tally = EpisodeTally()
-        time_step = env.reset(seed=0 if index == 0 else None)
-        while True:
-            tally.note(time_step)
-            for observer in observers:
-                observer.on_step(time_step)
-            if time_step.is_last:
-                break
-            if is_interrupted():
-                return
-            time_step = env.step(policy(time_step.observation))
+        note = partial(_note, tally, observers)
+        if not play_episode(env, policy, None if index else 0, note, is_interrupted):
+            return
         result = tally.to_result(index, env)
         for observer in observers:
             observer.on_episode_end(result)
+
+
+def _note(tally: EpisodeTally, observers: Sequence[Observer], time_step: TimeStep) -> None:
+    tally.note(time_step)
+    for observer in observers:
+        observer.on_step(time_step)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
