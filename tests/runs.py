@@ -47,7 +47,7 @@ def make_train_config(**values: Any) -> TrainConfig:
         replay=ReplayConfig(capacity=500, prior_capacity=100),
         teleop=TeleopConfig(kind="human"),
         steps=20,
-        demonstrations=2,
+        demonstrations=None if "demonstrations_from" in values else 2,
         publish_every_steps=3,
         checkpoint_every_steps=1000,
         evaluate_every_steps=0,

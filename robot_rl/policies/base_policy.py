@@ -65,8 +65,3 @@ class BasePolicy(ABC):
         """Actions as the environment takes them, in [-1, 1]."""
         actions: NDArray[np.float32] = self._trained.normaliser.denormalise(chunk_NHA).clamp(-1.0, 1.0).cpu().numpy()
         return actions
-
-    @torch.no_grad()
-    def to_chunk(self, actions_NHA: NDArray[np.float32]) -> Tensor:
-        """The inverse of `to_actions`: normalised."""
-        return self._trained.normaliser.normalise(torch.from_numpy(actions_NHA))

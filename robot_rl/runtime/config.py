@@ -275,8 +275,10 @@ class TrainConfig(EnvConfig):
         seed: of everything.
         steps: environment steps of the run.
         run_dir: folder of the run; None is runs/TASK-AGENT-SEED, with a number where that exists.
-        demonstrations: how many the scripted expert records for the run, where `demonstrations_from` is None.
-        demonstrations_from: folder of a recording whose episodes are taken.
+        demonstrations: how many to begin with: the first of `demonstrations_from`, or as many as the scripted expert
+            records for the run. None: all of `demonstrations_from`, or 20 of the expert.
+        demonstrations_from: folder of a recording, of which the episodes that succeeded are taken; None: the scripted
+            expert demonstrates.
         base: folder of the frozen base policy that is corrected, where `agent` is a corrector: of a
             `robot-rl pretrain`, or of a training that has ended, whose policy may itself correct another.
         inference: how the base policy's chunks are made and executed.
@@ -297,7 +299,7 @@ class TrainConfig(EnvConfig):
     seed: int = 0
     steps: int = 10_000
     run_dir: str | None = None
-    demonstrations: int = 20
+    demonstrations: int | None = None
     demonstrations_from: str | None = None
     base: str | None = None
     inference: InferenceConfig = field(default_factory=InferenceConfig)
@@ -313,7 +315,7 @@ class TrainConfig(EnvConfig):
 
     def _check_real(self) -> None:
         super()._check_real()
-        if self.demonstrations and self.demonstrations_from is None:
+        if self.demonstrations != 0 and self.demonstrations_from is None:
             raise ConfigError(
                 "nobody demonstrates on a real robot by themselves: record some with `robot-rl up record_demos`, and "
                 "say demonstrations_from=FOLDER; or demonstrations=0."
@@ -335,7 +337,7 @@ class TrainConfig(EnvConfig):
         check_threads(self.threads)
         counts = ("steps", "demonstrations", "evaluate_every_steps", "evaluation_episodes", "final_episodes")
         for name in ("seed", *counts):
-            if getattr(self, name) < 0:
+            if (getattr(self, name) or 0) < 0:
                 raise ConfigError(f"{name} must not be negative, got {getattr(self, name)}.")
 
 

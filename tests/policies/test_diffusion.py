@@ -86,6 +86,11 @@ def noise(rows, seed=1, horizon=H, size=2):
     return torch.randn(rows, horizon, size, generator=torch.Generator().manual_seed(seed))
 
 
+def to_chunk(policy, actions_NHA):
+    """The inverse of `to_actions`."""
+    return policy._trained.normaliser.normalise(torch.from_numpy(actions_NHA))
+
+
 def see(policy, places_BT):
     """Features (B, T, F) of places."""
     places = torch.as_tensor(places_BT, dtype=torch.float32)
@@ -126,7 +131,7 @@ def test_a_policy_that_learned_to_continue_actions_stays_on_their_side():
     free = torch.from_numpy(policy.to_actions(policy.plan(frames, noise(40)).chunk))
     assert 0.2 < float((free.mean((1, 2)) > 0.0).float().mean()) < 0.8, "both sides, as long as nothing is given"
     for side in (-1.0, 1.0):
-        given = policy.to_chunk(centres(torch.full((40, 1), 0.2), side).numpy())
+        given = to_chunk(policy, centres(torch.full((40, 1), 0.2), side).numpy())
         for committed in (PAST + 1, PAST + 2):
             hidden = torch.cat([given[:, :committed], torch.zeros(40, H - committed, 2)], dim=1)
             chunk = policy.plan(frames, noise(40), Plan(hidden, noise(40, 2)), committed).chunk
@@ -176,7 +181,7 @@ def test_what_is_seen_moves_the_chunk_as_in_the_data(make):
 def test_the_previous_plan_matters_to_a_warm_start_alone():
     cold, warm = make_policy(), DiffusionPolicy(train_once(make_dit, VELOCITY), Relay(0.3, 2))
     frames, draws = see(cold, [[0.0, 0.0]]), noise(4)
-    sides = [Plan(cold.to_chunk(centres(torch.zeros(4, 1), side).numpy()), noise(4, 3)) for side in (-1.0, 1.0)]
+    sides = [Plan(to_chunk(cold, centres(torch.zeros(4, 1), side).numpy()), noise(4, 3)) for side in (-1.0, 1.0)]
     assert torch.equal(cold.plan(frames, draws).chunk, cold.plan(frames, draws, sides[0]).chunk)
     left, right = (warm.to_actions(warm.plan(frames, draws, side).chunk).mean((1, 2)) for side in sides)
     assert (left < -0.3).all()
@@ -279,7 +284,7 @@ def test_without_a_prefix_the_network_sees_actions_alone():
 def test_chunks_and_actions_are_each_others_inverse_and_actions_are_clipped():
     policy = make_policy()
     actions = np.random.default_rng(0).uniform(-0.8, 0.8, (3, H, 2)).astype(np.float32)
-    chunk = policy.to_chunk(actions)
+    chunk = to_chunk(policy, actions)
     assert policy.to_actions(chunk) == pytest.approx(actions, abs=1e-6)
     assert (chunk - torch.from_numpy(actions)).abs().max() > 0.05, "normalised"
     wild = policy.to_actions(torch.tensor([[[5.0, -5.0]]]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -68,15 +68,6 @@ class ObservationEncoder(nn.Module):
             tokens = self.backbone(torch.cat(list(images.values())))
             out |= zip(images, tokens.split([len(value) for value in images.values()]), strict=True)
         return out
-
-    def backbone_parameters(self) -> Iterator[nn.Parameter]:
-        """What is trained of the backbone: nothing if it is frozen."""
-        return (parameter for parameter in self.backbone.parameters() if parameter.requires_grad)
-
-    def head_parameters(self) -> Iterator[nn.Parameter]:
-        """The heads' and the proprioceptive layer's: trained always."""
-        yield from self.heads.parameters()
-        yield from self.proprio.parameters()
 
     def published_state(self) -> dict[str, Tensor]:
         """What an actor must be sent: the state without a frozen backbone, which it has loaded by itself."""

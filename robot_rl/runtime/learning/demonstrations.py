@@ -22,6 +22,9 @@ from robot_rl.types import Source, StepRecord
 
 _log = logging.getLogger(__name__)
 
+EXPERT_DEMONSTRATIONS = 20
+"""How many the scripted expert records where nothing else is said."""
+
 
 def load_demonstrations(
     config: TrainConfig,
@@ -33,21 +36,22 @@ def load_demonstrations(
 ) -> Iterator[StepRecord]:
     """The time steps of a run's demonstrations; those of a new run are recorded first, unless they lie elsewhere.
 
-    Episodes that did not succeed are left out: they would be imitated. `is_interrupted` ends a recording after its
-    episode.
+    Episodes that did not succeed are left out: they would be imitated. `is_interrupted` ends what is being recorded
+    after its episode.
 
     Raises:
-        ConfigError: they are of another environment or task, and the message says what differs; or, where the run is
-            new, more than the memory has room for, or with numbers in them that nobody can learn from.
+        ConfigError: they are of another environment or task, and the message says what differs; fewer than are asked
+            for; or, where the run is new, more than the memory has room for, or with numbers in them that nobody can
+            learn from.
         StoreError: there is no recording where one should be.
     """
+    if config.demonstrations == 0:
+        return iter(())
     path = folder.demonstrations
     if config.demonstrations_from is not None:
         path = Path(config.demonstrations_from)
-    elif config.demonstrations and not is_resumed:
+    elif not is_resumed:
         record_expert(config, path, is_interrupted)
-    elif not config.demonstrations:
-        return iter(())
     reader = StoreReader(path)
     answered = config.agent.corrector.extend(reader.spec)
     if answered != spec:
@@ -56,15 +60,36 @@ def load_demonstrations(
         raise ConfigError(f"the recording {path} is of another environment than this run: {differing}.")
     if others := " and ".join(task for task in reader.tasks if task != config.task.name):
         raise ConfigError(f"the recording {path} is of the task {others}, this run of {config.task.name}.")
-    if len(reader) > config.replay.prior_capacity and not is_resumed:  # what was begun without the oldest goes on so
+    newest_steps = reader.newest_steps()
+    chosen = _choose(config, reader, len(newest_steps))
+    step_count = sum(newest_steps[episode] + 1 for episode in chosen)
+    if step_count > config.replay.prior_capacity and not is_resumed:  # what was begun without the oldest goes on so
         raise ConfigError(
-            f"the recording {path} has {len(reader)} time steps, and the memory room for "
-            f"{config.replay.prior_capacity} of demonstrations: set replay.prior_capacity={len(reader)}."
+            f"what is to be learned from {path} has {step_count} time steps, and the memory room for "
+            f"{config.replay.prior_capacity} of demonstrations: set replay.prior_capacity={step_count}."
         )
     shadow = make_shadow(config, reader.spec, MonotonicClock(), is_lock_step=True)
-    shown = _succeeded(reader, reader.records() if is_resumed else _checked(reader))
-    records = map(_demonstrate, shown)
+    shown = reader.records() if is_resumed else _checked(reader)
+    records = (_demonstrate(record) for record in shown if record.episode in chosen)
     return records if shadow is None else relabel(records, shadow)
+
+
+def _choose(config: TrainConfig, reader: StoreReader, episode_count: int) -> frozenset[int]:
+    """The episodes that are learned from: those that succeeded, and of a recording as many as were asked for."""
+    succeeded = sorted(reader.successful_episodes())
+    if len(succeeded) < episode_count:
+        failed = episode_count - len(succeeded)
+        _log.warning(
+            "%d of the %d episodes of %s did not succeed, and are not used", failed, episode_count, reader.path
+        )
+    if config.demonstrations is None or config.demonstrations_from is None:
+        return frozenset(succeeded)
+    if len(succeeded) < config.demonstrations:
+        raise ConfigError(
+            f"the recording {reader.path} has {len(succeeded)} episodes that succeeded, and "
+            f"demonstrations={config.demonstrations} asks for more."
+        )
+    return frozenset(succeeded[: config.demonstrations])
 
 
 def _checked(reader: StoreReader) -> Iterator[StepRecord]:
@@ -79,16 +104,6 @@ def _checked(reader: StoreReader) -> Iterator[StepRecord]:
         yield record
 
 
-def _succeeded(reader: StoreReader, records: Iterator[StepRecord]) -> Iterator[StepRecord]:
-    """Those of `records` whose episodes succeeded."""
-    succeeded, count = reader.successful_episodes(), len(reader.newest_steps())
-    if len(succeeded) < count:
-        _log.warning(
-            "%d of the %d episodes of %s did not succeed, and are not used", count - len(succeeded), count, reader.path
-        )
-    return (record for record in records if record.episode in succeeded)
-
-
 def _demonstrate(record: StepRecord) -> StepRecord:
     """What is given as a demonstration is one, also where a policy made it."""
     return replace(record, time_step=replace(record.time_step, source=Source.DEMO))
@@ -96,8 +111,9 @@ def _demonstrate(record: StepRecord) -> StepRecord:
 
 def record_expert(config: TrainConfig, path: Path, is_interrupted: Callable[[], bool] = lambda: False) -> None:
     """Let the scripted expert record the demonstrations of a run; a recording that was cut off is completed."""
+    count = EXPERT_DEMONSTRATIONS if config.demonstrations is None else config.demonstrations
     recorded = sum(episode.is_complete for _, episode in StoreReader(path).episodes()) if path.exists() else 0
-    if recorded >= config.demonstrations:
+    if recorded >= count:
         return
     # where it is simulated at all, the shortest way to it
     there = replace(config, robot=replace(config.robot, kind="sim"), graph=GraphConfig())
@@ -105,7 +121,7 @@ def record_expert(config: TrainConfig, path: Path, is_interrupted: Callable[[], 
         make_env(replace(there, teleop=TeleopConfig(kind="expert"))),
         path,
         describe(config),
-        config.demonstrations - recorded,
+        count - recorded,
         config.seed + 1,  # other scenes than those of the run
         is_success_only=True,
         on_episode=lambda *_: not is_interrupted(),
