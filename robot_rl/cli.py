@@ -19,6 +19,7 @@ from robot_rl.runtime.commands import (
     exchange_parser,
     fci_sim_parser,
     keys_parser,
+    recording_parser,
     up_parser,
 )
 
@@ -29,6 +30,7 @@ _EPILOG = """examples:
   robot-rl resume runs/peg-1                                          goes on after a crash or Ctrl-C
   robot-rl eval policy=runs/peg-1 task=peg episodes=100 video=peg.mp4
   robot-rl record task=plug episodes=20 store=plug_demonstrations
+  robot-rl show plug_demonstrations --picture plug.png                what was recorded, or what a run experienced
   robot-rl pretrain policy=diffusion data=plug_demonstrations         imitates; then eval policy=runs/base_policy
   robot-rl train-classifier data=demonstrations out=peg.safetensors   rewards from the cameras' images
   robot-rl eval policy=expert task=peg episodes=50 seed=0
@@ -113,6 +115,7 @@ def _make_parser() -> argparse.ArgumentParser:
     keys_parser.add_parser(commands)
     ask_parser.add_parsers(commands)
     fci_sim_parser.add_parser(commands)
+    recording_parser.add_parsers(commands)
     exchange_parser.add_parsers(commands)
     calibrate_parser.add_parser(commands)
     doctor_parser.add_parser(commands)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import itertools
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,14 +41,20 @@ class StoreReader:
         spec: of the environment that the run was made in.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, has_images: bool = True) -> None:
         """Look at what is there.
+
+        Args:
+            path: the store's folder.
+            has_images: whether images are read, too; if not, they are left out of the spec.
 
         Raises:
             StoreError: the folder is no store, or a part of it is missing.
         """
         self.path = Path(path)
         self.spec = read_spec(self.path)
+        if not has_images:
+            self.spec = replace(self.spec, observation=replace(self.spec.observation, images={}))
         self._specs = column_specs(self.spec)
         segments = list_segments(self.path)
         self._rows = segments[-1].stop if segments else 0
@@ -89,8 +96,8 @@ class StoreReader:
         for columns in self._blocks(tuple(self._specs), first):
             yield from to_records(columns, self.spec)
 
-    def episodes(self) -> Iterator[tuple[int, Episode]]:
-        """(number, episode) in the order of their first rows.
+    def episodes(self, numbers: Container[int] | None = None) -> Iterator[tuple[int, Episode]]:
+        """(number, episode) in the order of their first rows; of these numbers, or of all.
 
         A gap, where a person paused or a row got lost, divides an episode: each part comes as one of its own, with
         the same number, and all but the last are incomplete. What holds less than a step is left out.
@@ -98,14 +105,19 @@ class StoreReader:
         Raises:
             StoreError: a file is damaged or missing.
         """
-        last_rows = self._scan_parts()
+        spans = {part: span for part, span in self._scan_parts().items() if numbers is None or part[0] in numbers}
+        if not spans:
+            return
+        first, stop = min(span.start for span in spans.values()), max(span.stop for span in spans.values())
         parts = _Parts()
         begun: dict[tuple[int, int], list[StepRecord]] = {}
-        for row, record in enumerate(self.records()):
+        for row, record in enumerate(itertools.islice(self.records(first), stop - first), first):
             part = parts.find(record.episode, record.step)
+            if part not in spans:
+                continue
             records = begun.setdefault(part, [])
             records.append(replace(record, step=len(records)))
-            while begun and last_rows[oldest := next(iter(begun))] <= row:
+            while begun and spans[oldest := next(iter(begun))].stop <= row + 1:
                 records = begun.pop(oldest)
                 if len(records) > 1:
                     yield oldest[0], to_episode(records)
@@ -138,6 +150,20 @@ class StoreReader:
             out.update(zip(columns["episode"].tolist(), columns["step"].tolist(), strict=True))
         return out
 
+    def find_episodes(self, ranges: Sequence[range]) -> frozenset[int]:
+        """The numbers of the episodes in any of these ranges, or of all where there is no range.
+
+        Raises:
+            StoreError: one of them is not there, or none at all; or a file is damaged or missing.
+        """
+        present = sorted(self.newest_steps())
+        if not present:
+            raise StoreError(f"{self.path} holds no episode yet.")
+        wanted = frozenset(number for one in ranges for number in one) or frozenset(present)
+        if missing := sorted(wanted.difference(present)):
+            raise StoreError(f"{self.path} has no episode {missing[0]}: it has {present[0]} to {present[-1]}.")
+        return wanted
+
     def successful_episodes(self) -> frozenset[int]:
         """Numbers of the episodes that ended well.
 
@@ -147,16 +173,17 @@ class StoreReader:
         blocks = self._blocks(("episode", "is_success"), 0)
         return frozenset(n for columns in blocks for n in columns["episode"][columns["is_success"]].tolist())
 
-    def _scan_parts(self) -> dict[tuple[int, int], int]:
-        """Part of an episode -> row of its last time step."""
+    def _scan_parts(self) -> dict[tuple[int, int], range]:
+        """Part of an episode -> the rows from its first time step to its last; others may lie between them."""
         parts = _Parts()
-        last_rows: dict[tuple[int, int], int] = {}
+        spans: dict[tuple[int, int], range] = {}
         row = 0
         for columns in self._blocks(("episode", "step"), 0):
             for episode, step in zip(columns["episode"].tolist(), columns["step"].tolist(), strict=True):
-                last_rows[parts.find(episode, step)] = row
+                part = parts.find(episode, step)
+                spans[part] = range(spans[part].start if part in spans else row, row + 1)
                 row += 1
-        return last_rows
+        return spans
 
     def _blocks(self, names: tuple[str, ...], first: int) -> Iterator[Columns]:
         """These columns of the rows from `first` on, segment by segment."""

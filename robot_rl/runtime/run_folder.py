@@ -181,6 +181,12 @@ def _to_absolute(path: str | None) -> str | None:
     return str(Path(path).resolve()) if path else path
 
 
+def find_store(path: Path) -> Path:
+    """The store of what a run has experienced, where `path` is the folder of a run; otherwise `path` itself."""
+    experience = RunFolder(path).experience
+    return experience if experience.is_dir() else path
+
+
 def describe(config: EnvConfig) -> dict[str, Any]:
     """What every row of a store must be traceable to: configuration (YAML, since JSON has no infinity) and code."""
     task = {"task": config.task.name, "level": config.task.level}

@@ -224,6 +224,30 @@ def test_an_episode_of_less_than_a_step_is_left_out(path):
     assert [number for number, _ in StoreReader(path).episodes()] == [2]
 
 
+def test_some_episodes_may_be_asked_for_and_the_others_are_not_put_together(path):
+    a, b, c = make_episode(7, 20), make_episode(3, 20), make_episode(5, 20)
+    steps = make_episode(0, 6)
+    write(path, [*make_episode(1, 2), *interleave(a, b, c), *steps[:3], *steps[4:]], segment_bytes=1)
+    reader = StoreReader(path)
+    for wanted in ({3}, {7, 5}, {0}, {1, 0}):
+        whole = [(number, len(episode)) for number, episode in reader.episodes() if number in wanted]
+        asked = list(reader.episodes(wanted))
+        assert [(number, len(episode)) for number, episode in asked] == whole
+    np.testing.assert_array_equal(dict(reader.episodes({3}))[3].actions, to_episode(b).actions)
+    assert list(reader.episodes({9})) == []
+
+
+def test_images_need_not_be_read(path):
+    written = make_episode(0, 5)
+    write(path, written)
+    reader = StoreReader(path, has_images=False)
+    assert not reader.spec.observation.images
+    ((_, episode),) = reader.episodes()
+    assert episode.images == {}
+    np.testing.assert_array_equal(episode.actions, to_episode(written).actions)
+    np.testing.assert_array_equal(episode.proprio["pose"], to_episode(written).proprio["pose"])
+
+
 # ------------------------------------------------------------------------------------ resuming
 
 

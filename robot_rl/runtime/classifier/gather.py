@@ -17,7 +17,7 @@ from robot_rl.rewards.classifier import ClassifierSpec, SuccessClassifier
 from robot_rl.runtime.classifier.config import ClassifierConfig
 from robot_rl.runtime.classifier.labels import Part, Splitter, label
 from robot_rl.runtime.classifier.samples import Gatherer, Samples
-from robot_rl.runtime.run_folder import RunFolder
+from robot_rl.runtime.run_folder import find_store
 
 OnEpisode = Callable[[str], None]
 _AT_ONCE = 128
@@ -47,10 +47,9 @@ def open_store(source: str) -> StoreReader:
         ConfigError: there is nothing.
         StoreError: it is no store, or damaged.
     """
-    folder = RunFolder(Path(source))
-    if not folder.path.is_dir():
+    if not Path(source).is_dir():
         raise ConfigError(f"there is no recording {source}; record one with: robot-rl record store={source}")
-    return StoreReader(folder.experience if folder.experience.is_dir() else folder.path)
+    return StoreReader(find_store(Path(source)))
 
 
 def make_spec(readers: Mapping[str, StoreReader], config: ClassifierConfig) -> ClassifierSpec:

@@ -25,7 +25,7 @@ from robot_rl.errors import ExchangeError, SpecError, UnknownNameError
 from robot_rl.runtime.assembly import make_spec
 from robot_rl.runtime.config import EnvConfig
 from robot_rl.runtime.recorder import check_same_task
-from robot_rl.runtime.run_folder import RunFolder, describe
+from robot_rl.runtime.run_folder import describe, find_store
 from robot_rl.specs import EnvironmentSpec
 
 _FLUSH_TIMEOUT_S = 60.0
@@ -40,8 +40,7 @@ def export(source: Path, name: str, target: Path) -> int:
         ExchangeError: the target exists, or the episodes do not fit the layout.
     """
     layout = _find(name)
-    folder = RunFolder(source)
-    reader = StoreReader(folder.experience if folder.experience.is_dir() else source)
+    reader = StoreReader(find_store(source))
     count = len(reader.newest_steps())
 
     def episodes() -> Iterator[Episode]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def run_on(env: RobotEnv, config: RecordConfig, observers: Sequence[Observer] = 
     Returns:
         0, or 130 where interrupted.
     """
-    return keep(
+    kept, status = keep(
         f"{config.teleop.kind} on {config.task.name}",
         env,
         Path(config.store),
@@ -46,7 +47,10 @@ def run_on(env: RobotEnv, config: RecordConfig, observers: Sequence[Observer] = 
         config.seed,
         is_success_only=config.is_success_only,
         observers=observers,
-    )[1]
+    )
+    if kept:
+        print(f"look at it with: robot-rl show {config.store} --picture {config.store}.png", file=sys.stderr)
+    return status
 
 
 def keep(

@@ -112,7 +112,7 @@ def _demonstrate(record: StepRecord) -> StepRecord:
 def record_expert(config: TrainConfig, path: Path, is_interrupted: Callable[[], bool] = lambda: False) -> None:
     """Let the scripted expert record the demonstrations of a run; a recording that was cut off is completed."""
     count = EXPERT_DEMONSTRATIONS if config.demonstrations is None else config.demonstrations
-    recorded = sum(episode.is_complete for _, episode in StoreReader(path).episodes()) if path.exists() else 0
+    recorded = _count_complete(path) if path.exists() else 0
     if recorded >= count:
         return
     # where it is simulated at all, the shortest way to it
@@ -126,3 +126,7 @@ def record_expert(config: TrainConfig, path: Path, is_interrupted: Callable[[], 
         is_success_only=True,
         on_episode=lambda *_: not is_interrupted(),
     )
+
+
+def _count_complete(path: Path) -> int:
+    return sum(episode.is_complete for _, episode in StoreReader(path, has_images=False).episodes())

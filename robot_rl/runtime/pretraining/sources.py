@@ -16,7 +16,7 @@ from robot_rl.data.exchange.reading import read_episodes
 from robot_rl.data.store_reader import StoreReader
 from robot_rl.errors import ConfigError
 from robot_rl.runtime.config import TaskConfig
-from robot_rl.runtime.run_folder import RunFolder
+from robot_rl.runtime.run_folder import find_store
 from robot_rl.specs import ArraySpec, EnvironmentSpec, ObservationSpec
 
 _STANDARD = TaskConfig().level
@@ -82,8 +82,7 @@ def _open(path: Path, rate_hz: float | None) -> Source:
         if rate_hz is None:
             raise ConfigError(f"{path}: the times of its first episode do not say its rate; say rate_hz=RATE.")
         return Source(_describe(first, rate_hz), chain([first], imported))
-    folder = RunFolder(path)
-    reader = StoreReader(folder.experience if folder.experience.is_dir() else path)
+    reader = StoreReader(find_store(path))
     episodes = (each for _, each in reader.episodes() if each.is_complete and each.is_success)
     return Source(_leave_out_answers(reader.spec), episodes, _name_task(reader.attributes))
 

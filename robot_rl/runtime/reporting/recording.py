@@ -30,6 +30,12 @@ def write_label(image: Image, text: str, colour: tuple[int, int, int] = _WHITE, 
     return labelled
 
 
+def write_result(image: Image, which: str, after: str, *, is_success: bool) -> Image:
+    """A copy of the last image of an episode that says what came of it."""
+    text, colour = ("success", _GREEN) if is_success else ("failure", _RED)
+    return write_label(image, f"{which}   {text} {after}", colour)
+
+
 def _check_path(path: Path, kind: str, suffix: str) -> None:
     """Raise ConfigError unless a file of that name can be written; its folder is made."""
     if path.suffix != suffix:
@@ -40,8 +46,48 @@ def _check_path(path: Path, kind: str, suffix: str) -> None:
         raise ConfigError(f"Cannot write the {kind} {path}: {error}.") from error
 
 
+class VideoFile:
+    """An H.264 file that browsers play."""
+
+    def __init__(self, path: Path, rate_hz: float) -> None:
+        """Open the file.
+
+        Args:
+            path: of the MP4; its folder is made.
+            rate_hz: frames per second.
+
+        Raises:
+            ConfigError: the file cannot be written.
+        """
+        _check_path(path, "video", ".mp4")
+        try:
+            self._container = av.open(str(path), "w")
+        except OSError as error:
+            raise ConfigError(f"Cannot write the video {path}: {error}.") from error
+        self.frames_of_half_a_second = max(1, round(rate_hz / 2))
+        self._stream = self._container.add_stream("libx264", rate=Fraction(rate_hz).limit_denominator(1000))
+        self._stream.pix_fmt = "yuv420p"
+        self._stream.options = {"crf": "23"}
+        self._is_empty = True
+
+    def write(self, image: Image) -> None:
+        """Add a frame, RGB uint8 (H, W, 3), H and W even and those of the frame before."""
+        if self._is_empty:
+            self._stream.height, self._stream.width = image.shape[:2]
+            self._is_empty = False
+        for packet in self._stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")):
+            self._container.mux(packet)
+
+    def close(self) -> None:
+        """Finish the file."""
+        if not self._is_empty:
+            for packet in self._stream.encode():
+                self._container.mux(packet)
+        self._container.close()
+
+
 class VideoRecorder(Observer):
-    """Writes every control step as a frame of an H.264 file that browsers play."""
+    """Writes every control step as a frame of a video."""
 
     def __init__(self, path: Path, capture: Callable[[], Image], rate_hz: float) -> None:
         """Open the file.
@@ -54,15 +100,7 @@ class VideoRecorder(Observer):
         Raises:
             ConfigError: the file cannot be written.
         """
-        _check_path(path, "video", ".mp4")
-        self._capture = capture
-        try:
-            self._container = av.open(str(path), "w")
-        except OSError as error:
-            raise ConfigError(f"Cannot write the video {path}: {error}.") from error
-        self._stream = self._container.add_stream("libx264", rate=Fraction(rate_hz).limit_denominator(1000))
-        self._stream.pix_fmt = "yuv420p"
-        self._stream.options = {"crf": "23"}
+        self._capture, self._file = capture, VideoFile(path, rate_hz)
         self._episode = 0
         self._last: Image | None = None
 
@@ -71,31 +109,21 @@ class VideoRecorder(Observer):
         image = self._capture()
         who = time_step.source.name.lower() if not time_step.is_first else "start"
         self._last = image
-        self._write(write_label(image, f"episode {self._episode + 1}   {who}"))
+        self._file.write(write_label(image, f"episode {self._episode + 1}   {who}"))
 
     def on_episode_end(self, episode: EpisodeResult) -> None:
         """Show the result for half a second."""
         if self._last is None:
             return
-        text, colour = ("success", _GREEN) if episode.is_success else ("failure", _RED)
-        label = f"episode {self._episode + 1}   {text} after {episode.duration_s:.1f} s"
-        frame = write_label(self._last, label, colour)
-        for _ in range(max(1, int(self._stream.average_rate or 10) // 2)):
-            self._write(frame)
+        label = f"after {episode.duration_s:.1f} s"
+        frame = write_result(self._last, f"episode {self._episode + 1}", label, is_success=episode.is_success)
+        for _ in range(self._file.frames_of_half_a_second):
+            self._file.write(frame)
         self._episode += 1
-
-    def _write(self, image: Image) -> None:
-        if self._stream.width == 0 or self._stream.height != image.shape[0]:
-            self._stream.height, self._stream.width = image.shape[:2]
-        for packet in self._stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")):
-            self._container.mux(packet)
 
     def close(self) -> None:
         """Finish the file."""
-        if self._last is not None:
-            for packet in self._stream.encode():
-                self._container.mux(packet)
-        self._container.close()
+        self._file.close()
 
 
 class ContactSheet(Observer):
