@@ -60,7 +60,7 @@ def measure_ingestion(rig: Rig, records: int, on_record: Callable[[], None] = la
     learner = rig.learner
     learner.budget.steps = _ENDLESS_STEPS
     learner.catch_up(limit=2)  # what happens only once
-    learner.memory_lock = lock = TimedLock()
+    learner.memory.lock = lock = TimedLock()
     rest_s = [_time_ingest(rig) for _ in range(_REST_RECORDS)]
     lock.longest_wait_s = 0.0
     before = learner.budget.updates

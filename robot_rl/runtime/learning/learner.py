@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from robot_rl.agents.agent import Agent, AgentConfig
 from robot_rl.agents.batch import Batch
-from robot_rl.agents.encoders.augmentation import encode_copies
 from robot_rl.data.replay import Replay, RingName
 from robot_rl.data.store_writer import StoreWriter
-from robot_rl.errors import DivergenceError, StoreError
+from robot_rl.errors import DivergenceError
 from robot_rl.runtime.acting.policy_runner import to_tensors
 from robot_rl.runtime.channels.channel import LearnerChannel
-from robot_rl.runtime.channels.mailbox import EPISODES_PER_ACTOR
 from robot_rl.runtime.channels.weights import Weights
 from robot_rl.runtime.learning.allocator import keep_freed_memory
+from robot_rl.runtime.learning.arrivals import Arrivals
 from robot_rl.runtime.learning.batches import BatchMaker
-from robot_rl.runtime.learning.return_check import ReturnCheck
+from robot_rl.runtime.learning.memory import Memory
 from robot_rl.runtime.learning.update_budget import UpdateBudget
-from robot_rl.types import Source, StepRecord
-
-_DISK_TIMEOUT_S = 30.0
+from robot_rl.types import StepRecord
 
 
 class Learner:
@@ -41,10 +35,9 @@ class Learner:
     the run; the same order gives the same run.
 
     Attributes:
-        memory_lock: held by whoever reads or writes `replay` while another thread may.
+        arrivals: what came from the actors.
+        memory: what is learned from; `replay` is what it holds.
         version: of the weights that were offered last; -1 before the first.
-        ended_episodes: how many episodes of the run have ended since this learner was made.
-        drained: how many records have come since then, also those that came again.
         is_end_announced: whether the actors were told last that the run is over.
     """
 
@@ -61,37 +54,28 @@ class Learner:
     ) -> None:
         keep_freed_memory()
         self.agent, self.config, self.replay, self.batches = agent, config, replay, batches
-        self.memory_lock: AbstractContextManager[Any] = threading.Lock()
-        self._sampler = ThreadPoolExecutor(1, "sampler")
-        self._channel, self._store = channel, store
+        self.arrivals, self.memory = Arrivals(channel, store), Memory(replay, agent.policy, config)
         self.budget = UpdateBudget(config.utd, config.warmup_steps, config.critic_first, config.frozen_from_step)
         self.version = -1
+        self.is_end_announced = False
+        self._channel = channel
+        self._sampler = ThreadPoolExecutor(1, "sampler")
         self._publish_every_steps = publish_every_steps
         self._published_at_step, self._published_at_update = 0, -1
         self._goal_steps = goal_steps
         self._ingest_lock = threading.Lock()  # between what was drained and what is said about it
-        self._unsafe: deque[int] = deque()  # rows of the store, of what was drained and is not on the disk yet
-        self._safe_count = 0
         self._metrics: dict[str, list[torch.Tensor]] = {}
-        self._returns = ReturnCheck(config.gamma, config.takeover_discount)
         self._is_fitted = False
-        self._newest_steps: dict[int, int] = {}  # episode -> its newest step
-        self._next_episodes: dict[int, int] = {}  # actor -> its first episode that is free
-        self.ended_episodes = self.drained = 0
-        self.is_end_announced = False
 
     def add(self, records: Iterable[StepRecord], ring: RingName) -> None:
         """Put experience from before into the memory."""
         for record in records:
-            if ring != "online" or self._is_new(record):
-                self._remember(record, ring)
+            if ring != "online" or self.arrivals.note(record):
+                self.memory.put(record, ring)
 
     def fit_features(self) -> None:
         """Fit the scales of proprioception, once: to the demonstrations, or without them to what came so far."""
-        rings = self.replay.rings
-        ring = rings["demonstration"] if len(rings["demonstration"]) else rings["online"]
-        with self.memory_lock:
-            values = np.tile(ring.proprio[: len(ring)], (1, self.replay.stack))
+        values = self.memory.read_proprio()
         for policy in (self.agent.policy, self.agent.average_policy):
             policy.fit(values)
         self._is_fitted = True
@@ -112,35 +96,12 @@ class Learner:
     def ingest(self) -> int:
         """Take in what arrived; return how many environment steps that were."""
         with self._ingest_lock:
-            return self._ingest()
-
-    def _ingest(self) -> int:
-        drained = self._channel.drain()
-        self.drained += len(drained)
-        records = [record for record in drained if self._is_new(record)]
-        if self._store is not None:
-            for record in drained:  # one that came before is ignored there, and safe no later than its row
-                self._unsafe.append(_append(self._store, record))
-        self._acknowledge(len(drained))
-        for record in records:
-            self._remember(record, "online")
-            self.ended_episodes += record.time_step.is_last
-        steps = sum(not record.time_step.is_first for record in records)
-        self.budget.steps += steps
-        return steps
-
-    def _is_new(self, record: StepRecord) -> bool:
-        """Whether a record of the run comes for the first time: actors send again what was not acknowledged."""
-        is_new = record.step > self._newest_steps.get(record.episode, -1)
-        if is_new:
-            self._newest_steps[record.episode] = record.step
-            actor = record.episode // EPISODES_PER_ACTOR
-            self._next_episodes[actor] = max(self._next_episodes.get(actor, 0), record.episode + 1)
-        return is_new
-
-    def first_episode(self, actor: int = 0) -> int:
-        """Number of an actor's first episode that is free."""
-        return self._next_episodes.get(actor, actor * EPISODES_PER_ACTOR)
+            records = self.arrivals.take()
+            for record in records:
+                self.memory.put(record, "online")
+            steps = sum(not record.time_step.is_first for record in records)
+            self.budget.steps += steps
+            return steps
 
     @property
     def is_over(self) -> bool:
@@ -152,53 +113,7 @@ class Learner:
         """Tell the actors that all that came is taken in, after what was published before, and how far the run is."""
         with self._ingest_lock:
             self.is_end_announced = self.is_over
-            self._channel.announce(self.budget.steps, self._next_episodes, is_over=self.is_end_announced)
-
-    def _acknowledge(self, count: int) -> None:
-        """Tell the actors what is safe: what is on the disk, or in memory where nothing is stored."""
-        if self._store is None:
-            self._safe_count += count
-        else:
-            while self._unsafe and self._unsafe[0] < self._store.acknowledged:
-                self._unsafe.popleft()
-                self._safe_count += 1
-        self._channel.acknowledge(self._safe_count)
-
-    def _remember(self, record: StepRecord, ring: RingName) -> None:
-        """Put a record into the memory together with the features of its images."""
-        features = self._encode(record, ring)
-        with self.memory_lock:
-            row = self._put(record, ring, features)
-            if ring == "online":
-                self._returns.note(record, row, self.config.reward_bias)
-                is_base = row < self.config.warmup_steps and record.time_step.source is not Source.HUMAN
-                if is_base and "anchor" in self.replay.rings:  # nothing was corrected yet, by nobody
-                    self._put(record, "anchor", features)
-
-    def _put(self, record: StepRecord, ring: RingName, features: Mapping[str, NDArray[np.float16]]) -> int:
-        row = self.replay.append(record, ring)
-        for camera, values in features.items():
-            self.replay.features[ring][camera].put(np.array([row]), values)
-        return row
-
-    def _encode(self, record: StepRecord, ring: RingName) -> dict[str, NDArray[np.float16]]:
-        """Features of a record's images by camera; empty where no frozen encoder is used.
-
-        Their crops follow from the record's place in the run: a resumed run sees what it saw before.
-        """
-        encoder = self.agent.policy.encoder
-        if not self.replay.features[ring] or encoder is None:
-            return {}
-        device = self.agent.policy.features.mean.device
-        features = {}
-        for number, camera in enumerate(self.replay.features[ring]):
-            seed = np.random.SeedSequence([record.episode, record.step, number]).generate_state(1)
-            generator = torch.Generator().manual_seed(int(seed[0]))
-            image = torch.from_numpy(record.time_step.observation.images[camera].copy())[None].to(device)
-            features[camera] = (
-                encode_copies(encoder.backbone, image, self.config.encoder.copies, generator).cpu().numpy()
-            )
-        return features
+            self._channel.announce(self.budget.steps, self.arrivals.next_episodes, is_over=self.is_end_announced)
 
     def catch_up(self, limit: int | None = None) -> int:
         """Make the updates that are owed now, at most `limit`; return how many."""
@@ -220,7 +135,7 @@ class Learner:
             yield batch
 
     def _draw_one(self) -> Batch:
-        with self.memory_lock:
+        with self.memory.lock:
             return self.batches.draw()
 
     def close(self) -> None:
@@ -253,7 +168,7 @@ class Learner:
                 "checkpoint, which is sound, or begin another run with a smaller learning rate, and look for rewards "
                 "or observations that are not finite."
             )
-        with self.memory_lock:
+        with self.memory.lock:
             means |= self._measure_optimism()
             sizes = {f"replay/{name}": float(size) for name, size in self.replay.sizes().items()}
         return {
@@ -267,12 +182,11 @@ class Learner:
 
     def _measure_optimism(self) -> dict[str, float]:
         """How much more the critics promise at the beginnings of the newest episodes than these have paid."""
-        rows, returns = self._returns.ended()
-        is_held = self.replay.rings["online"].has_successor(rows)
-        if not self._is_fitted or not is_held.any():
+        rows, returns = self.memory.paid()
+        if not self._is_fitted or not len(rows):
             return {}
-        value = self.agent.value(self.batches.at(rows[is_held]))
-        return {} if value is None else {"critic/optimism": float(value.cpu().numpy().mean() - returns[is_held].mean())}
+        value = self.agent.value(self.batches.at(rows))
+        return {} if value is None else {"critic/optimism": float(value.cpu().numpy().mean() - returns.mean())}
 
     def state(self) -> dict[str, Any]:
         """Everything but the memory that is needed to go on bit for bit; the memory is in the store."""
@@ -292,12 +206,3 @@ class Learner:
         self.budget.updates = int(state["updates"])
         self.version = int(state["version"])
         self._is_fitted = bool(state["is_fitted"])
-
-
-def _append(store: StoreWriter, record: StepRecord) -> int:
-    """Append to the store; should the disk be too slow, wait for it rather than lose a time step."""
-    try:
-        return store.append(record)
-    except StoreError:
-        store.flush(_DISK_TIMEOUT_S)  # raises what is really wrong, if it is more than a full queue
-        return store.append(record)

@@ -38,8 +38,8 @@ def run_learner(
         try:
             while not is_over.wait(INGEST_EVERY_S):
                 learner.ingest()
-                if learner.drained != announced:
-                    announced = learner.drained
+                if learner.arrivals.drained != announced:
+                    announced = learner.arrivals.drained
                     learner.announce()
         except Exception as error:  # noqa: BLE001  raised again below, by the thread that people look at
             errors.append(error)
@@ -84,13 +84,13 @@ def run_learner_in_step(
     """
     while not is_finished():
         has_arrived = channel.wait(_ASK_EVERY_S)
-        ended_before = learner.ended_episodes
+        ended_before = learner.arrivals.ended_episodes
         learner.ingest()  # also where nothing has arrived: what has reached the disk since is acknowledged
         if not has_arrived:
             continue
         learner.publish()
         on_step()
-        if learner.ended_episodes == ended_before:
+        if learner.arrivals.ended_episodes == ended_before:
             learner.announce()
             learner.catch_up()
         else:

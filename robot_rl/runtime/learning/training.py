@@ -97,7 +97,7 @@ class Training:
                 run.learner.publish(is_forced=True)  # as a run does that is resumed here
                 return False
 
-            first_episode = run.learner.first_episode()
+            first_episode = run.learner.arrivals.first_episode()
             with stopping(self.env.robot):
                 run_episodes(
                     self.env,
