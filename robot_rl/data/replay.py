@@ -149,6 +149,7 @@ class Replay:
         count: int,
         length: int,
         gamma: float,
+        takeover_discount: float = 1.0,
         *,
         crosses_hands: bool = False,
         has_returns: bool = False,
@@ -164,7 +165,8 @@ class Replay:
                 starts.append(("online", generator.choice(self._held_interventions(), number)))
             else:
                 starts.append((stream, self.rings[stream].sample_starts(generator, number)))
-        return self.gather(starts, generator, length, gamma, crosses_hands=crosses_hands, has_returns=has_returns)
+        discounts = (gamma, takeover_discount)
+        return self.gather(starts, generator, length, *discounts, crosses_hands=crosses_hands, has_returns=has_returns)
 
     def gather(
         self,
@@ -172,13 +174,15 @@ class Replay:
         generator: np.random.Generator,
         length: int,
         gamma: float,
+        takeover_discount: float = 1.0,
         *,
         crosses_hands: bool = False,
         has_returns: bool = False,
     ) -> Sample:
         """The windows that begin at rows which begin a transition; `generator` chooses among copies of features."""
         parts = [
-            (name, self.rings[name].windows(rows, length, gamma, crosses_hands=crosses_hands)) for name, rows in starts
+            (name, self.rings[name].windows(rows, length, gamma, takeover_discount, crosses_hands=crosses_hands))
+            for name, rows in starts
         ]
         windows = concatenate([part for _, part in parts])
         rows = [(name, part.rows) for name, part in parts]
@@ -189,7 +193,7 @@ class Replay:
             proprio, next_proprio = self._stacked(rows), self._stacked(next_rows)
         returns = None
         if has_returns:
-            returns = np.concatenate([self.rings[name].returns(numbers, gamma) for name, numbers in rows])
+            returns = np.concatenate([self.rings[name].returns(each, gamma, takeover_discount) for name, each in rows])
         visual, next_visual = self._visual(rows, generator), self._visual(next_rows, generator)
         return Sample(windows, proprio, next_proprio, visual, next_visual, returns)
 

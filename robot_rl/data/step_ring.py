@@ -31,14 +31,14 @@ class Windows:
         mask: which steps belong to the window, shape (B, n).
         reward: sum over the window of gamma^k r_k, shape (B,).
         discount: gamma^m times the product of the environment's discounts, m the window's length: multiplies the
-            value of `next_proprio`, shape (B,).
+            value of `next_proprio`, shape (B,). Where a person took the robot from the policy right at the end, also
+            times what was asked for.
         next_proprio: observation at the end, shape (B, P).
         source: who chose the actions, shape (B,); of a window in which the robot changes hands, the policy.
         rows: numbers of the starts, shape (B,).
         next_rows: numbers of the ends, shape (B,).
         base_actions, next_base_actions: of the base policy at the start and at the end, shape (B, A); (B, 0) where
             the ring has none.
-        is_taken_over: whether a person took the robot from the policy right at the end, shape (B,).
     """
 
     proprio: Floats
@@ -52,7 +52,6 @@ class Windows:
     next_rows: Rows
     base_actions: Floats
     next_base_actions: Floats
-    is_taken_over: NDArray[np.bool_]
 
 
 class StepRing:
@@ -174,7 +173,9 @@ class StepRing:
                 return chosen[:count]
         raise SpecError("the ring holds no transition to sample.")
 
-    def windows(self, starts: Rows, length: int, gamma: float, *, crosses_hands: bool = False) -> Windows:
+    def windows(
+        self, starts: Rows, length: int, gamma: float, takeover_discount: float = 1.0, *, crosses_hands: bool = False
+    ) -> Windows:
         """Cut windows of up to `length` steps that begin at rows which begin a transition.
 
         A window ends at the end of its episode, at a gap, and where the robot changes hands: a person's return says
@@ -205,8 +206,7 @@ class StepRing:
             actions[is_open, k] = self.action[slots[is_open]]
             mask[:, k] = is_open
             rows = np.where(is_open, following, rows)
-        following = self._successor[rows % self.capacity]
-        is_taken_over = (following != NOBODY) & (self.source[following % self.capacity] == Source.HUMAN)
+        discount *= np.where(self._is_taken_over(rows), np.float32(takeover_discount), 1.0)
         return Windows(
             self.proprio[starts % self.capacity],
             actions,
@@ -219,11 +219,14 @@ class StepRing:
             rows,
             self.base_action[starts % self.capacity],
             self.base_action[rows % self.capacity],
-            is_taken_over & (self.source[rows % self.capacity] == Source.POLICY),
         )
 
-    def returns(self, starts: Rows, gamma: float) -> Floats:
-        """Discounted sum of the rewards from `starts` to the ends of their episodes, or to a gap, shape (B,)."""
+    def returns(self, starts: Rows, gamma: float, takeover_discount: float = 1.0) -> Floats:
+        """Discounted sum of the rewards from `starts` to the ends of their episodes, or to a gap, shape (B,).
+
+        What comes after a person took the robot from the policy counts for `takeover_discount` of it, but from a start
+        right there: that is about what the person did.
+        """
         rows = starts.copy()
         total = np.zeros(len(starts), np.float32)
         weight = np.ones(len(starts), np.float32)
@@ -231,10 +234,16 @@ class StepRing:
         while (is_open := following != NOBODY).any():
             slots = following % self.capacity
             total += np.where(is_open, weight * self.reward[slots], 0.0)
-            weight *= np.float32(gamma)
             rows = np.where(is_open, following, rows)
+            weight *= np.float32(gamma) * np.where(self._is_taken_over(rows), np.float32(takeover_discount), 1.0)
             following = np.where(is_open, self._successor[slots], NOBODY)
         return total
+
+    def _is_taken_over(self, rows: Rows) -> NDArray[np.bool_]:
+        """Whether a person took the robot from the policy at these rows, which the policy's actions led to."""
+        following = self._successor[rows % self.capacity]
+        is_by_person = (following != NOBODY) & (self.source[following % self.capacity] == Source.HUMAN)
+        return np.asarray(is_by_person & (self.source[rows % self.capacity] == Source.POLICY))
 
     @property
     def frame_bytes(self) -> int:

@@ -298,3 +298,14 @@ def test_a_return_is_what_the_episode_paid_from_there_on_until_its_end_or_a_gap(
     gapped = [first[-1] + 1, first[-1] + 2]
     returns = ring.returns(np.array([first[0], first[2], *gapped]), GAMMA)
     assert returns.tolist() == [1 + 2 / 2 + 3 / 4 + 4 / 8, 3 + 4 / 2, 1 + 2 / 2, 2]
+
+
+def test_what_comes_after_a_takeover_counts_for_the_share_that_is_asked_for():
+    ring = StepRing(SPEC, 100)
+    sources = [Source.POLICY, Source.POLICY, Source.HUMAN, Source.HUMAN, Source.POLICY]
+    rows = np.array(fill(ring, make_steps(0, 5, termination, sources), 0))  # rewards 1, 2, 3, 4, 5
+    by_person, by_policy = 3 + 4 / 2 + 5 / 4, 5
+    expected = [1 + 2 / 2 + 0.5 * by_person / 4, 2 + 0.5 * by_person / 2, by_person, 4 + 5 / 2, by_policy]
+    assert ring.returns(rows[:-1], GAMMA, 0.5).tolist() == expected
+    assert ring.returns(rows[:-1], GAMMA, 0.0)[:3].tolist() == [1 + 2 / 2, 2, by_person]
+    assert ring.windows(rows[:-1], 3, GAMMA, 0.5).discount.tolist() == [0.125, 0.25, 0.25, 0.5, 0.0]

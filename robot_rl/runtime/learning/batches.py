@@ -41,6 +41,7 @@ class BatchMaker:
             config.batch_size,
             config.window,
             self._gamma,
+            config.takeover_discount,
             crosses_hands=config.is_chunked,
             has_returns=config.is_conservative,
         )
@@ -50,7 +51,12 @@ class BatchMaker:
         """The transitions of the run that begin at these rows; what is random about them is always the same."""
         generator, config = np.random.default_rng(0), self._config
         sample = self._replay.gather(
-            [("online", rows)], generator, config.window, self._gamma, crosses_hands=config.is_chunked
+            [("online", rows)],
+            generator,
+            config.window,
+            self._gamma,
+            config.takeover_discount,
+            crosses_hands=config.is_chunked,
         )
         return self._to_batch(sample, generator, torch.Generator().manual_seed(0))
 
@@ -62,7 +68,7 @@ class BatchMaker:
             observations=self._to_observations(sample.proprio, sample.visual, windows.base_actions, crops),
             action=action,
             reward=self._to_device(windows.reward + self._bias(windows.mask)),
-            discount=self._to_device(self._end_at_takeovers(windows)),
+            discount=self._to_device(windows.discount),
             following=self._to_observations(sample.next_proprio, sample.next_visual, windows.next_base_actions, crops),
             is_human=self._to_device(is_human(windows.source)),
             is_whole=self._to_device(is_whole),
@@ -70,11 +76,6 @@ class BatchMaker:
             returns=None if sample.returns is None else self._to_device(sample.returns),
             is_made=self._to_device(_find_made(windows)) if config.is_chunked else None,
         )
-
-    def _end_at_takeovers(self, windows: Windows) -> NDArray[np.float32]:
-        """The discounts, (B,), of windows after which a person saw fit to take over smaller than others."""
-        share = np.float32(self._config.takeover_discount)
-        return np.where(windows.is_taken_over, share * windows.discount, windows.discount)
 
     def _to_observations(
         self,
