@@ -132,6 +132,7 @@ def test_what_a_corrector_is_told_is_refused_where_there_is_none(words, message)
         ("agent.grasp_penalty=-1", "agent.grasp_penalty=-1.0 is for"),
         ("agent.grasp_open_from=0.5", "agent.grasp_open_from=0.5 is for"),
         ("agent.corrector.scale=0.3", "scale=0.3 is for corrector=additive or edit_select, and corrector=chooser"),
+        ("agent.corrector.keeps_base=true", "keeps_base=True is for corrector=additive, and corrector=chooser"),
         ("agent.corrector.noise_bound=2", "noise_bound=2.0 is for corrector=noise_steer, and corrector=chooser"),
     ],
 )

@@ -19,7 +19,7 @@ BASE_PARTS = (PLANS, NOISE, plan_input.REMAINING, plan_input.PHASE)
 _OF_CANDIDATES = {"edit_select": 1, "best_of_n": 2, "noise_steer": 2}
 """Who looks at several plans of the base policy -> the fewest that make sense; of no noise alone nothing is learned."""
 
-_FOR = {"scale": ("additive", "edit_select"), "noise_bound": ("noise_steer",)}
+_FOR = {"scale": ("additive", "edit_select"), "keeps_base": ("additive",), "noise_bound": ("noise_steer",)}
 """Setting -> the correctors that look at it, where not all do."""
 
 
