@@ -18,6 +18,9 @@ from robot_rl.errors import ExchangeError
 _OPENING, _WIDE_OPEN = "gripper", 0.9
 """The part of an observation that tells how far a gripper is open, from 0 to 1."""
 
+LEAST_STEPS = 2
+"""Control steps that a chunk is learned from."""
+
 Floats = NDArray[np.float32]
 
 
@@ -29,13 +32,15 @@ class ChunkRows:
         proprio: (N, P), the observation before each action.
         images: camera -> (N, H, W, 3), uint8.
         actions: (N, A).
-        starts: first row of each episode, and at the end N.
+        starts: first row of each episode, and at the end N; of one that pauses have divided, of each part.
+        owners: number of the episode that each part is of, (parts,).
     """
 
     proprio: Floats
     images: Mapping[str, NDArray[np.uint8]]
     actions: Floats
     starts: NDArray[np.int64]
+    owners: NDArray[np.int64]
 
     def __len__(self) -> int:
         """N."""
@@ -44,11 +49,12 @@ class ChunkRows:
     @property
     def episodes(self) -> int:
         """Number of episodes."""
-        return len(self.starts) - 1
+        return len(np.unique(self.owners))
 
     def select(self, episodes: Sequence[int]) -> NDArray[np.int64]:
         """The rows of these episodes."""
-        ranges = [np.arange(self.starts[episode], self.starts[episode + 1]) for episode in episodes]
+        parts = [part for episode in episodes for part in np.flatnonzero(self.owners == episode)]
+        ranges = [np.arange(self.starts[part], self.starts[part + 1]) for part in parts]
         return np.concatenate(ranges) if ranges else np.zeros(0, np.int64)
 
     def observation_rows(self, rows: NDArray[np.int64], steps: int) -> NDArray[np.int64]:
@@ -112,6 +118,7 @@ def gather_rows(
         {name: np.concatenate(pictures) for name, pictures in images.items()},
         np.concatenate(actions),
         starts,
+        np.arange(len(actions)),
     )
 
 
@@ -133,8 +140,10 @@ def _hold(episode: Episode, held: Sequence[int]) -> Floats:
 
 def _check(episode: Episode, number: int, proprio: Sequence[str], cameras: Sequence[str]) -> None:
     where = f"data: episode {number}"
-    if len(episode) < 2:
-        raise ExchangeError(f"{where} has {len(episode)} control steps; a chunk is learned from at least 2.")
+    if len(episode) < LEAST_STEPS:
+        raise ExchangeError(
+            f"{where} has {len(episode)} control steps; a chunk is learned from at least {LEAST_STEPS}."
+        )
     for kind, names, values in (("proprio", proprio, episode.proprio), ("images", cameras, episode.images)):
         missing = [name for name in names if name not in values]
         if missing:

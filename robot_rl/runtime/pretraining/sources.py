@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from robot_rl.agents.correctors.config import BASE_PARTS
+from robot_rl.data.chunks import LEAST_STEPS
 from robot_rl.data.episode import Episode
 from robot_rl.data.exchange.reading import read_episodes
 from robot_rl.data.store_reader import StoreReader
@@ -28,12 +29,12 @@ class Source:
 
     Attributes:
         spec: of the environment.
-        episodes: to be read once.
+        episodes: to be read once, each as the parts that pauses have left of it.
         task: the word that chooses it; None where that is not known, or where they are of several.
     """
 
     spec: EnvironmentSpec
-    episodes: Iterator[Episode]
+    episodes: Iterator[tuple[Episode, ...]]
     task: str | None = None
 
 
@@ -81,10 +82,21 @@ def _open(path: Path, rate_hz: float | None) -> Source:
         rate_hz = rate_hz or first.rate_hz
         if rate_hz is None:
             raise ConfigError(f"{path}: the times of its first episode do not say its rate; say rate_hz=RATE.")
-        return Source(_describe(first, rate_hz), chain([first], imported))
+        return Source(_describe(first, rate_hz), ((each,) for each in chain([first], imported)))
     reader = StoreReader(find_store(path))
-    episodes = (each for _, each in reader.episodes() if each.is_complete and each.is_success)
-    return Source(_leave_out_answers(reader.spec), episodes, _name_task(reader.attributes))
+    return Source(_leave_out_answers(reader.spec), _read_successes(reader), _name_task(reader.attributes))
+
+
+def _read_successes(reader: StoreReader) -> Iterator[tuple[Episode, ...]]:
+    """The episodes that ended well, without parts that are too short to learn a chunk from."""
+    begun: dict[int, list[Episode]] = {}
+    for number, part in reader.episodes(reader.successful_episodes()):
+        parts = begun.setdefault(number, [])
+        parts.append(part)
+        if part.is_complete:
+            del begun[number]
+            if long_enough := tuple(each for each in parts if len(each) >= LEAST_STEPS):
+                yield long_enough
 
 
 def _name_task(attributes: Mapping[str, Any]) -> str | None:

@@ -319,6 +319,35 @@ def test_only_so_many_successful_and_whole_episodes_are_used(tmp_path):
     assert lengths == [[9, 11, 12, 13], [9, 11], [9, 11, 12, 13]]
 
 
+def write_paused(path, pauses):
+    """A recording of episodes of 8, 9, ... steps, each with a pause in the time step that `pauses` says, if any."""
+    episodes = make_episodes(len(pauses))
+    parts = {name: ArraySpec(name, rows.shape[1:], np.float32) for name, rows in episodes[0].proprio.items()}
+    with StoreWriter(path, EnvironmentSpec(ObservationSpec(parts, {}), 7, 100, 10.0), {}) as writer:
+        for number, (episode, pause) in enumerate(zip(episodes, pauses, strict=True)):
+            for record in episode.records(number):
+                is_after = pause is not None and record.step >= pause
+                writer.append(replace(record, step=record.step + is_after))
+    return str(path), episodes
+
+
+def test_what_was_done_before_a_pause_is_learned_from_too(tmp_path):
+    store, episodes = write_paused(tmp_path / "store", [None, 4, None, None])
+    rows, _ = read_rows(store)
+    assert np.diff(rows.starts).tolist() == [8, 3, 5, 10, 11], "of 9 steps one ended in the pause"
+    np.testing.assert_array_equal(rows.actions[8:11, :6], episodes[1].actions[:3, :6])
+    np.testing.assert_array_equal(rows.actions[11:16, :6], episodes[1].actions[4:, :6])
+    assert rows.chunk_rows(np.array([10]), 4, 1).tolist() == [[9, 10, 10, 10]], "no chunk reaches across it"
+    assert (rows.episodes, rows.select([1]).tolist()) == (4, list(range(8, 16))), "all of it is held out, or nothing"
+    assert np.diff(read_rows(store, episodes=2)[0].starts).tolist() == [8, 3, 5], "and it counts as one"
+
+
+@pytest.mark.parametrize(("pause", "lengths"), [(8, [8, 7, 10]), (2, [8, 7, 10])])
+def test_a_single_step_beside_a_pause_does_not_refuse_the_recording(tmp_path, pause, lengths):
+    store, _ = write_paused(tmp_path / "store", [None, pause, None])
+    assert np.diff(read_rows(store)[0].starts).tolist() == lengths
+
+
 @pytest.mark.parametrize(
     ("layout", "name"), [("diffusion_policy", "a.zarr"), ("lerobot", "a"), ("robomimic", "a.hdf5")]
 )
