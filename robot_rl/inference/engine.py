@@ -246,9 +246,9 @@ class Engine:
         return None if published is None or published.offer.generation != self._generation else published
 
     def _previous_at(self, offer: _Offer) -> Plan | None:
-        """The plan so far, moved to the observation's moment; None where nothing of it is left."""
+        """The plan so far, moved to the observation's moment; None where nothing of it is of use any more."""
         published = self._find_published()
-        if published is None:
+        if published is None or not published.plan.is_finite:
             return None
         ticks = published.plan.position_at(offer.stamp_ns) - self._mind.now
         if not 0 <= ticks < self._mind.shape[0] - self._mind.now:

@@ -40,6 +40,11 @@ class Plan:
         """H."""
         return self.chunk.shape[1]
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether it can be gone on with: what was made of a number that is none would never become one again."""
+        return bool(self.chunk.isfinite().all())
+
     def position_at(self, stamp_ns: int) -> int:
         """The position whose period holds this moment; it may lie outside the chunk.
 

@@ -142,7 +142,9 @@ class ChunkExecutor:
         spec, config = self._policy.spec, self._config
         rows, stamp = self._frames[-1].shape[0], self._now - spec.past
         noise, tail = (torch.randn(rows, spec.horizon, spec.action_size, generator=self._generator) for _ in range(2))
-        previous = None if self._plan is None else self._plan.advance(stamp - self._plan.stamp_ns, tail)
+        previous = None
+        if self._plan is not None and self._plan.is_finite:
+            previous = self._plan.advance(stamp - self._plan.stamp_ns, tail)
         committed = spec.past + config.delay if config.commits and config.delay and previous is not None else 0
         estimates = list(self._policy.think(torch.stack(list(self._frames), dim=1), noise, previous, committed))
         plan = Plan(estimates[-1].chunk, estimates[-1].noise, stamp, version=self._policy.version)

@@ -237,6 +237,17 @@ def test_a_reset_starts_from_noise():
     assert network.evaluations - before == warm
 
 
+def test_a_plan_that_is_not_finite_is_no_start():
+    """A sensor fails for one step: the robot holds then, and not until the end of the episode."""
+    engine, network, clock = make()
+    for number, seen in ((1, 1.0), (2, float("nan")), (3, 3.0)):
+        clock.sleep_until_ns(number * PERIOD_NS)
+        engine.offer(seen, number * PERIOD_NS)
+        assert engine.decide()
+    assert network.problems[-1].previous is None
+    assert serve(engine, 3).action.tolist() == [3, 3]
+
+
 def test_a_plan_that_is_used_up_is_no_start():
     engine, network, clock = make()
     see(engine, clock, 1)

@@ -184,6 +184,16 @@ def test_a_reset_with_a_seed_begins_its_noise_anew():
 # ------------------------------------------------------------------------------------ what makes a plan void
 
 
+@pytest.mark.parametrize("delay", [0, 1])
+def test_a_plan_that_is_not_finite_is_not_gone_on_with(delay):
+    """A sensor fails for one step: the robot holds then, and not until the end of the episode."""
+    executor, policy = make(execute=1, delay=delay, observation_steps=1)
+    seen = [Observation({"tick": np.array([tick], np.float32)}, {}, 0) for tick in (0, 1, np.nan, 3, 4)]
+    held = [bool(np.isnan(executor.tick(each).action).any()) for each in seen]
+    assert held == [tick == 2 + delay for tick in range(5)]
+    assert [previous is not None for *_, previous, _ in policy.decisions] == [False, True, True, False, True]
+
+
 @pytest.mark.parametrize("delay", [0, 2])
 def test_after_a_takeover_it_is_decided_at_once_without_the_old_plan(delay):
     executor, policy = make(execute=4, delay=delay)
