@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 from collections import Counter
 from dataclasses import replace
@@ -289,6 +290,22 @@ def test_recordings_that_cannot_be_looked_at_together_are_refused(data, tmp_path
         gathered(str(tmp_path / "blind"))
     with pytest.raises(ConfigError, match="of one size"):
         gathered(str(data), str(tmp_path / "large"))
+
+
+@pytest.mark.parametrize(("cameras", "looked_at"), [({}, ["wrist", "side"]), ({"wrist": (32, 32)}, ["side"])])
+def test_a_run_in_which_the_classifier_could_not_see_is_refused(data, tmp_path, cameras, looked_at):
+    spec = EnvironmentSpec(make_observation_spec(6, cameras), 6, 100, 10.0)
+    episode = make_episode(np.random.default_rng(1))
+    images = {name: episode.images[name] for name in cameras}
+    with StoreWriter(tmp_path / "run", spec, {}) as store:
+        for record in replace(episode, images=images).records(0):
+            store.append(record)
+    missing = re.escape(f"run has the cameras {list(cameras)}, and not {looked_at}")
+    with pytest.raises(ConfigError, match=missing):
+        gathered(str(data), run=str(tmp_path / "run"), judge=make_judge(data))
+    if "wrist" in cameras:  # what is trained sees enough, its judge does not
+        with pytest.raises(ConfigError, match=missing):
+            gathered(str(data), run=str(tmp_path / "run"), judge=make_judge(data), cameras=("wrist",))
 
 
 def test_the_curve_by_hand():

@@ -88,10 +88,12 @@ def gather(
     """All samples of the recordings, and the mistakes of `judge` in `run`.
 
     Raises:
-        ConfigError: the labels do not fit, or a part has no image of a kind.
+        ConfigError: the labels do not fit, or a part has no image of a kind, or the run lacks a camera.
         StoreError: a recording is damaged.
         SpecError: the judge looks at other images.
     """
+    if run is not None and judge is not None:
+        _check_cameras(run, (*spec.cameras, *judge.spec.cameras))
     splitter = Splitter(config.claim, config.seed)
     deal = _Deal(splitter)
     gatherer = Gatherer(spec, backbone, config.backbone.copies, config.backbone.crop_pad_px, config.seed)
@@ -126,6 +128,17 @@ def gather(
             number, part = deal.find(piece.name, "run")
             gatherer.add(part, piece.episode, number, rows, labels.marks[rows], piece.title, is_hard=True)
     return Gathered(gatherer.finish(), splitter.counts(), len(repeated - deal.names), mistakes)
+
+
+def _check_cameras(run: StoreReader, cameras: Sequence[str]) -> None:
+    """Raise ConfigError unless the run has the images of all these cameras."""
+    images = run.spec.observation.images
+    missing = [name for name in dict.fromkeys(cameras) if name not in images]
+    if missing:
+        raise ConfigError(
+            f"{run.path} has the cameras {list(images)}, and not {missing}: the mistakes of a classifier can only be "
+            "found in a run with what it, and the one that is trained, look at."
+        )
 
 
 class _Deal:
