@@ -48,11 +48,13 @@ def open_sources(paths: Sequence[str], rate_hz: float | None) -> Source:
         rate_hz: control steps per second of data sets of others; None for what their times say.
 
     Raises:
-        ConfigError: there is no path, nothing in it, or the environments differ.
+        ConfigError: there is no path, nothing in it, the same twice, or the environments differ.
         StoreError, ExchangeError: it is damaged.
     """
     if not paths:
         raise ConfigError("data names no recording: for example data=demonstrations, as `robot-rl record` writes them.")
+    if len({find_store(Path(path)).resolve() for path in paths}) < len(paths):
+        raise ConfigError(f"data names a recording twice: {list(paths)}; what is held out would be learned from.")
     sources = [_open(Path(path), rate_hz) for path in paths]
     for path, source in zip(paths[1:], sources[1:], strict=True):
         if _shapes(source.spec) != _shapes(sources[0].spec):

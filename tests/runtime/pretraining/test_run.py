@@ -387,6 +387,13 @@ def test_no_data_and_a_missing_path_are_named(capsys):
     assert "there is no recording nowhere" in refused(capsys, "data=nowhere")
 
 
+@pytest.mark.parametrize("again", ["STORE", "STORE/", "STORE/../../run/experience", "STORE/.."])
+def test_a_recording_that_is_named_twice_is_refused(capsys, tmp_path, again):
+    """What is held out of it the first time would be learned from the second time."""
+    store = write_store(tmp_path / "run" / "experience", make_episodes(2))
+    assert "twice" in refused(capsys, f"data={store},{again.replace('STORE', store)}")
+
+
 def test_recordings_of_different_environments_are_refused(capsys, tmp_path, store):
     other = write_store(tmp_path / "other", make_episodes(1, pose_size=5))
     assert "other is of another environment than" in refused(capsys, f"data={store},{other}")
