@@ -13,7 +13,8 @@ def run(words: list[str], picture: Path | None, title: str, at_steps: list[int])
     """Print a Markdown table of groups of runs, and draw their learning curves.
 
     Args:
-        words: GROUP=RUN,RUN... where a RUN may have the wildcards of a shell; a group may be named again.
+        words: GROUP=RUN,RUN... where a RUN may have the wildcards of a shell; a group may be named again. A run that
+            is named twice in a group counts once: it is no other seed.
         picture: PNG to write, or None.
         title: of the picture.
         at_steps: environment steps at which the table shows success rates.
@@ -24,7 +25,7 @@ def run(words: list[str], picture: Path | None, title: str, at_steps: list[int])
     groups: dict[str, list[Path]] = {}
     for word in words:
         name, runs = _parse(word)
-        groups[name] = groups.get(name, []) + runs
+        groups[name] = _drop_repeated(groups.get(name, []) + runs)
     print(summarise(groups, at_steps), end="")
     if picture is not None:
         plot_runs(groups, picture, title)
@@ -36,7 +37,16 @@ def _parse(word: str) -> tuple[str, list[Path]]:
     name, sign, runs = word.partition("=")
     if not (name and sign and runs):
         raise ConfigError(f"{word!r} is not of the form GROUP=RUN,RUN, for example ours=runs/peg-rlpd-*.")
-    found = [Path(path) for pattern in runs.split(",") for path in sorted(glob.glob(pattern))]
-    if not found:
-        raise ConfigError(f"{word!r}: there is no such run.")
-    return name, found
+    found = {pattern: sorted(glob.glob(pattern)) for pattern in runs.split(",")}
+    for pattern, paths in found.items():
+        if not paths:
+            raise ConfigError(f"{word!r}: there is no such run as {pattern!r}.")
+    return name, [Path(path) for paths in found.values() for path in paths]
+
+
+def _drop_repeated(runs: list[Path]) -> list[Path]:
+    """The same runs, each once, where and as it was named first."""
+    unique: dict[Path, Path] = {}
+    for path in runs:
+        unique.setdefault(path.resolve(), path)
+    return list(unique.values())

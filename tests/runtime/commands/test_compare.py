@@ -34,13 +34,30 @@ def test_groups_are_rows_and_wildcards_find_seeds(runs, capsys):
 
 
 @pytest.mark.parametrize(
-    ("word", "message"), [("a-0", "GROUP=RUN,RUN"), ("x=nowhere*", "no such run"), ("x=", "GROUP=RUN,RUN")]
+    ("word", "message"),
+    [
+        ("a-0", "GROUP=RUN,RUN"),
+        ("x=nowhere*", "no such run"),
+        ("x=", "GROUP=RUN,RUN"),
+        ("x=RUNS/a-0,RUNS/a-9", "a-9"),
+        ("x=RUNS/a-0,", "no such run"),
+    ],
 )
 def test_nonsense_is_one_clear_line(runs, word, message, capsys):
-    assert main(["compare", word]) == 2
+    assert main(["compare", word.replace("RUNS", str(runs))]) == 2
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [["ours=RUNS/a-*,RUNS/a-0"], ["ours=RUNS/a-*", "ours=RUNS/../RUNS_NAME/a-1/"]])
+def test_a_run_counts_once_in_its_group(runs, words, capsys):
+    """Twice, it would pass for another seed: every mean would lean to it, and every interval be too narrow."""
+    words = [word.replace("RUNS_NAME", runs.name).replace("RUNS", str(runs)) for word in words]
+    assert main(["compare", *words, "--at", "10"]) == 0
+    row = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("| ours"))
+    assert "| 1.00 (4), 0.50 (4) |" in row
+    assert "2 of 2 runs" in row
 
 
 def test_success_at_steps_is_pooled_over_the_runs_that_came_so_far(runs, capsys):
