@@ -47,6 +47,8 @@ def test_of_one_stage_the_end_counts(values, config, expected):
         ({"is_success": True, "rewards": [0, 1, 0, 0, 0, 1]}, {}, ["--+++++", "------+"]),
         ({"is_success": False, "rewards": [0, 1, 0, 0, 0, 0]}, {}, ["--+++++", "-------"]),
         ({"is_success": False}, {}, ["-------", "-------"]),
+        ({"is_success": True, "rewards": [0, 0, 0, 0, 0, 2]}, {}, ["------+", "------+"]),  # both at once
+        ({"is_success": False, "rewards": [0, 0, 0, 2, 0, 0]}, {}, ["----+++", "----+++"]),
         (
             {"is_success": True, "rewards": [0, 0, 1, 0, 0, 1]},
             {"success_steps": 2, "ambiguous_steps": 1},

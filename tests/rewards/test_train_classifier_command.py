@@ -20,6 +20,7 @@ from robot_rl.errors import ConfigError, RobotRLError
 from robot_rl.runtime.classifier import training
 from robot_rl.runtime.classifier.config import ClassifierConfig, LabelConfig
 from robot_rl.runtime.classifier.file import load_about, load_classifier
+from robot_rl.runtime.classifier.gather import _pieces as list_pieces
 from robot_rl.runtime.classifier.gather import gather, make_spec, open_store
 from robot_rl.runtime.classifier.labels import Part
 from robot_rl.runtime.classifier.report import draw_report, roc
@@ -135,6 +136,16 @@ def test_a_pause_between_two_stages_does_not_hide_the_first(tmp_path, rewards, p
     marks = np.concatenate([found.parts[part].marks.numpy() for part in Part])
     assert len(marks) == 9 * 7
     assert marks.sum(0).tolist() == [9 * picked, 9]
+
+
+@pytest.mark.parametrize(("step", "pause"), [(2, 4), (4, 4)])  # before the pause; in the step that it ended
+def test_two_stages_that_were_paid_at_once_before_a_pause_are_both_known_after_it(tmp_path, step, pause):
+    rewards = [2.0 * (number == step) for number in range(1, 7)]
+    with StoreWriter(tmp_path / "data", SPEC, {}) as store:
+        for record in make_episode(np.random.default_rng(0), is_success=False, rewards=rewards).records(0):
+            store.append(replace(record, step=record.step + (record.step >= pause)))
+    pieces = list(list_pieces("data", open_store(str(tmp_path / "data")), lambda source: None))
+    assert [(len(piece.episode), piece.paid_before) for piece in pieces] == [(3, 0), (2, 2)]
 
 
 class Judge:

@@ -15,7 +15,7 @@ class LabelConfig:
 
     Attributes:
         stages: of the task, in their order. One is achieved where the episode ends in success. Of several, the k-th
-            is achieved with the k-th reward of an episode, and stays so.
+            is achieved with the k-th reward of an episode, and stays so; a reward of 2 is two of them at once.
         has_lost: whether there is also an output "lost", for episodes that ended in failure: a person's button.
         success_steps: time steps up to the mark that show what it says; more than one where the mark comes late.
         ambiguous_steps: time steps before these which are left out, since nobody can say.

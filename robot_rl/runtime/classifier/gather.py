@@ -15,7 +15,7 @@ from robot_rl.data.store_reader import StoreReader
 from robot_rl.errors import ConfigError
 from robot_rl.rewards.classifier import ClassifierSpec, SuccessClassifier
 from robot_rl.runtime.classifier.config import ClassifierConfig
-from robot_rl.runtime.classifier.labels import Part, Splitter, label
+from robot_rl.runtime.classifier.labels import Part, Splitter, label, list_payments
 from robot_rl.runtime.classifier.samples import Gatherer, Samples
 from robot_rl.runtime.run_folder import find_store
 
@@ -186,11 +186,11 @@ def _pieces(source: str, reader: StoreReader, on_episode: OnEpisode) -> Iterator
         seen[number] += 1
         if seen[number] == 1:
             on_episode(source)
-        paid[number] += int(episode.paid_at_start > 0.0)
+        paid[number] += len(list_payments(np.array([episode.paid_at_start], np.float32)))
         name = f"{source} episode {number}"
         title = name if seen[number] == 1 else f"{name} part {seen[number]}"
         yield _Piece(name, number, title, episode, paid[number])
-        paid[number] += int(np.count_nonzero(episode.rewards > 0.0))
+        paid[number] += len(list_payments(episode.rewards))
 
 
 def count_episodes(readers: Sequence[StoreReader]) -> int:

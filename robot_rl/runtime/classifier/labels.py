@@ -67,13 +67,19 @@ def _find_stages(episode: Episode, config: LabelConfig, paid_before: int) -> lis
     """The time steps at which the stages were achieved, as many as were."""
     if len(config.stages) == 1:
         return [len(episode)] if episode.is_success else []
-    paid = [0] * paid_before + (np.flatnonzero(episode.rewards > 0.0) + 1).tolist()
+    paid = [0] * paid_before + (list_payments(episode.rewards) + 1).tolist()
     if len(paid) > len(config.stages) or (episode.is_success and len(paid) < len(config.stages)):
         raise ConfigError(
             f"stages={list(config.stages)} need one reward each in an episode that succeeds, and at most that in any "
             f"other; one that {'succeeded' if episode.is_success else 'failed'} was paid {len(paid)} times."
         )
     return [int(step) for step in paid]
+
+
+def list_payments(rewards: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Where each stage was paid: two that were achieved in one control step were paid by one reward of 2."""
+    paid = np.flatnonzero(rewards > 0.0)
+    return np.repeat(paid, np.maximum(np.rint(rewards[paid]).astype(np.int64), 1))
 
 
 class Splitter:
