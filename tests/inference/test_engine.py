@@ -13,7 +13,7 @@ from robot_rl.inference.engine import Engine
 from robot_rl.inference.engine_config import EngineConfig
 from robot_rl.inference.ladder import Rung
 from robot_rl.inference.problem import Problem
-from robot_rl.inference.samplers import DDIM, Relay
+from robot_rl.inference.samplers import DDIM, RTC, Relay
 from tests.inference.analytic import schedule
 
 PERIOD_NS = 100_000_000
@@ -38,7 +38,8 @@ class Network:
         self.evaluations += 1
         self.committed.append(committed)
         self.clock.sleep_until_ns(self.clock.now_ns() + next(self.durations_ms) * MS)
-        return (prepared + torch.arange(HORIZON, dtype=torch.float32) - NOW)[None, :, None].expand_as(x_BHA)
+        chunk = (prepared + torch.arange(HORIZON, dtype=torch.float32) - NOW)[None, :, None]
+        return chunk + 0.0 * x_BHA  # guidance asks how it depends on its input
 
 
 class Mind:
@@ -266,6 +267,15 @@ def test_what_will_be_executed_while_it_thinks_is_committed():
     for number in (1, 2, 3):
         see(waiting, clock, number)
     assert set(network.committed) == {0}, "commands wait for their own decision"
+
+
+def test_guidance_goes_on_where_decisions_outlast_what_the_plan_still_holds():
+    engine, network, clock = make(RTC(3, executed=4), budget_periods=6.0)
+    network.durations_ms = itertools.repeat(150)
+    for number in (1, 7, 13):
+        see(engine, clock, number)
+    assert network.problems[-1].committed == NOW + 5 > HORIZON - 4, "three evaluations last 450 ms"
+    assert serve(engine, 13 + 5).action.tolist() == [13 + 5, 13 + 5], "the new plan's first free action"
 
 
 def test_what_an_offer_waited_for_the_decision_before_it_counts():

@@ -270,8 +270,9 @@ def test_guidance_weights_by_hand():
     share = (4 - 2) / (4 - 2 + 1)
     assert weights[:3].tolist() == pytest.approx([1.0, 1.0, share * math.expm1(share) / math.expm1(1.0)])
     assert weights[4:].tolist() == [0.0, 0.0]
-    with pytest.raises(ConfigError, match="6 - 2 = 4, got 5"):
-        guidance_weights(6, 5, 2)
+    assert guidance_weights(6, 5, 2).tolist() == [1.0] * 5 + [0.0], "what is committed outlasts what is known"
+    with pytest.raises(ConfigError, match="horizon = 6, got 7"):
+        guidance_weights(6, 7, 2)
 
 
 @pytest.mark.parametrize("sampler", [DDIM(3), DDPM(), DPMSolver(3), Euler(3), Heun(3), Relay(), RTI(), RTC(3)])

@@ -92,16 +92,15 @@ def guidance_weights(horizon: int, committed: int, executed: int) -> Tensor:
     """How much each position has to agree with the plan so far, shape (H,) (equation 5).
 
     1 where the action is committed, 0 for the last `executed` positions, which the plan so far did not reach, and
-    between them falling exponentially.
+    between them falling exponentially. Nothing is between them where a decision lasts so long that what is committed
+    reaches the last positions.
 
     Raises:
-        ConfigError: more is committed than the plan so far holds beyond what was executed.
+        ConfigError: more is committed than there are positions.
     """
     end = horizon - executed
-    if not 0 <= committed <= end:
-        raise ConfigError(
-            f"committed must be from 0 to horizon - executed = {horizon} - {executed} = {end}, got {committed}."
-        )
+    if not 0 <= committed <= horizon:
+        raise ConfigError(f"committed must be from 0 to horizon = {horizon}, got {committed}.")
     weights = torch.zeros(horizon)
     weights[:committed] = 1.0
     for position in range(committed, end):
