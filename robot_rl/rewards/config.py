@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -36,5 +37,5 @@ class RewardConfig:
             raise ConfigError(
                 "reward=classifier needs reward.file=FILE; train one: robot-rl train-classifier data=STORE out=FILE"
             )
-        if not self.max_skew_s >= 0.0:
-            raise ConfigError(f"max_skew_s must not be negative, got {self.max_skew_s} s.")
+        if not 0.0 <= self.max_skew_s < math.inf:
+            raise ConfigError(f"max_skew_s must be finite and not negative, got {self.max_skew_s} s.")

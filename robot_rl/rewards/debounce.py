@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass
 
@@ -26,8 +27,8 @@ class DebounceConfig:
     def __post_init__(self) -> None:
         if not 1 <= self.required <= self.window:
             raise ConfigError(f"required must lie in [1, window = {self.window}], got {self.required}.")
-        if not self.max_gap_s > 0.0:
-            raise ConfigError(f"max_gap_s must be positive, got {self.max_gap_s}.")
+        if not 0.0 < self.max_gap_s < math.inf:
+            raise ConfigError(f"max_gap_s must be positive and finite, got {self.max_gap_s} s.")
 
 
 class Debounce:

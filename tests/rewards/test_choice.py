@@ -7,6 +7,7 @@ from robot_rl import config as configuration
 from robot_rl.env.judged_task import JudgedReset, JudgedTask, PersonsJudge
 from robot_rl.env.robot_env import RobotEnv
 from robot_rl.errors import ConfigError, SetupError
+from robot_rl.rewards.config import RewardConfig
 from robot_rl.rewards.reward import Judgement
 from robot_rl.robot.only_buttons import OnlyButtons
 from robot_rl.runtime.config import EnvConfig, TrainConfig
@@ -66,6 +67,12 @@ def test_a_classifier_needs_a_file():
         configuration.load(EnvConfig, "env", ["reward=classifier"])
     with pytest.raises(SetupError, match="train-classifier"):
         simcells.make(*judged.PIXELS, "reward=classifier", "reward.file=nowhere.safetensors")
+
+
+@pytest.mark.parametrize("skew_s", [-0.1, float("nan"), float("inf")])
+def test_how_far_apart_images_of_one_moment_lie_is_a_number(skew_s):
+    with pytest.raises(ConfigError, match=rf"max_skew_s must be finite and not negative, got {skew_s}"):
+        RewardConfig(max_skew_s=skew_s)
 
 
 @pytest.mark.parametrize("graph", ["train_peg", "record_demos", "teleop"])

@@ -63,6 +63,7 @@ def test_a_reset_forgets():
         ({"required": 4}, "window = 3"),
         ({"max_gap_s": 0.0}, "max_gap_s"),
         ({"max_gap_s": float("nan")}, "max_gap_s"),
+        ({"max_gap_s": float("inf")}, "max_gap_s must be positive and finite, got inf"),
     ],
 )
 def test_wrong_values_are_refused(values, said):
