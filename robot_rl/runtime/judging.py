@@ -18,7 +18,7 @@ def make_judge(config: EnvConfig) -> Judge | None:
     """Who judges instead of the task's own test; None where that does.
 
     Raises:
-        ConfigError: the classifier does not go with the robot's cameras, or with what is learned.
+        ConfigError: the classifier does not go with the robot's cameras, with their pace, or with what is learned.
         SetupError, CheckpointError: the classifier's file is missing, or unreadable.
     """
     if config.reward.kind == "classifier":
@@ -30,7 +30,7 @@ def make_classifier_reward(config: EnvConfig) -> tuple[ClassifierReward[RobotRea
     """The classifier of `reward.file` as a judge, and what it looks at.
 
     Raises:
-        ConfigError: it does not go with the robot's cameras, or with what is learned.
+        ConfigError: it does not go with the robot's cameras, with their pace, or with what is learned.
         SetupError, CheckpointError: the file is missing, or unreadable.
     """
     reward, robot = config.reward, config.robot
@@ -44,7 +44,21 @@ def make_classifier_reward(config: EnvConfig) -> tuple[ClassifierReward[RobotRea
         )
     if isinstance(config, TrainConfig):
         _check_returns(config, spec)
+    _check_pace(config, spec)
     return ClassifierReward(classifier, reward.debounce), spec
+
+
+def _check_pace(config: EnvConfig, spec: ClassifierSpec) -> None:
+    """Raise ConfigError where images come so seldom that none supports another: no stage would ever be paid."""
+    debounce, rate_hz, key = config.reward.debounce, config.task.episode.rate_hz, "task.episode.rate_hz={:g}"
+    if config.camera.is_device:  # in real time every image is judged
+        rate_hz = min(device.rate_hz for device in config.camera.find(spec.cameras))
+        key = "the rate_hz={:g} of a camera.realsense"
+    if debounce.required > 1 and rate_hz * debounce.max_gap_s < 1.0:
+        raise ConfigError(
+            f"with {key.format(rate_hz)} images are farther apart than reward.debounce.max_gap_s="
+            f"{debounce.max_gap_s:g} s: none supports another, and the classifier would pay nothing; raise one of them."
+        )
 
 
 def _check_returns(config: TrainConfig, spec: ClassifierSpec) -> None:

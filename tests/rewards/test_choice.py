@@ -42,6 +42,24 @@ def test_images_confirm_each_other_only_within_the_debounce(words):
     assert not simcells.play(slow, 50)[0], "no episode shows success so often"
 
 
+def test_images_that_come_too_seldom_to_confirm_each_other_are_refused(words):
+    def judge(*more):
+        return make_judge(configuration.load(EnvConfig, "env", [*words, *more]))
+
+    slow = "task.episode.rate_hz=1"
+    with pytest.raises(ConfigError, match=r"with task\.episode\.rate_hz=1 images.*reward\.debounce\.max_gap_s=0\.5 s"):
+        judge(slow)
+    for possible in ("reward.debounce.max_gap_s=1", "reward.debounce.required=1", "task.episode.rate_hz=2"):
+        assert judge(slow, possible) is not None
+
+
+def test_real_cameras_have_a_rate_of_their_own(words):
+    cameras = "camera.realsense=[{name: wrist, rate_hz: 30}, {name: side, serial: '2', rate_hz: 1}, {name: top}]"
+    config = configuration.load(EnvConfig, "env", [*words, "camera=realsense", cameras])
+    with pytest.raises(ConfigError, match=r"with the rate_hz=1 of a camera\.realsense images"):
+        make_judge(config)
+
+
 def test_a_classifier_of_other_images_is_answered_with_what_it_looks_at(words):
     with pytest.raises(ConfigError, match=r"\['wrist', 'side'\] with 32 pixels, and the robot has \['wrist'\] with 64"):
         simcells.make(*words, "robot.cameras=[wrist]", "robot.image_size=64")
