@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from robot_rl.errors import ConfigError
@@ -31,10 +32,10 @@ class EngineConfig:
 
     def __post_init__(self) -> None:
         for name in ("period_s", "budget_periods", "cold_periods"):
-            if not getattr(self, name) > 0.0:
-                raise ConfigError(f"engine.{name} must be positive, got {getattr(self, name)}.")
+            if not 0.0 < getattr(self, name) < math.inf:
+                raise ConfigError(f"engine.{name} must be positive and finite, got {getattr(self, name)}.")
         for name in ("margin_s", "slow_periods", "wait_s"):
-            if getattr(self, name) < 0.0:
-                raise ConfigError(f"engine.{name} must not be negative, got {getattr(self, name)}.")
+            if not 0.0 <= getattr(self, name) < math.inf:
+                raise ConfigError(f"engine.{name} must be finite and not negative, got {getattr(self, name)}.")
         if self.cold_steps < 1:
             raise ConfigError(f"engine.cold_steps must be at least 1, got {self.cold_steps}.")

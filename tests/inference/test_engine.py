@@ -1,6 +1,7 @@
 """Deadlines, with a clock that only the network moves: late, missing and bursty decisions, resets, commands."""
 
 import itertools
+import math
 import threading
 
 import numpy as np
@@ -337,3 +338,10 @@ def serve_for(limit_s, engine, stamp_ns):
 def test_wrong_settings_are_named(wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         EngineConfig(**wrong)
+
+
+@pytest.mark.parametrize("name", ["period_s", "budget_periods", "cold_periods", "margin_s", "wait_s"])
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_duration_is_a_number(name, value):
+    with pytest.raises(ConfigError, match=rf"engine\.{name} must be .*finite.*, got {value}"):
+        EngineConfig(**{name: value})
