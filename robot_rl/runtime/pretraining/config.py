@@ -67,6 +67,11 @@ class BasePolicyConfig:
                 f"base_policy.max_prefix must be from 0 to horizon - past - 1 = {self.horizon - self.past - 1}, got "
                 f"{self.max_prefix}."
             )
+        if self.backbone_weights != "random" and self.backbone != "resnet10":
+            raise ConfigError(
+                f"base_policy.backbone_weights={self.backbone_weights} are those of a resnet10, not of "
+                f"base_policy.backbone={self.backbone}."
+            )
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from robot_rl import cli
-from robot_rl.errors import CheckpointError
+from robot_rl.errors import CheckpointError, ConfigError
 from robot_rl.inference.noise_level import NoiseLevel
 from robot_rl.inference.samplers import DDIM
 from robot_rl.inference.schedule import ScheduleSpec
@@ -85,12 +85,19 @@ def test_a_policy_that_is_not_denoised_has_no_noise_level(path):
 
 def test_a_backbone_whose_weights_are_in_the_file_need_not_be_found(path):
     config = BasePolicyConfig(
-        network=NetworkConfig("dit", **TINY), horizon=H, backbone="small_cnn", backbone_weights="nowhere.safetensors"
+        network=NetworkConfig("dit", **TINY), horizon=H, backbone="resnet10", backbone_weights="nowhere.safetensors"
     )
     spec = BasePolicySpec((("place", 3),), A, cameras=("wrist",), image_size_px=32, horizon=H)
     network = make_chunk_network(config, spec, is_loaded=True)
     save_policy(path, StoredPolicy(network, config, None, {}))
     assert differing(load_policy_file(path).network.state_dict(), network.state_dict()) == []
+
+
+@pytest.mark.parametrize("backbone", ["small_cnn", "vit"])
+@pytest.mark.parametrize("weights", ["pretrained", "resnet10.safetensors"])
+def test_published_weights_are_those_of_one_backbone(backbone, weights):
+    with pytest.raises(ConfigError, match=rf"weights={weights} are those of a resnet10, not of .*={backbone}"):
+        BasePolicyConfig(backbone=backbone, backbone_weights=weights)
 
 
 def test_an_older_file_is_replaced_as_a_whole(path):
