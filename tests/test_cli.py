@@ -127,6 +127,8 @@ def test_without_an_installation_there_is_no_version_and_no_crash(capsys, monkey
         (("record", "sotre=mine"), "Did you mean 'store'?"),
         (("record", "store=."), "its_own.txt"),
         (("record", "store=its_own.txt"), "is a file"),
+        (("record-push-t", "mine", "--seed", "-1"), "seed not negative, got 200 and -1"),
+        (("record-push-t", "mine", "--episodes", "0"), "episodes must be at least 1"),
         (("convert-encoder", "nowhere.pkl"), "nowhere.pkl"),
         (("convert-encoder", "its_own.txt"), "must be a .pkl"),
         (("convert-encoder", "broken.pkl"), "broken.pkl"),
@@ -162,6 +164,7 @@ def test_an_error_is_one_clear_line_and_exit_code_2(capsys, tmp_path, words, exp
         ("train", "run_dir=run", "agent.rlpd.learning_rate=-1"),
         ("record", "store=/proc/nowhere/store", "episodes=1"),
         ("record", "store=mine", "episodes=1", "seed=-1"),
+        ("record-push-t", "mine", "--seed", "-1"),
     ],
 )
 def test_nonsense_that_shows_late_is_no_less_clear(capsys, tmp_path, monkeypatch, words):

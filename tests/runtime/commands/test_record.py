@@ -9,9 +9,13 @@ import pytest
 
 from robot_rl import cli
 from robot_rl.data.store_reader import StoreReader
+from robot_rl.data.store_writer import StoreWriter
 from robot_rl.env.robot_env import RobotEnv
+from robot_rl.errors import ConfigError
 from robot_rl.runtime import interruption, run_folder
+from robot_rl.runtime.commands import push_t
 from robot_rl.runtime.commands import record as record_command
+from robot_rl.sim.push_t.push_t import PushT
 from tests.fakes import make_cell
 from tests.runs import make_fake_env
 
@@ -116,3 +120,10 @@ def test_a_person_who_never_succeeds_does_not_keep_the_program_for_ever(capsys, 
     monkeypatch.setattr(record_command, "make_env", make_env)
     assert cli.main(["record", "episodes=1"]) == 2
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+def test_push_t_is_not_added_to_a_recording_of_another_task(tmp_path):
+    with StoreWriter(tmp_path / "reach", PushT.spec, {"task": "reach"}):
+        pass
+    with pytest.raises(ConfigError, match="reach holds episodes of the task reach, and these are of push_t"):
+        push_t.run(tmp_path / "reach", 1, 0)
