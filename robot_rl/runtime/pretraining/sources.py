@@ -48,7 +48,8 @@ def open_sources(paths: Sequence[str], rate_hz: float | None) -> Source:
         rate_hz: control steps per second of data sets of others; None for what their times say.
 
     Raises:
-        ConfigError: there is no path, nothing in it, the same twice, or the environments differ.
+        ConfigError: there is no path, nothing in it, the same twice, the environments differ, or the rate is not that
+            of a recording of ours.
         StoreError, ExchangeError: it is damaged.
     """
     if not paths:
@@ -86,6 +87,11 @@ def _open(path: Path, rate_hz: float | None) -> Source:
             raise ConfigError(f"{path}: the times of its first episode do not say its rate; say rate_hz=RATE.")
         return Source(_describe(first, rate_hz), ((each,) for each in chain([first], imported)))
     reader = StoreReader(find_store(path))
+    if rate_hz not in (None, reader.spec.rate_hz):
+        raise ConfigError(
+            f"rate_hz={rate_hz:g} is for data sets of others, and {path} was recorded at {reader.spec.rate_hz:g} Hz: "
+            "leave rate_hz out."
+        )
     return Source(_leave_out_answers(reader.spec), _read_successes(reader), _name_task(reader.attributes))
 
 

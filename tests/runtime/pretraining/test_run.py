@@ -414,6 +414,13 @@ def test_times_that_stand_still_say_no_rate(capsys, tmp_path):
     assert "do not say its rate; say rate_hz=RATE" in refused(capsys, f"data={path}")
 
 
+def test_the_rate_of_an_own_recording_is_not_another_one(capsys, tmp_path):
+    store = write_store(tmp_path / "store", make_episodes(2))
+    error = refused(capsys, f"data={store}", "rate_hz=20")
+    assert f"rate_hz=20 is for data sets of others, and {store} was recorded at 10 Hz" in error
+    assert open_sources([store], 10.0).spec.rate_hz == 10.0
+
+
 def test_recordings_of_different_rates_are_refused(capsys, tmp_path, store):
     fast = export("robomimic", tmp_path / "fast.hdf5", [make_episode(0, 9, stamps_ns=np.arange(10) * 50_000_000)])
     assert "fast.hdf5 runs at 20 Hz" in refused(capsys, f"data={store},{fast}")
