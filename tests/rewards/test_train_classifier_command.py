@@ -291,6 +291,15 @@ def test_it_refuses_with_a_reason(data, words, said):
     assert said in str(error.value)
 
 
+@pytest.mark.parametrize("out", ["its_own.txt/c.safetensors", "folder.safetensors", "/proc/nowhere/c.safetensors"])
+def test_where_nothing_can_be_written_is_said_before_it_reads(data, tmp_path, monkeypatch, out):
+    (tmp_path / "its_own.txt").write_text("mine")
+    (tmp_path / "folder.safetensors").mkdir()
+    monkeypatch.setattr(training, "gather", lambda *arguments: pytest.fail("it reads"))
+    with pytest.raises(ConfigError, match=f"the classifier {out} cannot be written: "):
+        train_classifier_command.run([*FAST, f"data={data}", f"out={out}"])
+
+
 def test_recordings_that_cannot_be_looked_at_together_are_refused(data, tmp_path):
     blind = EnvironmentSpec(make_observation_spec(6, {}), 6, 100, 10.0)
     large = EnvironmentSpec(make_observation_spec(6, dict.fromkeys(CAMERAS, (64, 64))), 6, 100, 10.0)
