@@ -122,6 +122,12 @@ def _open_run(
     trained = folder.load_config()
     if folder.finished_steps() < trained.steps:
         raise ConfigError(f"{word}: its training has not ended, go on with it first: robot-rl resume {config.base}")
+    rate_hz = trained.task.episode.rate_hz
+    if rate_hz != spec.rate_hz:
+        raise ConfigError(
+            f"{word}: it was trained at {rate_hz:g} Hz, and this environment runs at {spec.rate_hz:g} Hz: set "
+            f"task.episode.rate_hz={rate_hz:g}."
+        )
     below = _make_answers(trained, spec, clock, is_lock_step=is_lock_step)
     seen = spec if below is None else below.extend(spec)
     return TrainedActions(load_policy(folder, seen, below if isinstance(below, NoiseAnswers) else None), below)

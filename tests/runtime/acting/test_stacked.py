@@ -98,3 +98,13 @@ def test_what_cannot_be_corrected_is_one_clear_line(base, tmp_path):
             open_shadow(make_corrected(folder.path, corrector), cell)
     with pytest.raises(ConfigError, match="nowhere: there is no base policy"):
         open_shadow(make_corrected("nowhere", CORRECTORS["additive"]), cell)
+
+
+def test_a_policy_of_another_rate_is_refused(base, tmp_path):
+    config, cell = make_train_config(), make_people_cell()
+    folder = RunFolder(tmp_path / "below")
+    folder.create(config)
+    folder.mark_finished(config.steps)
+    faster = replace(cell.env.spec, rate_hz=20.0)
+    with pytest.raises(ConfigError, match=r"below: it was trained at 10 Hz, .* 20 Hz: set task\.episode\.rate_hz=10"):
+        make_shadow(make_corrected(folder.path, CORRECTORS["additive"]), faster, cell.clock, is_lock_step=True)
