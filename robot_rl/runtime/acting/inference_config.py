@@ -95,7 +95,7 @@ class InferenceConfig:
 
         Raises:
             UnknownNameError: no such sampler.
-            ConfigError: a setting that it does not take.
+            ConfigError: a setting that it does not take, or a score that the policy's chunks do not have.
         """
         settings: dict[str, float] = {"steps": self.steps} if self.steps else {}
         if self.sampler == "relay":
@@ -110,4 +110,9 @@ class InferenceConfig:
         sampler = make_sampler(self.sampler, **settings)
         if self.candidates == 1:
             return sampler
+        if self.score == "past" and past == 0:
+            raise ConfigError(
+                "inference.score=past compares a chunk's positions before the present, and this policy's has none of "
+                "them (past=0): use score=plan."
+            )
         return Rerank(sampler, self.candidates, PastAgreement(past) if self.score == "past" else BackwardCoherence())

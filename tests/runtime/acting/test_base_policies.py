@@ -241,6 +241,9 @@ def test_candidates_are_ranked_by_the_plan_or_by_what_was_done():
     ranked = InferenceConfig(sampler="ddim", steps=5, candidates=8)
     assert ranked.make_sampler(None, 2) == Rerank(DDIM(5), 8, BackwardCoherence())
     assert replace(ranked, score="past").make_sampler(None, 2) == Rerank(DDIM(5), 8, PastAgreement(2))
+    with pytest.raises(ConfigError, match=r"inference\.score=past .* has none of them \(past=0\)"):
+        replace(ranked, score="past").make_sampler(None, 0)
+    assert ranked.make_sampler(None, 0) == Rerank(DDIM(5), 8, BackwardCoherence())
     with pytest.raises(ConfigError, match="ddim, ddpm"):
         InferenceConfig(sampler="relay", candidates=2)
     with pytest.raises(ConfigError, match="at least 1"):
