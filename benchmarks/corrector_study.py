@@ -19,6 +19,7 @@ PUBLISHED = (
     *(
         "agent.pretrain_updates=0",
         "agent.corrector.keeps_base=false",
+        "agent.corrector.subsample=2",
         "agent.corrector.scale=0.1",
         "agent.corrector.noise_std=0.05",
     ),
@@ -54,11 +55,12 @@ ABLATIONS: dict[str, tuple[str, ...]] = {
     "actor_3e-4": ("agent.corrector.actor_learning_rate=3e-4",),
     "no_caution": ("agent.corrector.caution_updates=0",),
     "takeovers_count": ("agent.takeover_discount=1",),
+    "least_of_two": ("agent.corrector.subsample=2",),
     "average_0.999": ("agent.corrector.average_decay=0.999",),
     "slow": (
         *("agent.pretrain_updates=0", "agent.warmup_steps=500", "agent.corrector.actor_warmup_updates=2000"),
         *("agent.corrector.actor_learning_rate=3e-4", "agent.corrector.average_decay=0.999"),
-        *("agent.corrector.caution_updates=0", "agent.takeover_discount=1"),
+        *("agent.corrector.caution_updates=0", "agent.corrector.subsample=2", "agent.takeover_discount=1"),
     ),
     "no_actor_warmup": ("agent.corrector.actor_warmup_updates=0",),
     "gate": ("agent.corrector.actor_warmup_updates=0", "agent.corrector.gate_steps=1000"),

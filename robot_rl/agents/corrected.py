@@ -1,10 +1,10 @@
 """Off-policy learning of a corrector on a frozen base policy.
 
-The critics are those of `rlpd`: independent members with LayerNorm, targets from the minimum over a random few, values
-within the returns that are possible. What they are asked about is always the executed action. The actor is that of TD3
-(Fujimoto et al. 2018, arXiv 1802.09477): deterministic, so that no entropy has to be balanced against a bounded
-residual. With several candidates one half of the target critics chooses and the other half says what the choice is
-worth, so that no error chooses itself.
+The critics are those of `rlpd`: independent members with LayerNorm, targets from the minimum over a random few or from
+the mean, values within the returns that are possible. What they are asked about is always the executed action. The
+actor is that of TD3 (Fujimoto et al. 2018, arXiv 1802.09477): deterministic, so that no entropy has to be balanced
+against a bounded residual. With several candidates one half of the target critics chooses and the other half says what
+the choice is worth, so that no error chooses itself.
 
 Phases: the base policy collects alone (`warmup_steps`); the critics learn from that (`critic_updates`); then the actor
 learns faster and faster (`actor_warmup_updates`), and the gate opens over `gate_steps`; from `frozen_from_step` on
@@ -143,11 +143,11 @@ class Corrected:
         members = torch.randperm(self.config.ensemble, generator=self.generator, device=latent.device)
         target = self.target_critics["action"]
         if candidates.shape[1] == 1:
-            return least(target, latent, candidates[:, 0], members[: self.config.subsample]), {}
+            return judge(target, latent, candidates[:, 0], members, self.config.subsample), {}
         half = max(self.config.ensemble // 2, 1)
         chosen = evaluate(target, latent, candidates, members[:half]).mean(0).argmax(1)
         others = members[half:] if half < self.config.ensemble else members
-        value = least(target, latent, take(candidates, chosen), others[: self.config.subsample])
+        value = judge(target, latent, take(candidates, chosen), others, self.config.subsample)
         return value, {"corrector/preferred": (chosen >= self.policy.corrector.of_base).float().mean()}
 
     def _smooth(self, candidates: Tensor) -> Tensor:
@@ -259,10 +259,13 @@ class Corrected:
         self.actor_updates = int(state["actor_updates"])
 
 
-def least(critics: nn.Module, latent: Tensor, action: Tensor, members: Tensor) -> Tensor:
-    """The least of what some critics say, (B,)."""
-    value: Tensor = critics(latent, action, members).amin(0)
-    return value
+def judge(critics: nn.Module, latent: Tensor, action: Tensor, members: Tensor, subsample: int) -> Tensor:
+    """What some critics say of an action, (B,): the least of the first `subsample` of them, or with 0 their mean."""
+    if subsample == 0:
+        mean: Tensor = critics(latent, action, members).mean(0)
+        return mean
+    least: Tensor = critics(latent, action, members[:subsample]).amin(0)
+    return least
 
 
 def _reached(count: int, goal: int) -> float:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from robot_rl.agents.batch import Batch
-from robot_rl.agents.corrected import Corrected, Metrics, least
+from robot_rl.agents.corrected import Corrected, Metrics, judge
 from robot_rl.agents.correctors.noise_steer import NoiseSteer
 from robot_rl.agents.correctors.policy import Seen, take
 from robot_rl.agents.policy_network import PolicySpec
@@ -49,7 +49,7 @@ class Steered(Corrected):
         corrector = self.target_corrector
         assert isinstance(corrector, NoiseSteer)
         noise = corrector.steer(following.latent)
-        return least(self.target_critics["noise"], following.latent, noise, members[: self.config.subsample]), {}
+        return judge(self.target_critics["noise"], following.latent, noise, members, self.config.subsample), {}
 
     def worth(self, seen: Seen) -> Tensor:
         """See Corrected: the mean over the ensemble for noise."""

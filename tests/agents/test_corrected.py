@@ -1,6 +1,7 @@
 """The learning of correctors against hand-made cases."""
 
 import copy
+import itertools
 from dataclasses import replace
 from functools import partial
 
@@ -86,6 +87,18 @@ def test_the_target_is_the_least_of_a_few_critics_at_the_next_executed_action():
     assert loss_of(agent, batch) == pytest.approx(4 * (0.1 + 0.9 * 0.3) ** 2, rel=1e-5)
     ended = batch._replace(discount=torch.zeros(B))
     assert loss_of(agent, ended) == pytest.approx(4 * 0.1**2, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["additive", "chooser"])
+def test_the_target_may_be_the_mean_of_all_that_value(name):
+    """Without a choice these are all critics; with one they are the half that did not choose."""
+    agent = make_agent(name, subsample=0, target_noise_std=0.0)
+    says = [0.3, 0.5, 0.7, 0.4]
+    set_constant(agent.target_critics["action"], says)
+    following = agent.policy.see(make_batch().following)
+    values = {round(float(agent.next_value(following)[0].mean()), 4) for _ in range(50)}
+    pairs = {round((a + b) / 2, 4) for a, b in itertools.combinations(says, 2)}
+    assert values == ({0.475} if name == "additive" else pairs)
 
 
 def test_values_are_clipped_to_the_returns_that_are_possible():

@@ -45,7 +45,7 @@ class CorrectorConfig:
         target_noise_std, target_noise_limit: of the smoothing of targets (TD3, Fujimoto et al. 2018).
         ensemble: number of critics.
         subsample: how many of them, drawn anew each update, the target takes the minimum of; at most the half that
-            values, where the other half chooses among several candidates.
+            values, where the other half chooses among several candidates. 0 for the mean of all that may value.
         has_layer_norm: whether the critics' layers are normalised, which bounds what they say of actions nobody took.
         gamma: discount per control step.
         tau: Polyak factor of the targets.
@@ -96,9 +96,10 @@ class CorrectorConfig:
             raise ConfigError(f"corrector.scale must be in (0, 2], got {self.scale}: actions lie in [-1, 1].")
         if not 0.0 <= self.gamma <= 1.0:
             raise ConfigError(f"corrector.gamma must be in [0, 1], got {self.gamma}.")
-        if not 1 <= self.subsample <= self.ensemble:
+        if self.ensemble < 1 or not 0 <= self.subsample <= self.ensemble:
             raise ConfigError(
-                f"corrector.subsample must be from 1 to ensemble = {self.ensemble}, got {self.subsample}."
+                "corrector.ensemble must be at least 1, and corrector.subsample from 0 to it, got "
+                f"{self.ensemble} and {self.subsample}."
             )
         if self.tau > 1.0 or not 0.0 <= self.average_decay < 1.0:
             raise ConfigError(

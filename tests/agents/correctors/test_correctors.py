@@ -270,6 +270,8 @@ def test_without_a_base_policy_there_is_no_action():
     [
         ({"scale": 0.0}, "scale"),
         ({"subsample": 11}, "subsample"),
+        ({"subsample": -1}, "subsample"),
+        ({"ensemble": 0, "subsample": 0}, "ensemble must be at least 1"),
         ({"tau": 0.0}, "tau"),
         ({"tau": 1.5}, "tau"),
         ({"average_decay": 1.0}, "average_decay"),

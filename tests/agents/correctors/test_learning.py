@@ -59,6 +59,7 @@ def rate(policy, corrector, episodes=50):
 
 SHIPPED = {
     "keeps_base": True,
+    "subsample": 0,
     "actor_learning_rate": 1e-3,
     "actor_warmup_updates": 1000,
     "caution_updates": 2000,
