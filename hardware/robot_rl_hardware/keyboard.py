@@ -113,7 +113,8 @@ class Keyboard:
                 gripper = _GRIPPER[key]
             elif key in _BUTTONS and not self._is_repetition(key, now_ns):
                 buttons.add(_BUTTONS[key])
-        left = np.clip(1.0 - (now_ns - self._touched_ns) / self._release_ns, 0.0, 1.0)
+        ages_ns = np.abs(now_ns - self._touched_ns)  # the clock may have been set back since
+        left = np.clip(1.0 - ages_ns / self._release_ns, 0.0, 1.0)
         twist = self._strength * self._signs * left
         if not twist.any() and gripper == 0.0 and not buttons:
             return None
@@ -133,4 +134,4 @@ class Keyboard:
     def _is_repetition(self, key: str, now_ns: int) -> bool:
         came_ns = self._came_ns.get(key, _NEVER_NS)
         self._came_ns[key] = now_ns
-        return now_ns - came_ns < to_ns(_SAME_PRESS_S)
+        return abs(now_ns - came_ns) < to_ns(_SAME_PRESS_S)

@@ -160,7 +160,7 @@ class Hand:
         return Command(twist, now_ns, gripper, buttons)
 
     def _is_fresh(self, heard_ns: int | None, now_ns: int) -> bool:
-        return heard_ns is not None and now_ns - heard_ns <= self._silence_ns
+        return heard_ns is not None and abs(now_ns - heard_ns) <= self._silence_ns  # the clock may have been set back
 
     def _tell_once(self, what: str) -> None:
         if what not in self._told:

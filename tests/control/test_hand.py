@@ -104,6 +104,17 @@ def test_a_deflection_lasts_until_the_device_has_been_silent():
     assert hand.take() is not None
 
 
+def test_a_device_that_died_a_minute_ago_does_not_come_back_when_the_clock_is_set_back():
+    clock, hand = make()
+    hand.move([0.5, 0, 0, 0, 0, 0])
+    hand.push([1, 0, 0, 0, 0, 0])
+    hand.take()
+    wait(clock, 60.0)
+    assert hand.take() is None
+    clock._now_ns -= 100 * 1_000_000_000  # the fake clock itself never goes back
+    assert hand.take() is None
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_what_is_not_finite_is_ignored_and_told_once(value, caplog):
     _, hand = make()

@@ -89,6 +89,18 @@ def test_a_key_fades_after_its_repetitions_stop(here):
         assert keyboard.read() is None
 
 
+def test_no_key_is_pushed_or_held_when_the_clock_is_set_back(here):
+    with here.keyboard as keyboard:
+        here.type("w ")
+        assert keyboard.read().buttons == {Button.PAUSE}
+        here.wait(60.0)
+        assert keyboard.read() is None
+        here.clock._now_ns -= 100 * 1_000_000_000  # the fake clock itself never goes back
+        assert keyboard.read() is None, "a key that was let go a minute ago"
+        here.type(" ")
+        assert keyboard.read().buttons == {Button.PAUSE}
+
+
 def test_two_keys_push_both_ways_and_the_opposite_key_turns_around(here):
     with here.keyboard as keyboard:
         here.type("wa")
