@@ -81,6 +81,16 @@ def test_what_was_said_of_the_episode_before_does_not_end_this_one(judge):
     assert judge.ask() == Outcome(), "it arrived late, and is of before the reset"
 
 
+def test_what_was_paid_is_kept_however_long_nobody_asks(judge):
+    """A pause of 20 s of a judge that speaks 30 times a second; who has ended says so again, and pays nothing more."""
+    has_ended = Outcome(0.0, is_terminal=True, is_success=True)
+    said = [STAGE, *[Outcome()] * 300, END, *[has_ended] * 300]
+    for after_ms, outcome in enumerate(said, 1):
+        judge.task._take(convert.to_reward(outcome, judge.start_ns + after_ms * MS))
+    judge.say(len(said) + 1, has_ended)
+    assert judge.ask() == Outcome(2.0, is_terminal=True, is_success=True)
+
+
 def test_a_judge_that_has_fallen_silent_is_an_error(judge):
     judge.say(-3000)
     with pytest.raises(DeviceError, match=r"task/reward has been silent for 3\.\d s"):

@@ -50,6 +50,8 @@ class RosTask:
 
     def _take(self, message: Reward) -> tuple[int, Outcome]:
         stamp_ns, outcome = convert.from_reward(message)
+        if self._said and outcome.reward == 0.0 and self._said[-1][1] == outcome:
+            self._said.pop()  # nothing new, however often it is said in a pause: it pushes out nothing that was paid
         self._said.append((stamp_ns, outcome))
         return stamp_ns, outcome
 
