@@ -10,8 +10,10 @@ import pytest
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSCompatibility, qos_check_compatible
+from robot_rl_msgs.msg import ArmState as ArmStateMsg
 from robot_rl_msgs.srv import SetWidth
 from robot_rl_ros import convert, process, qos
+from robot_rl_ros.devices.arm import RosArm
 from robot_rl_ros.devices.gripper import RosGripper
 from robot_rl_ros.link import Link, Newest
 from robot_rl_ros.nodes.gripper import GripperNode
@@ -147,6 +149,38 @@ def test_in_real_time_a_gripper_is_asked_for_the_same_opening_now_and_then_and_f
     for _ in range(20):
         act(0.0 if len(told) == 4 else 0.1)
     assert told == to_warnings(20, 30, 20, 20)
+
+
+def test_who_drives_learns_that_somebody_else_commands_the_arm_too():
+    """Its controller had obeyed 5 commands before, of somebody who has ended; two are ours, and an eighth is not."""
+    context = simulated.make_context()
+    talker, node = (rclpy.create_node(name, context=context) for name in ("talker", "actor"))
+    link, state = Link(node, patience_s=simulated.PATIENCE_S), FakeArm(FakeClock()).state()
+    try:
+        publisher = talker.create_publisher(ArmStateMsg, "impedance_controller/state", qos.STREAM)
+        arm = RosArm(link, 0.1)
+        assert link.spin_until(lambda: publisher.get_subscription_count() == 1, simulated.PATIENCE_S)
+
+        def say(commands):
+            publisher.publish(convert.to_arm_state_msg(state, BASE_FRAME, commands))
+            assert link.wait_for(lambda: arm._commands == commands)
+
+        for commands in (4, 5):
+            say(commands)
+            arm.state()
+        arm.set_equilibrium_pose(state.tcp_pose, 0)
+        arm.set_equilibrium_pose(state.tcp_pose, 0)
+        for commands in (5, 6, 7):
+            say(commands)
+            arm.state()
+        say(8)
+        with pytest.raises(DeviceError, match="somebody else commands the arm, too"):
+            arm.set_equilibrium_pose(state.tcp_pose, 0)
+    finally:
+        link.close()
+        for each in (node, talker):
+            each.destroy_node()
+        rclpy.try_shutdown(context=context)
 
 
 @pytest.mark.usefixtures("_ros")

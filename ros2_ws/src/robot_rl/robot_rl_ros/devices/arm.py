@@ -43,6 +43,7 @@ class RosArm:
         node = link.node
         self._state = Newest(link, ArmStateMsg, f"{controller}/state", self._take, qos.STREAM, _MAX_SILENCE_S)
         self._commands, self._is_another = 0, False
+        self._most: int | None = None  # commands that the controller has had at most, were they ours alone
         self._publisher = node.create_publisher(
             PoseStamped, f"{controller}/equilibrium_pose", qos.make_commander_qos(lease_s)
         )
@@ -60,11 +61,17 @@ class RosArm:
         """Newest state; in lock-step that of the present.
 
         Raises:
-            DeviceError: the controller is silent, or was started again: what it was told before is forgotten.
+            DeviceError: the controller is silent, or was started again: what it was told before is forgotten; or
+                somebody else commands it, too: what it does is not what it was told here.
         """
         state = self._state.read(_ASK_AFTER_S)[1]
         if self._is_another:
             raise DeviceError(f"The controller of {self._state.topic} was started again while it was used.")
+        if self._most is not None and self._commands > self._most:
+            raise DeviceError(
+                f"The controller of {self._state.topic} has had {self._commands} commands, with those of this process "
+                f"it would be {self._most} at most: somebody else commands the arm, too."
+            )
         return state
 
     def set_equilibrium_pose(self, pose: Pose, stamp_ns: int) -> None:
@@ -73,6 +80,7 @@ class RosArm:
             raise SpecError(f"equilibrium pose must be finite, got {pose}.")
         check_not_stopped(self.state().stop)
         before = self._commands
+        self._most = (before if self._most is None else self._most) + 1
         self._publisher.publish(convert.to_pose_stamped(pose, stamp_ns, self._frame))
         if self._link.due_ns is None:
             return
