@@ -159,7 +159,7 @@ class SafetyFilter:
         if self._last is None:
             return measured
         start_ns, end_ns = self._sent_ns, self._last.stamp_ns + round(self.period_s * NS_PER_S)
-        if now_ns >= end_ns or end_ns <= start_ns:
+        if not start_ns <= now_ns < end_ns:  # it was there, also where the clock was set back since
             return self._last.pose
         share = (now_ns - start_ns) / (end_ns - start_ns)
         return self._origin.interpolate(self._last.pose, share)

@@ -225,8 +225,10 @@ class RobotEnv:
     def _act(self, action: NDArray[np.float32], reading: RobotReading) -> tuple[NDArray[np.float32], Source]:
         """Command one period, tick by tick; return the action executed in all, and whose it was."""
         tick_ns = self._period_ns // self._ticks
-        if self.clock.now_ns() >= self._period_start_ns + self._period_ns:
-            self._period_start_ns = self.clock.now_ns()  # an overrun delays the schedule, it is not caught up with
+        now_ns = self.clock.now_ns()
+        is_set_back = now_ns < self._period_start_ns - tick_ns  # nobody obeys a command of the future
+        if is_set_back or now_ns >= self._period_start_ns + self._period_ns:
+            self._period_start_ns = now_ns  # an overrun delays the schedule, it is not caught up with
         measured = reading.state.tcp_pose
         reference = measured if self.action_map.reference == "measured" else self._rest_pose
         source, asked = Source.POLICY, action

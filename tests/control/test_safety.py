@@ -112,6 +112,18 @@ def test_a_refined_command_goes_from_where_the_target_is_as_far_as_time_is_left(
     np.testing.assert_allclose(beyond.command.pose.position, far(-0.002).position, atol=1e-12)
 
 
+def test_after_the_clock_was_set_back_the_speed_counts_from_the_last_command():
+    """By half a second, five periods: counted on backwards, the target were 50 mm behind where it began."""
+    safety = make_filter(max_speed_m_s=0.1)
+    run(safety, DOWN)
+    start = NOW_NS + PERIOD_NS
+    run(safety, far(0.01), make_state(stamp_ns=start), start)
+    back = start - 5 * PERIOD_NS
+    filtered = run(safety, far(0.03), make_state(far(0.01), stamp_ns=back), back)
+    assert reasons(filtered) == [Reason.SPEED]
+    np.testing.assert_allclose(filtered.command.pose.position, far(0.02).position, atol=1e-12)
+
+
 def test_after_a_reset_the_speed_counts_from_where_the_arm_is():
     safety = make_filter(max_speed_m_s=0.1)
     run(safety, DOWN)

@@ -490,6 +490,35 @@ def test_a_clock_that_is_set_back_does_not_hold_up_the_robot():
     assert max(slept_ns) == to_ns(0.01), "no tick waits for the time that was"
 
 
+@pytest.mark.parametrize(("is_before_reading", "reasons"), [(True, []), (False, [Reason.STALE_STATE])])
+def test_a_clock_that_is_set_back_between_two_steps_makes_no_command_of_the_future(is_before_reading, reasons):
+    """What the arm said before holds the robot for a step; a command of the future would stop it."""
+    cell = make_cell([])
+    cell.env.reset(seed=0)
+
+    def set_back():
+        cell.clock._now_ns -= to_ns(30.0)  # the fake clock itself never goes back
+
+    sleep_until_ns = cell.clock.sleep_until_ns
+    end_ns = cell.clock.now_ns() + to_ns(0.1)
+
+    def sleep(stamp_ns):
+        sleep_until_ns(stamp_ns)
+        if is_before_reading and stamp_ns == end_ns:
+            set_back()
+
+    cell.clock.sleep_until_ns = sleep
+    cell.env.step(0.1 * X)
+    if not is_before_reading:
+        set_back()
+    start_ns = cell.clock.now_ns()
+    assert start_ns == end_ns - to_ns(30.0)
+    cell.env.step(0.1 * X)
+    assert [correction.reason for correction in cell.env.corrections] == reasons
+    assert cell.arm.commands[-1][1] == start_ns
+    assert cell.clock.now_ns() == start_ns + to_ns(0.1)
+
+
 def test_after_a_long_pause_the_first_command_holds_because_the_state_is_old(caplog):
     cell = make_cell(share=0.5, action_frame="base")
     cell.env.reset(seed=0)
