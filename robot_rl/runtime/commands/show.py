@@ -112,7 +112,7 @@ def _summarise(episodes: Sequence[Episode]) -> str:
     if seconds:
         said += f" (median {np.median(seconds):.1f} s)"
     if unfinished := len(episodes) - len(over):
-        said += f"; {_count(unfinished, 'part')} without an end, as a pause leaves them"
+        said += f"; {_count(unfinished, 'part')} without an end: a pause, or it goes on"
     return said
 
 

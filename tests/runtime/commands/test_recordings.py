@@ -49,7 +49,7 @@ def test_every_episode_has_a_line_and_all_of_them_one(recording, capsys):
         ["5", "3", "0.3", "no"],
     ]
     assert rows[0].endswith("  policy 50%, human 50%")
-    assert last == "2 episodes, 1 of them successes (median 0.4 s); 1 part without an end, as a pause leaves them"
+    assert last == "2 episodes, 1 of them successes (median 0.4 s); 1 part without an end: a pause, or it goes on"
 
 
 def test_of_a_run_its_experience_is_shown(recording, capsys):
