@@ -261,11 +261,8 @@ class Corrected:
 
 def judge(critics: nn.Module, latent: Tensor, action: Tensor, members: Tensor, subsample: int) -> Tensor:
     """What some critics say of an action, (B,): the least of the first `subsample` of them, or with 0 their mean."""
-    if subsample == 0:
-        mean: Tensor = critics(latent, action, members).mean(0)
-        return mean
-    least: Tensor = critics(latent, action, members[:subsample]).amin(0)
-    return least
+    said: Tensor = critics(latent, action, members[:subsample] if subsample else members)
+    return said.amin(0) if subsample else said.mean(0)
 
 
 def _reached(count: int, goal: int) -> float:

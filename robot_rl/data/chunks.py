@@ -81,12 +81,13 @@ class ChunkRows:
 
 
 def gather_rows(
-    episodes: Iterable[Episode], proprio: Sequence[str], cameras: Sequence[str] = (), held: Sequence[int] = ()
+    episodes: Iterable[Sequence[Episode]], proprio: Sequence[str], cameras: Sequence[str] = (), held: Sequence[int] = ()
 ) -> ChunkRows:
     """The control steps of episodes.
 
     Args:
-        episodes: in the order in which they are counted in error messages.
+        episodes: each as the parts that pauses have left of it, in the order in which they are counted in error
+            messages.
         proprio: names of the parts of the observation, in their order.
         cameras: names of the cameras that are looked at.
         held: elements of the action, such as a gripper's, that are three-way commands, of which 0 leaves things as
@@ -99,26 +100,28 @@ def gather_rows(
     if not proprio:
         raise ExchangeError("data: there is no proprioception in it; a policy needs at least one part of it.")
     shapes: dict[str, tuple[int, ...]] = {}
-    parts: list[Floats] = []
+    seen: list[Floats] = []
     images: dict[str, list[NDArray[np.uint8]]] = {name: [] for name in cameras}
     actions: list[Floats] = []
-    for number, episode in enumerate(episodes):
-        _check(episode, number, proprio, cameras)
-        _check_shapes(episode, number, proprio, cameras, shapes)
-        count = len(episode)
-        parts.append(np.concatenate([episode.proprio[name][:count] for name in proprio], axis=1))
-        actions.append(_hold(episode, held))
+    owners: list[int] = []
+    for number, part in ((number, part) for number, whole in enumerate(episodes) for part in whole):
+        _check(part, number, proprio, cameras)
+        _check_shapes(part, number, proprio, cameras, shapes)
+        count = len(part)
+        seen.append(np.concatenate([part.proprio[name][:count] for name in proprio], axis=1))
+        actions.append(_hold(part, held))
+        owners.append(number)
         for name in cameras:
-            images[name].append(episode.images[name][:count])
+            images[name].append(part.images[name][:count])
     if not actions:
         raise ExchangeError("data: there is no episode to learn from: none is whole and a success.")
     starts = np.concatenate([[0], np.cumsum([len(each) for each in actions])]).astype(np.int64)
     return ChunkRows(
-        np.concatenate(parts),
+        np.concatenate(seen),
         {name: np.concatenate(pictures) for name, pictures in images.items()},
         np.concatenate(actions),
         starts,
-        np.arange(len(actions)),
+        np.array(owners),
     )
 
 

@@ -25,22 +25,27 @@ def make_episode(number, length, size=2):
     )
 
 
+def gather_whole(episodes, *words, **more):
+    """The rows of episodes that no pause has divided."""
+    return gather_rows(((episode,) for episode in episodes), *words, **more)
+
+
 def gather(*lengths, **more):
-    return gather_rows([make_episode(number, length) for number, length in enumerate(lengths)], ["pose"], **more)
+    return gather_whole([make_episode(number, length) for number, length in enumerate(lengths)], ["pose"], **more)
 
 
 def gripping(*commands, held=(1,)):
     """What becomes of the commands of a gripper that is the second of two actions."""
     actions = np.stack([np.full(len(commands), 0.3), commands], axis=1).astype(np.float32)
     episode = replace(make_episode(0, len(commands)), actions=actions)
-    return gather_rows([episode], ["pose"], held=held).actions
+    return gather_whole([episode], ["pose"], held=held).actions
 
 
 # ------------------------------------------------------------------------------------ windows
 
 
 def test_rows_are_the_control_steps_without_the_last_observation():
-    rows = gather_rows([make_episode(0, 3), make_episode(1, 2)], ["width", "pose"], ["wrist"])
+    rows = gather_whole([make_episode(0, 3), make_episode(1, 2)], ["width", "pose"], ["wrist"])
     assert rows.proprio.tolist() == [[k + 0.25, k, k + 0.5] for k in (0, 1, 2, 1000, 1001)]
     assert rows.actions[:, 0].tolist() == [0, 1, 2, 1000, 1001]
     assert rows.images["wrist"][:, 0, 0, 0].tolist() == [0, 1, 2, 0, 1]
@@ -49,8 +54,16 @@ def test_rows_are_the_control_steps_without_the_last_observation():
     assert rows.actions.dtype == rows.proprio.dtype == np.float32
 
 
+def test_an_episode_that_a_pause_has_divided_is_one_in_all_its_parts():
+    rows = gather_rows([(make_episode(0, 3), make_episode(1, 2)), (make_episode(2, 2),)], ["width"])
+    assert (rows.starts.tolist(), rows.owners.tolist(), rows.episodes) == ([0, 3, 5, 7], [0, 0, 1], 2)
+    assert rows.select([0]).tolist() == [0, 1, 2, 3, 4]
+    with pytest.raises(ExchangeError, match="episode 1 has 1 control steps"):
+        gather_rows([(make_episode(0, 3), make_episode(1, 2)), (make_episode(2, 1),)], ["width"])
+
+
 def test_a_part_that_is_not_asked_for_is_not_kept():
-    rows = gather_rows([make_episode(0, 3)], ["width"])
+    rows = gather_whole([make_episode(0, 3)], ["width"])
     assert rows.proprio.shape == (3, 1)
     assert rows.images == {}
 
@@ -109,7 +122,7 @@ def test_episodes_are_drawn_one_at_a_time():
             yield make_episode(number, 2 if number != 1 else 1)
 
     with pytest.raises(ExchangeError, match="episode 1 has 1 control steps"):
-        gather_rows(draw(), ["pose"])
+        gather_whole(draw(), ["pose"])
     assert drawn == [0, 1]
 
 
@@ -131,7 +144,7 @@ def test_before_the_first_command_a_gripper_does_what_it_does_already(opening, a
         proprio={**episode.proprio, "gripper": np.full((4, 1), opening, np.float32)},
         actions=np.array([[0.3, 0.0], [0.3, 0.0], [0.3, 1.0]], np.float32),
     )
-    assert gather_rows([episode], ["pose"], held=(1,)).actions[:, 1].tolist() == [at_start, at_start, 1]
+    assert gather_whole([episode], ["pose"], held=(1,)).actions[:, 1].tolist() == [at_start, at_start, 1]
 
 
 def test_a_command_of_half_or_less_is_none():
@@ -145,13 +158,13 @@ def test_what_is_not_held_keeps_its_three_values():
 def test_a_gripper_forgets_at_the_end_of_an_episode():
     episodes = [replace(make_episode(0, 2), actions=np.array([[0, -1], [0, 0]], np.float32)) for _ in range(2)]
     episodes[1].actions[0, 1] = 0.0
-    assert gather_rows(episodes, ["pose"], held=[1]).actions[:, 1].tolist() == [-1, -1, 1, 1]
+    assert gather_whole(episodes, ["pose"], held=[1]).actions[:, 1].tolist() == [-1, -1, 1, 1]
 
 
 def test_the_recording_itself_is_not_changed():
     episode = make_episode(0, 3)
     before = episode.actions.copy()
-    gather_rows([episode], ["pose"], held=[0, 1]).actions[:] = 7.0
+    gather_whole([episode], ["pose"], held=[0, 1]).actions[:] = 7.0
     assert np.array_equal(episode.actions, before)
 
 
@@ -160,7 +173,7 @@ def test_the_recording_itself_is_not_changed():
 
 def test_no_episode_is_an_error():
     with pytest.raises(ExchangeError, match="there is no episode to learn from"):
-        gather_rows([], ["pose"])
+        gather_whole([], ["pose"])
 
 
 def test_an_episode_of_one_step_is_named():
@@ -171,9 +184,9 @@ def test_an_episode_of_one_step_is_named():
 def test_a_missing_part_and_a_missing_camera_are_named_with_those_that_are_there():
     episode = make_episode(0, 3)
     with pytest.raises(ExchangeError, match=r"episode 0 lacks proprio 'wrench'; it has: pose, width\."):
-        gather_rows([episode], ["pose", "wrench"])
+        gather_whole([episode], ["pose", "wrench"])
     with pytest.raises(ExchangeError, match=r"episode 1 lacks images 'front'; it has: none\."):
-        gather_rows(
+        gather_whole(
             [replace(episode, images={"front": episode.images["wrist"]}), replace(episode, images={})],
             ["pose"],
             ["front"],
@@ -189,13 +202,13 @@ def test_a_number_that_is_not_finite_is_found(bad, field, step, element, name):
     episode = make_episode(1, 4)
     (episode.actions if field == "actions" else episode.proprio[field])[step, element] = bad
     with pytest.raises(ExchangeError, match=rf"data: episode 1: {name} is {bad} at step {step}, element {element}\."):
-        gather_rows([make_episode(0, 3), episode], ["width", "pose"])
+        gather_whole([make_episode(0, 3), episode], ["width", "pose"])
 
 
 def test_a_part_that_is_not_looked_at_may_hold_anything():
     episode = make_episode(0, 4)
     episode.proprio["width"][:] = np.nan
-    assert np.isfinite(gather_rows([episode], ["pose"]).proprio).all()
+    assert np.isfinite(gather_whole([episode], ["pose"]).proprio).all()
 
 
 @pytest.mark.parametrize(
@@ -208,9 +221,9 @@ def test_a_part_that_is_not_looked_at_may_hold_anything():
 )
 def test_an_episode_of_another_shape_than_the_first_is_named(change, message):
     with pytest.raises(ExchangeError, match=message):
-        gather_rows([make_episode(0, 3), replace(make_episode(1, 3), **change)], ["pose"], ["wrist"])
+        gather_whole([make_episode(0, 3), replace(make_episode(1, 3), **change)], ["pose"], ["wrist"])
 
 
 def test_an_observation_without_any_part_is_refused():
     with pytest.raises(ExchangeError, match="no proprioception"):
-        gather_rows([make_episode(0, 3)], [])
+        gather_whole([make_episode(0, 3)], [])

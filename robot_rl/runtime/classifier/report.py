@@ -11,11 +11,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from robot_rl.errors import ConfigError
 from robot_rl.rewards.calibration import measure_reliability
 from robot_rl.runtime.classifier.figures import OutputFigures
 from robot_rl.runtime.classifier.samples import Samples
 from robot_rl.runtime.reporting.marker import find_marker
+from robot_rl.runtime.reporting.output_file import save_figure
 
 Array = NDArray[np.float64]
 
@@ -41,11 +41,7 @@ def draw_report(figures: Sequence[OutputFigures], test: Samples, losses: Sequenc
         _draw_losses(charts[3], losses)
         pictures = below.subplots(1, _MISTAKES, gridspec_kw={"left": 0.02, "right": 0.98, "bottom": 0.02, "top": 0.8})
         _draw_mistakes(pictures, output, test)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(target, dpi=90, format="png")
-    except OSError as error:
-        raise ConfigError(f"Cannot write the report {target}: {error}.") from error
+    save_figure(figure, target, "report", 90)
 
 
 def roc(probabilities: Array, truth: NDArray[np.bool_]) -> tuple[Array, Array]:

@@ -38,10 +38,11 @@ def run_on(env: RobotEnv, config: RecordConfig, observers: Sequence[Observer] = 
     Returns:
         0, or 130 where interrupted.
     """
+    store = Path(config.store)
     kept, status = keep(
         f"{config.teleop.kind} on {config.task.name}",
         env,
-        Path(config.store),
+        store,
         describe(config),
         config.episodes,
         config.seed,
@@ -49,7 +50,7 @@ def run_on(env: RobotEnv, config: RecordConfig, observers: Sequence[Observer] = 
         observers=observers,
     )
     if kept:
-        print(f"look at it with: robot-rl show {config.store} --picture {config.store}.png", file=sys.stderr)
+        print(f"look at it with: robot-rl show {store} --picture {store}.png", file=sys.stderr)
     return status
 
 

@@ -27,8 +27,7 @@ def add_parsers(commands: Commands) -> None:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    show.add_argument("folder", metavar="STORE", type=Path, help="folder of a recording, or of a run")
-    _add_episodes(show)
+    _add_source(show)
     show.add_argument("--picture", metavar="PNG", type=Path, help="draw position, force and gripper over time")
     show.add_argument("--video", metavar="MP4", type=Path, help="write the cameras' images, beside each other")
     show.set_defaults(run=_run_show)
@@ -41,13 +40,13 @@ def add_parsers(commands: Commands) -> None:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    copy.add_argument("folder", metavar="STORE", type=Path, help="folder of a recording, or of a run")
+    _add_source(copy)
     copy.add_argument("target", metavar="TARGET", type=Path, help="folder of the new recording; must not exist")
-    _add_episodes(copy)
     copy.set_defaults(run=_run_copy)
 
 
-def _add_episodes(parser: argparse.ArgumentParser) -> None:
+def _add_source(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", metavar="STORE", type=Path, help="folder of a recording, or of a run")
     parser.add_argument(
         "--episodes",
         metavar="N",

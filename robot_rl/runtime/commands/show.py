@@ -11,10 +11,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from robot_rl.clock import NS_PER_S
 from robot_rl.data.episode import Episode
 from robot_rl.data.store_reader import StoreReader
 from robot_rl.errors import ConfigError
 from robot_rl.runtime.reporting.episode_figure import plot_episodes
+from robot_rl.runtime.reporting.output_file import check_path
 from robot_rl.runtime.reporting.recording import VideoFile, write_label, write_result
 from robot_rl.runtime.run_folder import find_store
 from robot_rl.types import Source
@@ -35,23 +37,27 @@ def run(source: Path, ranges: Sequence[range], picture: Path | None, video: Path
 
     Raises:
         StoreError: the source is no store, damaged, or has no such episode.
-        ConfigError: there is no image for a video, or a file cannot be written.
+        ConfigError: there is no step yet, no image for a video, or a file cannot be written.
     """
     reader = StoreReader(find_store(source), has_images=video is not None)
     numbers = reader.find_episodes(ranges)
     if video is not None and not reader.spec.observation.images:
         raise ConfigError(f"{reader.path} was recorded without cameras: there is nothing to film; --picture draws it.")
+    if picture is not None:
+        check_path(picture, "picture", ".png")
     print(_describe(reader))
     print(_to_line(_COLUMNS))
-    shown: list[tuple[int, Episode]] = []
+    shown: list[Episode] = []
     filming = nullcontext() if video is None else closing(VideoFile(video, reader.spec.rate_hz))
     with filming as film:
         for number, episode in reader.episodes(numbers):
             print(_to_line(_to_cells(number, episode)))
             if film is not None:
                 _film(film, number, episode)
-            shown.append((number, replace(episode, images={})))  # they may be many
-    print(_summarise([episode for _, episode in shown]))
+            shown.append(replace(episode, images={}))  # they may be many
+    if not shown:
+        raise ConfigError(f"{reader.path} holds no whole step of these episodes yet.")
+    print(_summarise(shown))
     if picture is not None:
         plot_episodes(shown, picture, f"{source}: {_count(len(shown), 'episode')}")
     for path in (picture, video):
@@ -90,7 +96,7 @@ def _to_cells(number: int, episode: Episode) -> tuple[str, ...]:
 
 
 def _to_seconds(episode: Episode) -> float:
-    return float(episode.stamps_ns[-1] - episode.stamps_ns[0]) / 1e9
+    return float(episode.stamps_ns[-1] - episode.stamps_ns[0]) / NS_PER_S
 
 
 def _to_result(episode: Episode) -> str:

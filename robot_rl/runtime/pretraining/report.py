@@ -7,9 +7,9 @@ from pathlib import Path
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from robot_rl.errors import ConfigError
 from robot_rl.runtime.pretraining.training import Losses
 from robot_rl.runtime.reporting.marker import find_marker
+from robot_rl.runtime.reporting.output_file import save_figure
 
 
 def draw_losses(losses: Losses, title: str, target: Path) -> None:
@@ -31,7 +31,4 @@ def draw_losses(losses: Losses, title: str, target: Path) -> None:
     axes.set(xlabel="steps of the optimiser", ylabel="loss", title=title)
     axes.grid(alpha=0.3)
     axes.legend()
-    try:
-        figure.savefig(target, dpi=110, format="png")
-    except OSError as error:
-        raise ConfigError(f"Cannot write the picture {target}: {error}.") from error
+    save_figure(figure, target, "picture", 110)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,7 +16,6 @@ from robot_rl import config as configuration
 from robot_rl.agents.encoders.observation import ObservationEncoder
 from robot_rl.data.chunks import ChunkRows, gather_rows
 from robot_rl.data.durable import write_durably
-from robot_rl.data.episode import Episode
 from robot_rl.errors import CheckpointError, ConfigError
 from robot_rl.inference.noise_level import NoiseLevel
 from robot_rl.policies.chunk_network import ChunkNetwork
@@ -152,16 +150,8 @@ def _read(source: Source, config: PretrainConfig) -> tuple[ChunkRows, BasePolicy
         horizon=policy.horizon,
         past=policy.past,
     )
-    owners: list[int] = []
-
-    def list_parts() -> Iterator[Episode]:
-        for number, parts in enumerate(islice(source.episodes, config.episodes or None)):
-            for part in parts:
-                owners.append(number)
-                yield part
-
-    rows = gather_rows(list_parts(), [name for name, _ in spec.proprio], config.cameras, spec.discrete)
-    return dataclasses.replace(rows, owners=np.array(owners)), spec
+    episodes = islice(source.episodes, config.episodes or None)
+    return gather_rows(episodes, [name for name, _ in spec.proprio], config.cameras, spec.discrete), spec
 
 
 @torch.no_grad()

@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from robot_rl.clock import NS_PER_S
 from robot_rl.data.episode import Episode
-from robot_rl.errors import ConfigError
+from robot_rl.runtime.reporting.output_file import save_figure
 from robot_rl.types import Source
 
 Rows = NDArray[np.float32]
@@ -33,40 +34,32 @@ _PANELS: dict[str, tuple[str, Callable[[Rows], Rows]]] = {
 """What is drawn of a robot -> the part of the observation, and how it is read."""
 
 
-def plot_episodes(episodes: Sequence[tuple[int, Episode]], target: Path, title: str) -> None:
+def plot_episodes(episodes: Sequence[Episode], target: Path, title: str) -> None:
     """Draw episodes over each other, each against the time since its begin.
 
     Args:
-        episodes: (number, episode), all of one environment.
+        episodes: at least one, all of one environment.
         target: PNG file to write; its folder is made.
         title: of the picture.
 
     Raises:
-        ConfigError: there is nothing to draw, or the file cannot be written.
+        ConfigError: the file cannot be written.
     """
-    if target.suffix != ".png":
-        raise ConfigError(f"Cannot write the picture {target}: its name must end in .png.")
-    if not episodes:
-        raise ConfigError(f"Cannot draw {target}: there is no episode.")
-    panels = _find_panels(episodes[0][1])
+    panels = _find_panels(episodes[0])
     figure = Figure(figsize=(9.0, 1.0 + 1.6 * len(panels)), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
     for axis, (name, read) in zip(axes, panels.items(), strict=True):
-        for _, episode in episodes:
+        for episode in episodes:
             _draw(axis, episode, read(episode), is_alone=len(episodes) == 1)
         axis.set_ylabel(name)
         if name == _GRIPPER:
             axis.set_ylim(-0.05, 1.05)
         axis.grid(alpha=0.3)
     axes[-1].set_xlabel("time [s]")
-    figure.legend(handles=_make_legend([episode for _, episode in episodes]), loc="outside lower center", ncols=4)
+    figure.legend(handles=_make_legend(episodes), loc="outside lower center", ncols=4)
     figure.suptitle(title)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(target, dpi=120, format="png")
-    except OSError as error:
-        raise ConfigError(f"Cannot write the picture {target}: {error}.") from error
+    save_figure(figure, target, "picture", 120)
 
 
 def _find_panels(episode: Episode) -> dict[str, Callable[[Episode], Values]]:
@@ -89,7 +82,7 @@ def _find_panels(episode: Episode) -> dict[str, Callable[[Episode], Values]]:
 
 
 def _draw(axis: Axes, episode: Episode, values: Values, *, is_alone: bool) -> None:
-    times_s = (episode.stamps_ns - episode.stamps_ns[0]) / 1e9
+    times_s = (episode.stamps_ns - episode.stamps_ns[0]) / NS_PER_S
     axis.plot(times_s, values, color=_to_colour(episode), linewidth=1.6 if is_alone else 0.8, alpha=0.8)
     by_person = np.where(np.append(episode.sources == Source.HUMAN, False), values, np.nan)
     axis.plot(times_s, by_person, color=_PERSON, linewidth=2.4 if is_alone else 1.2, marker=".", markersize=3.0)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from robot_rl.errors import ConfigError
 from robot_rl.runtime.reporting.marker import find_marker
 from robot_rl.runtime.reporting.metrics_writer import FILE_NAME, read_run
+from robot_rl.runtime.reporting.output_file import check_path, save_figure
 from robot_rl.runtime.reporting.statistics import mean_interval, wilson_interval
 
 SMOOTHING_EPISODES = 20
@@ -92,8 +93,7 @@ def plot_runs(groups: Mapping[str, Sequence[Path]], target: Path, title: str) ->
     Raises:
         ConfigError: there is nothing to draw, a folder holds no metrics, or the file cannot be written.
     """
-    if target.suffix != ".png":
-        raise ConfigError(f"Cannot write the learning curve {target}: its name must end in .png.")
+    check_path(target, "learning curve", ".png")
     runs = _read_groups(groups)
     figure = Figure(figsize=(8.0, 8.0), layout="constrained")
     FigureCanvasAgg(figure)
@@ -107,11 +107,7 @@ def plot_runs(groups: Mapping[str, Sequence[Path]], target: Path, title: str) ->
     if not any(_has_steps(run) for group in runs.values() for run in group):
         bottom.set_xticks([])
     figure.suptitle(title)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(target, dpi=120, format="png")
-    except OSError as error:
-        raise ConfigError(f"Cannot write the learning curve {target}: {error}.") from error
+    save_figure(figure, target, "learning curve", 120)
 
 
 def summarise(groups: Mapping[str, Sequence[Path]], at_steps: Sequence[int] = ()) -> str:

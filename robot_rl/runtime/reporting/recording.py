@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from robot_rl.errors import ConfigError
 from robot_rl.runtime.reporting.evaluation import EpisodeResult
 from robot_rl.runtime.reporting.observers import Observer
+from robot_rl.runtime.reporting.output_file import check_path
 from robot_rl.types import TimeStep
 
 Image = NDArray[np.uint8]
@@ -36,16 +37,6 @@ def write_result(image: Image, which: str, after: str, *, is_success: bool) -> I
     return write_label(image, f"{which}   {text} {after}", colour)
 
 
-def _check_path(path: Path, kind: str, suffix: str) -> None:
-    """Raise ConfigError unless a file of that name can be written; its folder is made."""
-    if path.suffix != suffix:
-        raise ConfigError(f"Cannot write the {kind} {path}: its name must end in {suffix}.")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"Cannot write the {kind} {path}: {error}.") from error
-
-
 class VideoFile:
     """An H.264 file that browsers play."""
 
@@ -59,7 +50,7 @@ class VideoFile:
         Raises:
             ConfigError: the file cannot be written.
         """
-        _check_path(path, "video", ".mp4")
+        check_path(path, "video", ".mp4")
         try:
             self._container = av.open(str(path), "w")
         except OSError as error:
@@ -135,7 +126,7 @@ class ContactSheet(Observer):
         Raises:
             ConfigError: the file cannot be written.
         """
-        _check_path(path, "contact sheet", ".png")
+        check_path(path, "contact sheet", ".png")
         self._path, self._capture = path, capture
         self._max_rows, self._columns = rows, columns
         self._frames: list[Image] = []

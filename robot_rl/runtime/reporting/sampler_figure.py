@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from robot_rl.errors import ConfigError
+from robot_rl.runtime.reporting.output_file import save_figure
 
 
 def draw_samplers(rows: Sequence[Mapping[str, Any]], title: str, length_unit: str, target: Path) -> None:
@@ -50,10 +50,7 @@ def draw_samplers(rows: Sequence[Mapping[str, Any]], title: str, length_unit: st
     recoveries.set(ylabel="control steps to recover from a push")
     for axes in (by_delay, by_time, seams, recoveries):
         axes.grid(alpha=0.3)
-    try:
-        figure.savefig(target, dpi=110, format="png")
-    except OSError as error:
-        raise ConfigError(f"Cannot write the picture {target}: {error}.") from error
+    save_figure(figure, target, "picture", 110)
 
 
 def _draw_success(

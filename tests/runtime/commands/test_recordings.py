@@ -59,6 +59,11 @@ def test_of_a_run_its_experience_is_shown(recording, capsys):
     assert "run/experience holds no episode yet" in show(capsys, "run", code=2)
 
 
+def test_of_an_episode_that_has_only_begun_there_is_nothing_to_show(recording, capsys):
+    write("begun", make_people_cell().env, play_records(1)[:1])
+    assert "begun holds no whole step of these episodes yet" in show(capsys, "begun", "--picture", "a.png", code=2)
+
+
 def test_some_of_the_episodes_are_asked_for_by_their_numbers(recording, capsys):
     _, _, *rows, last = show(capsys, recording, "--episodes", "0", "4-5").splitlines()
     assert [row.split()[0] for row in rows] == ["0", "4", "5"]

@@ -26,6 +26,13 @@ def _fakes(monkeypatch):
     use_fake_runs(monkeypatch)
 
 
+def write(path, records):
+    """A recording by somebody else."""
+    with StoreWriter(path, make_people_cell("expert").env.spec, {}) as store:
+        for record in records:
+            store.append(record)
+
+
 def test_the_demonstrations_are_the_experts_and_all_successful(tmp_path):
     run, _ = start(tmp_path / "run")
     run.run()
@@ -57,9 +64,7 @@ def test_demonstrations_of_another_environment_are_a_clear_error_that_says_what_
 
 def test_more_demonstrations_than_there_is_room_for_are_not_dropped_without_a_word(tmp_path):
     path = tmp_path / "other"
-    with StoreWriter(path, make_people_cell("expert").env.spec, {}) as store:
-        for record in play_records(3, "expert"):  # five time steps each
-            store.append(record)
+    write(path, play_records(3, "expert"))  # five time steps each
     words = {"steps": 0, "demonstrations_from": str(path)}
     run, _ = start(tmp_path / "run", replay=ReplayConfig(capacity=500, prior_capacity=14), **words)
     message = f"{path} has 15 time steps, .* room for 14 of demonstrations: set replay.prior_capacity=15."
@@ -72,9 +77,7 @@ def test_more_demonstrations_than_there_is_room_for_are_not_dropped_without_a_wo
 
 def test_of_a_recording_as_many_are_taken_as_are_asked_for_and_the_first(tmp_path):
     path = tmp_path / "other"
-    with StoreWriter(path, make_people_cell("expert").env.spec, {}) as store:
-        for record in play_records(3, "expert"):  # five time steps each
-            store.append(record)
+    write(path, play_records(3, "expert"))  # five time steps each
     words = {"steps": 0, "demonstrations_from": str(path)}
     memory = ReplayConfig(capacity=500, prior_capacity=10)
     runs = {n: start(tmp_path / str(n), demonstrations=n, replay=memory, **words)[0] for n in (0, 2, 4)}
@@ -95,9 +98,7 @@ def test_without_a_number_the_expert_demonstrates_twenty_times(tmp_path):
 def test_demonstrations_that_nobody_can_learn_from_are_refused_with_their_place(tmp_path, wrong):
     records = list(play_records(1, "expert"))
     records[3] = replace(records[3], time_step=replace(records[3].time_step, **wrong))
-    with StoreWriter(tmp_path / "other", make_people_cell("expert").env.spec, {}) as store:
-        for record in records:
-            store.append(record)
+    write(tmp_path / "other", records)
     run, _ = start(tmp_path / "run", demonstrations_from=str(tmp_path / "other"))
     with pytest.raises(
         ConfigError, match=f"the recording {tmp_path}/other: episode 0, step 3: {next(iter(wrong))} must"
@@ -141,9 +142,7 @@ def test_demonstrations_of_another_run_are_taken(tmp_path):
 
 def test_failures_are_no_demonstrations(tmp_path, caplog):
     records = [*play_records(1, "expert"), *play_records(2, "human")[7:]]
-    with StoreWriter(tmp_path / "other", make_people_cell("expert").env.spec, {}) as store:
-        for record in records:
-            store.append(record)
+    write(tmp_path / "other", records)
     run, _ = start(tmp_path / "run", steps=0, demonstrations_from=str(tmp_path / "other"))
     run.run()
     assert run.learner.replay.sizes()["demonstration"] == 5

@@ -1,0 +1,32 @@
+"""Files of pictures and videos that somebody has named: whether they can be written, and how figures are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from robot_rl.errors import ConfigError
+
+
+def check_path(path: Path, kind: str, suffix: str) -> None:
+    """Raise ConfigError unless a file of that name can be written; its folder is made."""
+    if path.suffix != suffix:
+        raise ConfigError(f"Cannot write the {kind} {path}: its name must end in {suffix}.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"Cannot write the {kind} {path}: {error}.") from error
+
+
+def save_figure(figure: Figure, path: Path, kind: str, dpi: int) -> None:
+    """Write a PNG; its folder is made.
+
+    Raises:
+        ConfigError: it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, dpi=dpi, format="png")
+    except OSError as error:
+        raise ConfigError(f"Cannot write the {kind} {path}: {error}.") from error
