@@ -156,8 +156,9 @@ class RobotEnv:
         reading = self.robot.observe()
         for name, stamp_ns in reading.image_stamps_ns.items():
             age_s = (self.clock.now_ns() - stamp_ns) / NS_PER_S
-            if age_s > self.config.max_image_age_s and reading.state.stop is None:
-                detail = f"the newest picture of camera {name!r} is {age_s:.2f} s old"
+            if abs(age_s) > self.config.max_image_age_s and reading.state.stop is None:
+                when = "old" if age_s > 0.0 else "ahead of the clock, which says nothing of its age"
+                detail = f"the newest picture of camera {name!r} is {abs(age_s):.2f} s {when}"
                 self.robot.stop(Reason.STALE_IMAGE, detail)
                 return replace(reading, state=self.robot.arm.state())
         return reading

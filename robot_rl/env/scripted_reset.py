@@ -139,9 +139,9 @@ class ScriptedReset:
         return now_ns
 
     def _wait(self, clock: Clock, phase: str) -> Iterator[Progress]:
-        count, start_ns = self._count(self.settle_s), clock.now_ns()
+        count = self._count(self.settle_s)
         for number in range(1, count + 1):
-            yield Progress(phase, number / count, start_ns + to_ns(self.settle_s * number / count))
+            yield Progress(phase, number / count, clock.now_ns() + to_ns(self.settle_s / count))
 
     def _count(self, duration_s: float) -> int:
         """Periods in a time, at least one."""

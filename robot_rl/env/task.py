@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -77,10 +78,11 @@ class EpisodeConfig:
                 raise ConfigError(f"{name} must be positive, got {getattr(self, name)}.")
         if self.step_limit < 1:
             raise ConfigError(f"step_limit must be at least 1, got {self.step_limit}.")
-        if not (self.takeover_hold_s >= 0.0 and self.takeover_dead_band >= 0.0):
-            raise ConfigError(
-                f"takeover_hold_s and takeover_dead_band must not be negative, "
-                f"got {self.takeover_hold_s} and {self.takeover_dead_band}."
-            )
+        if not self.takeover_hold_s >= 0.0:
+            raise ConfigError(f"takeover_hold_s must not be negative, got {self.takeover_hold_s}.")
+        if not 0.0 <= self.takeover_dead_band < 1.0:  # a full deflection is 1: nobody could take over
+            raise ConfigError(f"takeover_dead_band must be at least 0 and below 1, got {self.takeover_dead_band}.")
+        if not 0.0 < self.max_tilt_rad <= math.pi:
+            raise ConfigError(f"max_tilt_rad must be above 0 and at most pi, got {self.max_tilt_rad}.")
         if not np.all(np.asarray(self.box_lower_m) < np.asarray(self.box_upper_m)):
             raise ConfigError(f"box_lower_m must lie below box_upper_m, got {self.box_lower_m}, {self.box_upper_m}.")

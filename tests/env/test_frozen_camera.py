@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from robot_rl.clock import to_ns
 from robot_rl.errors import ConfigError, StoppedError
 from robot_rl.robot.fake import FakeCamera
 from robot_rl.types import Reason
@@ -22,6 +23,9 @@ class Freezing:
         if not self.is_frozen:
             self._last = self._camera.read()
         return self._last
+
+    def set_ahead(self, seconds):
+        self._last = (self._last[0] + to_ns(seconds), self._last[1])
 
 
 @pytest.fixture
@@ -57,6 +61,17 @@ def test_no_episode_begins_before_the_camera_is_back(cell):
     camera.is_frozen = False
     cell.env.reset(1)
     assert not cell.env.step(HOLD).is_last
+
+
+def test_a_picture_of_the_future_tells_nothing_of_its_age_and_stops_the_arm_too(cell):
+    cell.env.reset(0)
+    camera = cell.env.robot.cameras["wrist"]
+    camera.is_frozen = True
+    camera.set_ahead(0.5)
+    assert cell.env.step(HOLD).is_last
+    stop = cell.arm.state().stop
+    assert stop.reason is Reason.STALE_IMAGE
+    assert "camera 'wrist' is 0.40 s ahead of the clock" in stop.detail
 
 
 def test_an_age_that_no_picture_can_have_is_refused():

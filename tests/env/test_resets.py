@@ -1,11 +1,11 @@
 """Resets: the script (clear of the scene first, in straight lines, at a known speed), its limits, and its start."""
 
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import numpy as np
 import pytest
 
-from robot_rl.clock import FakeClock, to_ns
+from robot_rl.clock import NS_PER_S, FakeClock, to_ns
 from robot_rl.control.safety import SafetyFilter, SafetyLimits
 from robot_rl.env.reset_config import ResetConfig
 from robot_rl.env.resets import RandomStart, TimedReset, hold
@@ -103,6 +103,17 @@ def test_it_ends_at_the_start_from_above_and_settles(robot, arm, clock):
     above = goal @ Pose(np.array([0.0, 0.0, -0.05]))
     assert min(distance(pose, above)[0] for pose, _ in arm.commands) < 1e-9
     assert clock.now_ns() - arm.sent_at_ns[-1] >= 500_000_000
+
+
+def test_a_clock_that_is_set_back_does_not_lengthen_the_rest(robot, gripper, clock):
+    clock.sleep_until_ns(3600 * NS_PER_S)
+    steps = ScriptedReset(SCENE, start_width_m=0.08, settle_s=0.5).retreat(robot, clock, make_safety())
+    next(steps)
+    clock._now_ns = 0  # the fake clock itself never goes back
+    for progress in islice(steps, 4):
+        assert progress.phase == "letting go"
+        assert progress.until_ns - clock.now_ns() <= to_ns(0.1)
+        clock.sleep_until_ns(progress.until_ns)
 
 
 @pytest.mark.parametrize("goal", [TOOL_DOWN @ START, TOOL_DOWN @ Pose.from_rotation_vector([0.0, 0.0, 2.0])])

@@ -565,6 +565,8 @@ def test_the_target_never_moves_faster_than_the_speed_limit_in_an_episode():
         ("step_limit", 0),
         ("teleop_rate_hz", 0.0),
         ("takeover_hold_s", -1.0),
+        ("takeover_dead_band", 1.0),
+        ("max_tilt_rad", float("nan")),
         ("max_force_n", 0.0),
         ("box_lower_m", (0.8, -0.3, 0.0)),
     ],
