@@ -16,7 +16,9 @@ MAX_COMMAND_AGE_S = 0.2
 
 
 class Takeover:
-    """Starts with the first motion beyond the dead band, or a gripper button; ends when that has been still a while.
+    """Starts with the first motion beyond the dead band, or, where the task has a gripper action, a button of it.
+
+    It ends when that has been still a while.
 
     The pause button takes the robot from policy and person both, until it is pressed again or the person begins to
     move: motion counts after the hand was still for the hold time, since pressing a button nudges the device.
@@ -64,7 +66,8 @@ class Takeover:
         self.buttons |= pressed - {Button.PAUSE}
         if command is not None:
             is_finite = bool(np.isfinite(command.twist_base).all() and np.isfinite(command.gripper))
-            if is_finite and (np.abs(command.twist_base).max() > self._dead_band or command.gripper != 0.0):
+            is_gripping = command.gripper != 0.0 and action_map.max_width_m is not None
+            if is_finite and (is_gripping or np.abs(command.twist_base).max() > self._dead_band):
                 twist, gripper, is_active = command.twist_base, command.gripper, True
         self._note_pause(Button.PAUSE in pressed, is_active, now_ns)
         if is_active:

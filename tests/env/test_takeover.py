@@ -15,7 +15,7 @@ PUSH = (0.5, 0.0, 0.0, 0.0, 0.0, 0.0)
 TICK_NS = 10_000_000
 
 
-def read_all(script, hold_s=0.03, dead_band=0.05):
+def read_all(script, hold_s=0.03, dead_band=0.05, action_map=ACTION_MAP):
     """What a takeover says at each tick of 10 ms; `script` has (twist, gripper) or None per tick."""
     clock = FakeClock()
     commands = [None if s is None else Command(np.array(s[0], float), i * TICK_NS, s[1]) for i, s in enumerate(script)]
@@ -24,7 +24,7 @@ def read_all(script, hold_s=0.03, dead_band=0.05):
     out = []
     for i in range(len(script)):
         clock.sleep_until_ns(i * TICK_NS)
-        out.append(takeover.read(ACTION_MAP, Pose()))
+        out.append(takeover.read(action_map, Pose()))
     return out
 
 
@@ -67,6 +67,13 @@ def test_a_gripper_button_takes_over_and_is_one_shot(gripper):
     actions = read_all([None, (np.zeros(6), gripper), None, None, None, None])
     assert has_robot(actions) == ".xxx.."
     assert [action[6] for action in actions[1:4]] == [gripper, 0.0, 0.0]
+
+
+def test_a_gripper_button_of_a_task_without_gripper_action_takes_nothing_over():
+    without = ActionMap(0.02, 0.1, frame="base")
+    actions = read_all([(np.zeros(6), 1.0), (PUSH, -1.0), None], hold_s=0.0, action_map=without)
+    assert has_robot(actions) == ".x."
+    np.testing.assert_allclose(actions[1], PUSH)
 
 
 def test_without_holding_it_still_lasts_while_the_hand_moves():
