@@ -291,13 +291,16 @@ def test_it_refuses_with_a_reason(data, words, said):
     assert said in str(error.value)
 
 
-@pytest.mark.parametrize("out", ["its_own.txt/c.safetensors", "folder.safetensors", "/proc/nowhere/c.safetensors"])
-def test_where_nothing_can_be_written_is_said_before_it_reads(data, tmp_path, monkeypatch, out):
+@pytest.mark.parametrize("place", ["its_own.txt/c", "folder", "/proc/nowhere/c"])
+@pytest.mark.parametrize(
+    ("word", "kind", "suffix"), [("out", "classifier", ".safetensors"), ("report", "report", ".png")]
+)
+def test_where_nothing_can_be_written_is_said_before_it_reads(data, tmp_path, monkeypatch, place, word, kind, suffix):
     (tmp_path / "its_own.txt").write_text("mine")
-    (tmp_path / "folder.safetensors").mkdir()
+    (tmp_path / f"folder{suffix}").mkdir()
     monkeypatch.setattr(training, "gather", lambda *arguments: pytest.fail("it reads"))
-    with pytest.raises(ConfigError, match=f"the classifier {out} cannot be written: "):
-        train_classifier_command.run([*FAST, f"data={data}", f"out={out}"])
+    with pytest.raises(ConfigError, match=f"Cannot write the {kind} {place}{suffix}: "):
+        train_classifier_command.run([*FAST, f"data={data}", f"{word}={place}{suffix}"])
 
 
 def test_recordings_that_cannot_be_looked_at_together_are_refused(data, tmp_path):

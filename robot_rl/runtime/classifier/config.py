@@ -157,7 +157,3 @@ class ClassifierConfig:
         for name in ("seed", "margin_steps"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} must not be negative, got {getattr(self, name)}.")
-        if not self.out.endswith(".safetensors"):
-            raise ConfigError(f"out must end in .safetensors, got {self.out}.")
-        if self.report is not None and not self.report.endswith(".png"):
-            raise ConfigError(f"report must end in .png, got {self.report}.")

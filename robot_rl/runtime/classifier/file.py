@@ -5,13 +5,10 @@ The frozen backbone is in it too, so that what runs beside a robot needs no othe
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Any
 
 import torch
@@ -36,18 +33,6 @@ def make_network(spec: ClassifierSpec, backbone: Backbone, dropout: float) -> Cl
     """An untrained network on a backbone's tokens: the heads of `agents.encoders`, one for each camera."""
     heads = {name: SpatialEmbeddingHead(backbone.map_size, backbone.channels) for name in spec.cameras}
     return ClassifierNetwork(heads, OUTPUTS, len(spec.outputs), dropout)
-
-
-def check_writable(path: Path) -> None:
-    """Raise ConfigError unless a classifier can be written there; its folder is made, and what is there stays."""
-    try:
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=path.parent):
-            pass
-    except OSError as error:
-        raise ConfigError(f"the classifier {path} cannot be written: {error.strerror}.") from error
 
 
 def save_classifier(path: Path, classifier: SuccessClassifier, backbone: str, about: Mapping[str, Any]) -> None:

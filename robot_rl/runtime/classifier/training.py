@@ -17,10 +17,11 @@ from robot_rl.rewards.classifier import SuccessClassifier
 from robot_rl.rewards.reward import LOST
 from robot_rl.runtime.classifier.config import BackboneConfig, ClassifierConfig
 from robot_rl.runtime.classifier.figures import OutputFigures, measure_output
-from robot_rl.runtime.classifier.file import check_writable, load_classifier, make_network, save_classifier
+from robot_rl.runtime.classifier.file import load_classifier, make_network, save_classifier
 from robot_rl.runtime.classifier.fit import Fitted, compute_logits, fit
 from robot_rl.runtime.classifier.gather import Gathered, count_episodes, gather, make_spec, open_store
 from robot_rl.runtime.classifier.labels import Part
+from robot_rl.runtime.reporting.output_file import check_path
 from robot_rl.runtime.run_folder import find_revision
 from robot_rl.runtime.torch_device import find_device
 
@@ -83,7 +84,7 @@ def train(config: ClassifierConfig, listener: Listener) -> TrainedClassifier:
     run = None if config.run is None else open_store(config.run)
     judge = None if run is None else _load_judge(config)
     device = find_device(config.device)
-    check_writable(Path(config.out))
+    check_path(Path(config.out), "classifier", ".safetensors")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         backbone = _make_backbone(config.backbone, spec.image_size_px).to(device)

@@ -15,6 +15,7 @@ from robot_rl.runtime.classifier.labels import Part
 from robot_rl.runtime.classifier.report import draw_report
 from robot_rl.runtime.classifier.training import train
 from robot_rl.runtime.interruption import interruptible
+from robot_rl.runtime.reporting.output_file import check_path
 
 
 def run(overrides: Sequence[str]) -> int:
@@ -23,11 +24,14 @@ def run(overrides: Sequence[str]) -> int:
     Ctrl-C ends the training with the best weights so far; a second one ends it at once.
     """
     config = configuration.load(ClassifierConfig, "classifier", [_listed(word) for word in overrides])
+    out = Path(config.out)
+    report = out.with_name(f"{out.stem}_report.png")
+    if config.report is not None:
+        report = Path(config.report)
+        check_path(report, "report", ".png")
     console = Console()
     with Progress(console=console) as progress, interruptible() as interrupted:
         trained = train(config, _Bar(progress, interrupted, config.fit.max_updates))
-    out = Path(config.out)
-    report = Path(config.report) if config.report else out.with_name(f"{out.stem}_report.png")
     draw_report(trained.figures, trained.gathered.parts[Part.TEST], trained.fitted.losses, report)
     for output in trained.figures:
         console.print(f"{output.name}: {output.claim.statement}")

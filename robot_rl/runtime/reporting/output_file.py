@@ -1,8 +1,9 @@
-"""Files of pictures and videos that somebody has named: whether they can be written, and how figures are."""
+"""Files that somebody has named: whether they can be written, and how figures are."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from matplotlib.figure import Figure
 
@@ -10,11 +11,15 @@ from robot_rl.errors import ConfigError
 
 
 def check_path(path: Path, kind: str, suffix: str) -> None:
-    """Raise ConfigError unless a file of that name can be written; its folder is made."""
+    """Raise ConfigError unless a file of that name can be written; its folder is made, and what is there stays."""
     if path.suffix != suffix:
         raise ConfigError(f"Cannot write the {kind} {path}: its name must end in {suffix}.")
+    if path.is_dir():
+        raise ConfigError(f"Cannot write the {kind} {path}: it is a folder.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=path.parent):
+            pass
     except OSError as error:
         raise ConfigError(f"Cannot write the {kind} {path}: {error}.") from error
 
