@@ -15,7 +15,9 @@ from robot_rl.data.store_columns import Columns, column_specs, to_records
 from robot_rl.data.store_layout import list_segments, load_attributes, read_spec
 from robot_rl.data.store_segment import read_columns
 from robot_rl.errors import StoreError
-from robot_rl.types import StepRecord
+from robot_rl.types import StepRecord, StepType
+
+_LAST = int(StepType.LAST)
 
 
 class _Parts:
@@ -163,6 +165,15 @@ class StoreReader:
         if missing := sorted(wanted.difference(present)):
             raise StoreError(f"{self.path} has no episode {missing[0]}: it has {present[0]} to {present[-1]}.")
         return wanted
+
+    def ended_episodes(self) -> frozenset[int]:
+        """Numbers of the episodes whose last time step is there.
+
+        Raises:
+            StoreError: a file is damaged or missing.
+        """
+        blocks = self._blocks(("episode", "step_type"), 0)
+        return frozenset(n for columns in blocks for n in columns["episode"][columns["step_type"] == _LAST].tolist())
 
     def successful_episodes(self) -> frozenset[int]:
         """Numbers of the episodes that ended well.

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress, track
 
 from robot_rl import config as configuration
 from robot_rl.data.episode import Episode
@@ -32,7 +32,9 @@ _FLUSH_TIMEOUT_S = 60.0
 
 
 def export(source: Path, name: str, target: Path) -> int:
-    """Write the complete episodes of a run, or of a recording, in a layout.
+    """Write the episodes of a run, or of a recording, that have ended, in a layout.
+
+    What a person has paused in is several episodes there, of which the last has the end.
 
     Raises:
         UnknownNameError: no such layout.
@@ -41,14 +43,20 @@ def export(source: Path, name: str, target: Path) -> int:
     """
     layout = _find(name)
     reader = StoreReader(find_store(source))
-    count = len(reader.newest_steps())
+    ended, unended = reader.ended_episodes(), 0
 
     def episodes() -> Iterator[Episode]:
-        for _, episode in track(reader.episodes(), f"{source} to {name}", total=count, console=Console()):
-            if episode.is_complete:
+        nonlocal unended
+        with Progress(console=Console()) as progress:
+            bar = progress.add_task(f"{source} to {name}", total=len(ended))
+            for _, episode in reader.episodes(ended):
                 yield episode
+                unended += not episode.is_complete
+                progress.update(bar, advance=int(episode.is_complete))
 
     layout.export_episodes(episodes(), target, rate_hz=reader.spec.rate_hz, task=source.resolve().name)
+    if unended:
+        print(f"episodes without an end, each of them what was before a pause: {unended}")
     print(f"wrote {target}")
     return 0
 

@@ -14,8 +14,9 @@ def add_parsers(commands: Commands) -> None:
     export = commands.add_parser(
         "export",
         help="write a run or a recording as lerobot, robomimic or diffusion_policy",
-        description="Write the complete episodes of a run, or of a recording, in the layout of LeRobotDataset v3, "
-        "robomimic's HDF5 or diffusion_policy's zarr. Nothing is lost: `robot-rl import` reads back the same bits.",
+        description="Write the episodes of a run, or of a recording, that have ended, in the layout of LeRobotDataset "
+        "v3, robomimic's HDF5 or diffusion_policy's zarr. Nothing is lost: `robot-rl import` reads back the same bits. "
+        "What was before a person's pause is an episode of its own there, without an end.",
     )
     export.add_argument("source", metavar="RUN", type=Path, help="folder of a run, or of a recording")
     export.add_argument("layout", metavar="LAYOUT", help="lerobot, robomimic or diffusion_policy")

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import partial
+from itertools import groupby
 
 import h5py
 import numpy as np
@@ -13,7 +14,7 @@ from robot_rl.data.store_reader import StoreReader
 from robot_rl.data.store_writer import StoreWriter
 from robot_rl.errors import StoreError
 from robot_rl.runtime.commands import exchange, record
-from tests.runs import make_fake_env
+from tests.runs import make_fake_env, make_people_cell, play_records
 
 
 @pytest.fixture
@@ -37,6 +38,22 @@ def test_what_was_exported_is_imported_and_a_recording_continued(recording, caps
         assert len(read(recording / "taken")) == count
     for before, after in zip(2 * read(recording / "mine"), read(recording / "taken"), strict=True):
         np.testing.assert_array_equal(before.actions, after.actions)
+
+
+def test_what_a_pause_has_divided_is_exported_in_its_parts(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    records = play_records(2, "expert")
+    first, second = (list(steps) for _, steps in groupby(records, key=lambda record: record.episode))
+    env = make_people_cell().env
+    with StoreWriter("paused", env.spec, {"task": "peg"}) as store:
+        for record in [*first[:2], *first[3:], *second[:-1]]:  # the second one has no end yet
+            store.append(record)
+    assert cli.main(["export", "paused", "robomimic", "paused.hdf5"]) == 0
+    assert "each of them what was before a pause: 1" in capsys.readouterr().out
+    episodes = list(read_episodes("robomimic", tmp_path / "paused.hdf5"))
+    assert [episode.is_complete for episode in episodes] == [False, True]
+    assert [len(episode) for episode in episodes] == [1, len(first) - 4]
+    np.testing.assert_array_equal(episodes[0].actions, [first[1].time_step.applied_action])
 
 
 def test_another_rate_is_told(recording, capsys):
