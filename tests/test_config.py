@@ -113,11 +113,13 @@ def test_a_group_that_is_no_key_of_the_configuration_lists_its_choices_too():
     [
         (["agent.corrector.scale=0.3"], "agent.corrector.scale=0.3 is for a corrector, and agent=rlpd has none"),
         (["agent=bc", "agent.corrector.return_range=null"], "corrector.return_range=None is .*agent=bc has none"),
+        (["agent=bc", "agent.rlpd.gamma=0.9"], "agent.rlpd.gamma=0.9 is for an agent with critics, and agent=bc"),
+        (["agent=hg_dagger", "agent.n_step=1"], "agent.n_step=1 is for an agent with critics"),
         (["corrector=none", "agent.corrector.gate_steps=10"], "agent.corrector.gate_steps=10 is for a corrector"),
         (["corrector=additive", "agent=rlpd"], "corrector=additive does not go with agent=rlpd"),
     ],
 )
-def test_what_a_corrector_is_told_is_refused_where_there_is_none(words, message):
+def test_what_an_agent_does_not_look_at_is_refused(words, message):
     with pytest.raises(ConfigError, match=message) as raised:
         configuration.load(TrainConfig, "train", words)
     assert "\n" not in str(raised.value)

@@ -26,6 +26,10 @@ AgentName = Literal["rlpd", "bc", "hg_dagger", "corrected"]
 _OF_LONERS = ("std", "grasp_penalty", "grasp_open_from")
 """What a corrector does not look at, beside all of `rlpd`: it is deterministic, and leaves grippers alone."""
 
+_OF_CRITICS = ("n_step", "takeover_discount", "grasp_penalty", "grasp_open_from")
+"""What who only imitates does not look at, beside all of `rlpd` but how fast it learns."""
+_OF_IMITATION = ("learning_rate", "average_decay")
+
 
 @dataclass(frozen=True)
 class EncoderConfig:
@@ -121,7 +125,7 @@ class AgentConfig:
             raise ConfigError(f"corrector={self.corrector.name} sees one time step: stack must be 1, got {self.stack}.")
 
     def check_words(self) -> None:
-        """Raise ConfigError for what a corrector would be told, where there is none, and the other way round.
+        """Raise ConfigError for what this agent does not look at, such as what a corrector would be told without one.
 
         Not a matter of construction: the default of a setting that nobody looks at may change, and runs that were saved
         with it still load.
@@ -140,13 +144,27 @@ class AgentConfig:
                     f"agent.corrector.{name}={value} is for a corrector, and agent={self.name} has none: choose one, "
                     "for example corrector=additive base=RUN."
                 )
+        if self.name in ("bc", "hg_dagger"):
+            self._check_words_to_imitation()
+
+    def _check_words_to_imitation(self) -> None:
+        """Raise ConfigError for what only an agent with critics would look at."""
+        for name, (value, default) in self._said(_OF_CRITICS).items():
+            if value != default and name.removeprefix("rlpd.") not in _OF_IMITATION:
+                raise ConfigError(
+                    f"agent.{name}={value} is for an agent with critics, and agent={self.name}, which imitates, does "
+                    "not look at it."
+                )
+
+    def _said(self, names: tuple[str, ...]) -> dict[str, tuple[object, object]]:
+        """Setting -> its value and default, of all of `rlpd` and of these."""
+        said = {f"rlpd.{name}": (getattr(self.rlpd, name), default) for name, default in vars(RlpdConfig()).items()}
+        return said | {name: (getattr(self, name), getattr(AgentConfig, name)) for name in names}
 
     def _check_words_to_corrector(self) -> None:
         """Raise ConfigError for what only an agent that acts alone would look at, or another corrector."""
         self.corrector.check_words()
-        said = {f"rlpd.{name}": (getattr(self.rlpd, name), default) for name, default in vars(RlpdConfig()).items()}
-        said |= {name: (getattr(self, name), getattr(AgentConfig, name)) for name in _OF_LONERS}
-        for name, (value, default) in said.items():
+        for name, (value, default) in self._said(_OF_LONERS).items():
             if value != default:
                 raise ConfigError(
                     f"agent.{name}={value} is for an agent without a base policy, and corrector={self.corrector.name} "
