@@ -51,8 +51,9 @@ Run: TypeAlias = "Callable[[argparse.Namespace], int]"
 BENCHES = ("arm", "control", "graph", "inference", "learner", "peg_grid", "samplers", "sim")
 _CONFIGS = {
     "classifier": "classifier.config.ClassifierConfig",
+    "distill": "policy_config.DistillConfig",
     "env": "config.EnvConfig",
-    "eval": "config.EvalConfig",
+    "eval": "policy_config.EvalConfig",
     "pretrain": "pretraining.config.PretrainConfig",
     "record": "config.RecordConfig",
     "train": "config.TrainConfig",
@@ -213,19 +214,16 @@ def _add_imitation(commands: Commands) -> None:
         "diffusion_policy (.zarr) or LeRobot (folder). The same command again goes on with a training that was "
         "stopped. Writes policy.pt and losses.png into run_dir. The last line printed is a JSON object.",
     )
-    distill = commands.add_parser(
+    _add_configured(
+        commands,
         "distill",
-        help="record what a corrector has learned, for the next base policy",
-        description="Let the base policy of a run act alone for a random time, then with its corrector; successes are "
-        "kept, for `robot-rl pretrain data=STORE,DEMONSTRATIONS`.",
+        _calling("distill", "run", "overrides"),
+        "policy=runs/plug store=plug_corrected",
+        summary="record what a corrector has learned, for the next base policy",
+        description="Let the base policy of a run act alone for a random time, then with its corrector, in the "
+        "environment of the training; successes are kept, for `robot-rl pretrain data=STORE,DEMONSTRATIONS`. On a real "
+        "robot, and in the graph: `robot-rl up distill`. The last line printed is a JSON object.",
     )
-    distill.add_argument("folder", metavar="RUN", type=Path, help="folder of a run with a corrector")
-    distill.add_argument("store", metavar="STORE", type=Path, help="folder of the recording; made, or continued")
-    distill.add_argument("--episodes", type=int, default=100, help="how many to keep (default: 100)")
-    distill.add_argument("--seed", type=int, default=0, help="of the scenes (default: 0)")
-    distill.add_argument("--alone", type=float, default=0.6, metavar="SHARE", help="of the step limit (default: 0.6)")
-    distill.set_defaults(run=_calling("distill", "run", "folder", "store", "episodes", "seed", "alone"))
-
     push_t = commands.add_parser(
         "record-push-t",
         help="record demonstrations of the planar benchmark Push-T",

@@ -21,8 +21,9 @@ from robot_rl.env.robot_env import RobotEnv
 from robot_rl.errors import DeviceError, SetupError
 from robot_rl.robot.robot import Robot
 from robot_rl.runtime.commands import record as record_command
-from robot_rl.runtime.config import EnvConfig, EvalConfig, RecordConfig
+from robot_rl.runtime.config import EnvConfig, RecordConfig
 from robot_rl.runtime.learning import demonstrations, training
+from robot_rl.runtime.policy_config import EvalConfig
 from robot_rl.sim import gl
 from robot_rl.types import Reason
 from tests.runs import make_fake_env
@@ -263,8 +264,8 @@ def test_a_sheet_that_could_not_be_written_is_said(capsys, tmp_path):
     (tmp_path / "sheet.png").mkdir()
     code, out, error = run(capsys, "eval", "policy=zero", f"sheet={tmp_path}/sheet.png", *FAST)
     assert code == 2
-    assert "cannot be written" in error
-    assert "wrote" not in out
+    assert "sheet.png: it is a folder" in error
+    assert "success" not in out, "and that before anything was played"
 
 
 def test_the_first_picture_of_an_episode_shows_its_own_scene(capsys, tmp_path):

@@ -9,7 +9,8 @@ from pydantic import TypeAdapter
 from robot_rl import config as configuration
 from robot_rl.data.replay import ReplayConfig
 from robot_rl.errors import ConfigError, RobotRLError, UnknownNameError
-from robot_rl.runtime.config import EnvConfig, EvalConfig, RecordConfig, TeleopConfig, TrainConfig
+from robot_rl.runtime.config import EnvConfig, RecordConfig, TeleopConfig, TrainConfig
+from robot_rl.runtime.policy_config import DistillConfig, EvalConfig
 from robot_rl.runtime.pretraining.config import PretrainConfig
 from robot_rl.sim.human import HumanConfig
 
@@ -214,7 +215,7 @@ def test_yaml_and_back_is_the_same(words):
     assert plain == configuration.to_plain(config)
 
 
-SCHEMAS = {"env": EnvConfig, "eval": EvalConfig, "record": RecordConfig, "train": TrainConfig}
+SCHEMAS = {"distill": DistillConfig, "env": EnvConfig, "eval": EvalConfig, "record": RecordConfig, "train": TrainConfig}
 
 
 @pytest.mark.parametrize("name", SCHEMAS)

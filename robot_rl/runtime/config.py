@@ -208,35 +208,6 @@ class EnvConfig:
 
 
 @dataclass(frozen=True)
-class EvalConfig(EnvConfig):
-    """An evaluation.
-
-    Attributes:
-        policy: expert, blind, zero, random, or the folder of a training run or of a base policy.
-        inference: how a base policy's chunks are made and executed.
-        episodes: how many.
-        seed: of the first episode's scene; the others follow from it.
-        video: MP4 file to write, or None.
-        sheet: PNG contact sheet to write; by default beside the video.
-    """
-
-    policy: str = "expert"
-    inference: InferenceConfig = field(default_factory=InferenceConfig)
-    episodes: int = 50
-    seed: int = 0
-    video: str | None = None
-    sheet: str | None = None
-
-    def __post_init__(self) -> None:
-        _check_episodes(self.episodes, self.seed)
-
-    @property
-    def has_pictures(self) -> bool:
-        """Whether any are to be written."""
-        return self.video is not None or self.sheet is not None
-
-
-@dataclass(frozen=True)
 class RecordConfig(EnvConfig):
     """A recording of demonstrations.
 
@@ -260,7 +231,7 @@ class RecordConfig(EnvConfig):
             check_grasp(self.teleop.kind, self.teleop.buttons, self.task.name)
 
     def __post_init__(self) -> None:
-        _check_episodes(self.episodes, self.seed)
+        check_episodes(self.episodes, self.seed)
         if self.teleop.kind == "none":
             raise ConfigError("teleop=none demonstrates nothing; choose one of: expert, blind, human.")
 
@@ -341,7 +312,8 @@ class TrainConfig(EnvConfig):
                 raise ConfigError(f"{name} must not be negative, got {getattr(self, name)}.")
 
 
-def _check_episodes(episodes: int, seed: int) -> None:
+def check_episodes(episodes: int, seed: int) -> None:
+    """Raise ConfigError for a number of episodes, or a seed, that makes no sense."""
     if episodes < 1:
         raise ConfigError(f"episodes must be at least 1, got {episodes}.")
     if seed < 0:

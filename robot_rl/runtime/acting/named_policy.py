@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from robot_rl import config as configuration
 from robot_rl.env.robot_env import RobotEnv
@@ -13,9 +14,12 @@ from robot_rl.runtime.acting.base_policies import find_base_policy, make_runner
 from robot_rl.runtime.acting.policies import SCRIPTED, Policy, make_policy
 from robot_rl.runtime.acting.shadow import make_shadow
 from robot_rl.runtime.acting.trained_policy import load_policy
-from robot_rl.runtime.config import EvalConfig, RobotConfig, TeleopConfig
+from robot_rl.runtime.config import RobotConfig, TeleopConfig
+from robot_rl.runtime.policy_config import DistillConfig, PolicyConfig
 from robot_rl.runtime.pretraining.policy_file import find_task
 from robot_rl.runtime.run_folder import PRETRAIN_FILE, RunFolder
+
+Config = TypeVar("Config", bound=PolicyConfig)
 
 _AROUND = {
     "sim": (),
@@ -26,7 +30,7 @@ _AROUND = {
 """Kind of a robot -> the groups of the training that it cannot be moved, seen or judged without."""
 
 
-def resolve(config: EvalConfig, overrides: Sequence[str]) -> EvalConfig:
+def resolve(config: Config, name: str, overrides: Sequence[str]) -> Config:
     """The configuration with what the policy decides: who acts for a script, what a trained one saw in training.
 
     Without words about them, robot and task are those of the training; with a real robot also its cameras, its time,
@@ -35,13 +39,16 @@ def resolve(config: EvalConfig, overrides: Sequence[str]) -> EvalConfig:
 
     Args:
         config: as composed.
+        name: of the YAML file that it was composed from.
         overrides: the words that it was composed with.
 
     Raises:
-        ConfigError: no such run, or something to be composed with what is no base policy; or the words
-            ask for other cameras than those that the policy sees.
+        ConfigError: no such run, or one without a corrector that is to be distilled; something to be composed with
+            what is no base policy; or the words ask for other cameras than those that the policy sees.
         CheckpointError: the file of a base policy is damaged.
     """
+    if isinstance(config, DistillConfig):
+        find_corrected(config)
     if find_base_policy(Path(config.policy)) is None:
         config.inference.check_unused(f"is for the policy of a `robot-rl pretrain`, not policy={config.policy}.")
     if config.policy in SCRIPTED:
@@ -50,7 +57,7 @@ def resolve(config: EvalConfig, overrides: Sequence[str]) -> EvalConfig:
         return dataclasses.replace(config, teleop=teleop)
     base = find_base_policy(Path(config.policy))
     if base is not None:
-        return _with_task_of(base, config, overrides)
+        return _with_task_of(base, config, name, overrides)
     run = _find_run(config)
     if run is None:
         return config
@@ -70,15 +77,17 @@ def _name(robot: RobotConfig) -> tuple[str, str]:
     return robot.kind, robot.franka.robot
 
 
-def _with_task_of(base: Path, config: EvalConfig, overrides: Sequence[str]) -> EvalConfig:
+def _with_task_of(base: Path, config: Config, name: str, overrides: Sequence[str]) -> Config:
     """The configuration with the task that a base policy was trained on, where that is known and none is said."""
     task = find_task(base)
     if configuration.is_said("task", overrides) or task not in configuration.choices("task"):
         return config
-    return configuration.load(EvalConfig, "eval", [*overrides, f"task={task}"])
+    return configuration.load(type(config), name, [*overrides, f"task={task}"])
 
 
-def _choose_robot(config: EvalConfig, trained: RobotConfig, overrides: Sequence[str], *, is_same: bool) -> RobotConfig:
+def _choose_robot(
+    config: PolicyConfig, trained: RobotConfig, overrides: Sequence[str], *, is_same: bool
+) -> RobotConfig:
     """The robot that is said, where that is another than the training's; with the cameras that the policy sees."""
     robot = configuration.apply(trained, "robot", overrides) if is_same else config.robot
     if configuration.is_said("robot", overrides):
@@ -97,8 +106,8 @@ def _choose_robot(config: EvalConfig, trained: RobotConfig, overrides: Sequence[
     return dataclasses.replace(robot, cameras=trained.cameras)  # in the order of the training
 
 
-def make(env: RobotEnv, config: EvalConfig) -> Policy:
-    """What acts in an evaluation; where it corrects a base policy, the environment gets that as its `base`.
+def make(env: RobotEnv, config: PolicyConfig) -> Policy:
+    """What acts; where it corrects a base policy, the environment gets that as its `base`.
 
     Raises:
         ConfigError: there is no such run, or its training has not ended.
@@ -115,7 +124,22 @@ def make(env: RobotEnv, config: EvalConfig) -> Policy:
     return load_policy(run, env.spec, env.base)
 
 
-def _find_run(config: EvalConfig) -> RunFolder | None:
+def find_corrected(config: DistillConfig) -> RunFolder:
+    """The run whose corrector is distilled.
+
+    Raises:
+        ConfigError: there is none, or it has no corrector.
+    """
+    run = _find_run(config) if config.policy else None
+    if run is None:
+        raise ConfigError(f"policy={config.policy or 'RUN'}: say the folder of a training with a corrector.")
+    agent = run.load_config().agent
+    if not agent.is_corrector:
+        raise ConfigError(f"{run.path} is a run of {agent.name}: there is no base policy that was corrected.")
+    return run
+
+
+def _find_run(config: PolicyConfig) -> RunFolder | None:
     """The training run that the policy comes from; None for one that needs none, or is a base policy."""
     path = Path(config.policy)
     if find_base_policy(path) is not None:

@@ -3,57 +3,56 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 
-from robot_rl.errors import ConfigError
+from robot_rl import config as configuration
+from robot_rl.env.robot_env import RobotEnv
+from robot_rl.runtime.acting import named_policy
 from robot_rl.runtime.acting.hybrid import Hybrid
-from robot_rl.runtime.acting.shadow import make_shadow
-from robot_rl.runtime.acting.trained_policy import load_policy
 from robot_rl.runtime.assembly import make_env
 from robot_rl.runtime.commands.record import keep
-from robot_rl.runtime.config import GraphConfig, TeleopConfig
-from robot_rl.runtime.run_folder import RunFolder, describe
+from robot_rl.runtime.policy_config import DistillConfig
+from robot_rl.runtime.reporting.observers import Observer
+from robot_rl.runtime.run_folder import describe
 
 
-def run(path: Path, store: Path, episodes: int, seed: int, alone: float) -> int:
+def run(overrides: list[str]) -> int:
+    """Record as the overrides say; the last line printed is a JSON object."""
+    config = named_policy.resolve(configuration.load(DistillConfig, "distill", overrides), "distill", overrides)
+    return run_on(make_env(config), config)
+
+
+def run_on(env: RobotEnv, config: DistillConfig, observers: Sequence[Observer] = ()) -> int:
     """Record successes of a corrected base policy; the last line printed is a JSON object.
 
     Args:
-        path: folder of the corrector's run.
-        store: folder of the recording; made, or continued.
-        episodes: how many to keep.
-        seed: of the scenes, and of how long the base policy acts alone.
-        alone: for at most so large a share of an episode's step limit.
+        env: that of the training; a person may help.
+        config: from `named_policy.resolve`.
+        observers: told everything.
 
     Returns:
         0, or 130 where interrupted.
-
-    Raises:
-        ConfigError: the run has no corrector, or a number makes no sense.
     """
-    if episodes < 1 or seed < 0 or not 0.0 <= alone <= 1.0:
-        raise ConfigError(
-            f"episodes must be at least 1, seed not negative and alone from 0 to 1, got {episodes}, {seed} and {alone}."
+    run = named_policy.find_corrected(config).path
+    policy = Hybrid(named_policy.make(env, config), int(config.alone * env.config.step_limit), config.seed)
+    try:
+        kept, status = keep(
+            f"{run} on {config.task.name}",
+            env,
+            Path(config.store),
+            {**describe(config), "distilled_from": str(run), "alone": config.alone},
+            config.episodes,
+            config.seed,
+            is_success_only=True,
+            observers=observers,
+            policy=policy,
         )
-    folder = RunFolder(path)
-    config = folder.load_config()
-    if not config.agent.is_corrector:
-        raise ConfigError(f"{path} is a run of {config.agent.name}: there is no base policy that was corrected.")
-    config = replace(config, teleop=TeleopConfig(), graph=GraphConfig())
-    env = make_env(config)
-    env.base = make_shadow(config, env.spec, env.clock, is_lock_step=True)
-    policy = Hybrid(load_policy(folder, env.spec, env.base), int(alone * env.config.step_limit), seed)
-    kept, status = keep(
-        f"{path} on {config.task.name}",
-        env,
-        store,
-        {**describe(config), "distilled_from": str(path), "alone": alone},
-        episodes,
-        seed,
-        is_success_only=True,
-        policy=policy,
-    )
+    finally:
+        policy.close()
+        if env.base is not None:
+            env.base.close()
     if kept:
-        print(f"imitate it with: robot-rl pretrain data={store},DEMONSTRATIONS run_dir=NEW_BASE", file=sys.stderr)
+        data = f"data={config.store},DEMONSTRATIONS"
+        print(f"imitate it with: robot-rl pretrain {data} run_dir=NEW_BASE", file=sys.stderr)
     return status

@@ -19,8 +19,8 @@ from robot_rl.errors import ConfigError, DeviceError, StoppedError
 from robot_rl.robot.protocols import Camera
 from robot_rl.runtime.acting import named_policy
 from robot_rl.runtime.assembly import make_sim_workcell
-from robot_rl.runtime.config import EvalConfig
 from robot_rl.runtime.interruption import interruptible
+from robot_rl.runtime.policy_config import EvalConfig
 from robot_rl.runtime.reporting.evaluation import EpisodeResult, Evaluation, evaluate
 from robot_rl.runtime.reporting.observers import Observer
 from robot_rl.runtime.reporting.recording import ContactSheet, VideoRecorder
@@ -31,7 +31,7 @@ _VIEW_HEIGHT, _VIEW_WIDTH = 240, 320
 
 def run(overrides: list[str]) -> int:
     """Evaluate as the overrides say; the last line printed is a JSON object."""
-    config = named_policy.resolve(configuration.load(EvalConfig, "eval", overrides), overrides)
+    config = named_policy.resolve(configuration.load(EvalConfig, "eval", overrides), "eval", overrides)
     console = Console()
     with console.status("preparing (the first run compiles the 1 kHz loop, about a minute)"):
         workcell = make_sim_workcell(config)

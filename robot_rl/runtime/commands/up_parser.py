@@ -13,6 +13,7 @@ plain processes, without ROS's own `launch`. `ros2 launch robot_rl GRAPH.launch.
   train_peg     trains; the same command again goes on with the run that it began
   record_demos  records demonstrations
   evaluate      evaluates policy=RUN
+  distill       records what the corrector of policy=RUN has learned, for the next base policy
   teleop        lets a person drive the robot, without a time limit unless task.episode.step_limit=STEPS says one; a
                 button that says success, failure or abort ends an episode, and the robot goes back to a start"""
 
@@ -37,7 +38,7 @@ Set in the environment, unless it is set there already:
 While it runs, in another terminal: `robot-rl where` says where the tool is and whether the arm is stopped, and
 `robot-rl recover` allows a stopped arm to move again. With teleop=keyboard, `robot-rl keyboard` is the person's part.
 
-`robot-rl config train` (record, eval, env) prints the keys that a graph takes."""
+`robot-rl config train` (record, eval, distill, env) prints the keys that a graph takes."""
 
 
 def add_parser(commands: Commands) -> None:
@@ -49,7 +50,7 @@ def add_parser(commands: Commands) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("graph", metavar="GRAPH", help="train_peg, record_demos, evaluate or teleop")
+    parser.add_argument("graph", metavar="GRAPH", help="train_peg, record_demos, evaluate, distill or teleop")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="for example task=peg seed=1")
     parser.add_argument("--namespace", default="", metavar="NAME", help="of all ROS nodes, for a second robot")
     parser.add_argument("--dry-run", action="store_true", help="print the command lines, and start nothing")

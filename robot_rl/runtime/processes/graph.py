@@ -15,7 +15,8 @@ from robot_rl.errors import ConfigError, UnknownNameError
 from robot_rl.runtime.acting import named_policy
 from robot_rl.runtime.channels.address import parse_address
 from robot_rl.runtime.channels.channel_config import ChannelConfig
-from robot_rl.runtime.config import EnvConfig, EvalConfig, RecordConfig, TrainConfig
+from robot_rl.runtime.config import EnvConfig, RecordConfig, TrainConfig
+from robot_rl.runtime.policy_config import DistillConfig, EvalConfig, PolicyConfig
 from robot_rl.runtime.processes.process_spec import ProcessSpec, Restart, RosExecutable
 
 
@@ -49,6 +50,7 @@ class _Graph:
 _GRAPHS: Mapping[str, _Graph] = {
     "train_peg": _Graph(TrainConfig, "train", (_LEARNER, _make_driver("actor"))),
     "record_demos": _Graph(RecordConfig, "record", (_make_driver("recorder"),)),
+    "distill": _Graph(DistillConfig, "distill", (_make_driver("recorder"),)),
     # a result that a restart has touched would be no result
     "evaluate": _Graph(EvalConfig, "eval", (_make_driver("actor", Restart.NEVER),), Restart.NEVER),
     "teleop": _Graph(EnvConfig, "env", (_make_driver("drive"),), is_persons=True),
@@ -81,12 +83,12 @@ def list_processes(graph: str, overrides: Sequence[str] = (), namespace: str = "
 
     All of them get the overrides as they are. What trains reads them as `robot-rl train` does, and gets an explicit,
     absolute `run_dir=` and the address of the channel between actor and learner beside them; the others are told by
-    `--config NAME` whether they are those of `record`, `eval` or `env`. A person at a device who only drives has no
-    time limit, unless the words say one. What a person starts comes last: the learner, where channel.address is that of
-    another machine, and the keyboard's process, which is told what is of it.
+    `--config NAME` whether they are those of `record`, `distill`, `eval` or `env`. A person at a device who only drives
+    has no time limit, unless the words say one. What a person starts comes last: the learner, where channel.address is
+    that of another machine, and the keyboard's process, which is told what is of it.
 
     Args:
-        graph: train_peg, record_demos, evaluate or teleop.
+        graph: train_peg, record_demos, distill, evaluate or teleop.
         overrides: KEY=VALUE words.
         namespace: of all ROS nodes, such as "left_arm"; "" for none.
 
@@ -99,8 +101,8 @@ def list_processes(graph: str, overrides: Sequence[str] = (), namespace: str = "
     _check_namespace(namespace)
     chosen = _GRAPHS[graph]
     config = configuration.load(chosen.schema, chosen.config, list(overrides))
-    if isinstance(config, EvalConfig):
-        config = named_policy.resolve(config, overrides)
+    if isinstance(config, PolicyConfig):
+        config = named_policy.resolve(config, chosen.config, overrides)
     config.check_device()
     if graph == "teleop" and config.teleop.kind == "none":
         others = ", ".join(name for name in configuration.choices("teleop") if name != "none")

@@ -153,8 +153,12 @@ class ContactSheet(Observer):
         self._frames = []
 
     def close(self) -> None:
-        """Write the PNG."""
+        """Write the PNG.
+
+        Raises:
+            ConfigError: the disk does not take it.
+        """
         if self._rows:
             is_written = cv2.imwrite(str(self._path), cv2.cvtColor(np.vstack(self._rows), cv2.COLOR_RGB2BGR))
             if not is_written:
-                raise ConfigError(f"sheet={self._path} cannot be written: is it a folder, or of another ending?")
+                raise ConfigError(f"Cannot write the contact sheet {self._path}: has the disk room for it?")

@@ -22,7 +22,8 @@ from robot_rl.inference.schedule import ScheduleSpec
 from robot_rl.runtime.acting.base_policies import EngineRunner, ExecutorRunner, find_base_policy, make_runner
 from robot_rl.runtime.acting.inference_config import InferenceConfig
 from robot_rl.runtime.assembly import make_env
-from robot_rl.runtime.config import EnvConfig, EvalConfig
+from robot_rl.runtime.config import EnvConfig
+from robot_rl.runtime.policy_config import EvalConfig
 from robot_rl.runtime.pretraining.config import BasePolicyConfig, NetworkConfig
 from robot_rl.runtime.reporting.evaluation import evaluate
 from robot_rl.types import Source

@@ -54,18 +54,19 @@ def test_what_a_user_types(corrector, tmp_path, capfd, monkeypatch):
     words = [f"corrector={corrector}", f"base={file}", *reach, "steps=6", "final_episodes=1", "demonstrations=1"]
     words += ["agent.warmup_steps=6", "agent.corrector.critic_updates=0", "agent.utd=1", f"run_dir={run}"]
     assert cli.main(["train", *words]) == 0
-    assert cli.main(["distill", str(run), str(store), "--episodes", "0"]) == 2
+    distill = ["distill", f"policy={run}", f"store={store}"]
+    assert cli.main([*distill, "episodes=0"]) == 2
     assert "episodes must be at least 1" in capfd.readouterr().err
 
     monkeypatch.setattr("robot_rl.runtime.commands.record.record_demonstrations", lambda *words, **values: 0)
-    assert cli.main(["distill", str(run), str(store)]) == 0
+    assert cli.main(distill) == 0
     assert "imitate it with" not in capfd.readouterr().err, "there is nothing to imitate"
 
     def record_all(*words, **values):  # a policy that learned nothing has no successes to keep
         return record_demonstrations(*words, **{**values, "is_success_only": False})
 
     monkeypatch.setattr("robot_rl.runtime.commands.record.record_demonstrations", record_all)
-    assert cli.main(["distill", str(run), str(store), "--episodes", "2"]) == 0
+    assert cli.main([*distill, "episodes=2"]) == 0
     out, err = capfd.readouterr()
     assert json.loads(out.splitlines()[-1])["kept"] == 2
     assert f"imitate it with: robot-rl pretrain data={store}," in err
@@ -80,5 +81,19 @@ def test_what_a_user_types(corrector, tmp_path, capfd, monkeypatch):
 def test_a_run_without_a_corrector_cannot_be_distilled(tmp_path, capfd):
     folder = RunFolder(tmp_path / "run")
     folder.create(make_train_config())
-    assert cli.main(["distill", str(folder.path), str(tmp_path / "store")]) == 2
+    assert cli.main(["distill", f"policy={folder.path}", f"store={tmp_path / 'store'}"]) == 2
     assert "there is no base policy that was corrected" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "policy=RUN: say the folder of a training with a corrector"),
+        (["policy=expert"], "policy=expert: say the folder of a training with a corrector"),
+        (["policy=no/such"], "policy=no/such: there is no such folder"),
+        (["policy=expert", "alone=1.5"], "alone must lie in [0, 1], got 1.5"),
+    ],
+)
+def test_what_cannot_be_distilled_is_one_clear_line(words, message, capfd):
+    assert cli.main(["distill", *words]) == 2
+    assert f"robot-rl: {message}" in capfd.readouterr().err

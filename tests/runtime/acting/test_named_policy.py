@@ -6,7 +6,8 @@ import torch
 from robot_rl import config as configuration
 from robot_rl.errors import ConfigError
 from robot_rl.runtime.acting import named_policy
-from robot_rl.runtime.config import EvalConfig, TrainConfig
+from robot_rl.runtime.config import TrainConfig
+from robot_rl.runtime.policy_config import EvalConfig
 from robot_rl.runtime.pretraining.policy_file import FILE_NAME
 from robot_rl.runtime.run_folder import RunFolder
 
@@ -28,7 +29,7 @@ REAL = (
 
 def resolve(run, *words):
     words = (f"policy={run}", *words)
-    return named_policy.resolve(configuration.load(EvalConfig, "eval", words), words)
+    return named_policy.resolve(configuration.load(EvalConfig, "eval", words), "eval", words)
 
 
 def make_run(path, *words):

@@ -17,8 +17,8 @@ from robot_rl.data.store_reader import StoreReader
 from robot_rl.data.store_writer import StoreWriter
 from robot_rl.errors import CheckpointError, ConfigError
 from robot_rl.inference.schedule import ScheduleSpec
-from robot_rl.runtime.config import EvalConfig
 from robot_rl.runtime.learning import checkpoint
+from robot_rl.runtime.policy_config import EvalConfig
 from robot_rl.runtime.pretraining import run as pretraining_run
 from robot_rl.runtime.pretraining.config import BasePolicyConfig, NetworkConfig, PretrainConfig
 from robot_rl.runtime.pretraining.policy_file import find_task, load_policy_file

@@ -44,6 +44,17 @@ def test_the_policy_of_a_real_robot_is_evaluated_on_that_robot(tmp_path):
     assert [each.name for each in simulated] == ["simulation", "actor"]
 
 
+def test_the_corrector_of_a_real_robot_is_distilled_on_that_robot(tmp_path):
+    words = ("robot=fr3", *REAL, "demonstrations=0")
+    RunFolder(tmp_path / "alone").create(configuration.load(TrainConfig, "train", words))
+    RunFolder(tmp_path / "run").create(configuration.load(TrainConfig, "train", (*words, "corrector=additive")))
+    processes = list_processes("distill", [f"policy={tmp_path / 'run'}"])
+    assert [each.name for each in processes] == ["robot", "teleop", "recorder"]
+    assert processes[-1].arguments == ("--config", "distill", f"policy={tmp_path / 'run'}")
+    with pytest.raises(ConfigError, match="there is no base policy that was corrected"):
+        list_processes("distill", [f"policy={tmp_path / 'alone'}"])
+
+
 @pytest.mark.parametrize("graph", ["train_peg", "record_demos", "teleop"])
 def test_what_has_explained_an_error_that_would_come_again_is_not_started_again(graph):
     """A process of a robot that comes back may be what the others wait for; a configuration is what it was."""

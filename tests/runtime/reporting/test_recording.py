@@ -101,6 +101,14 @@ def test_without_an_episode_there_is_no_sheet(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_sheet_that_the_disk_does_not_take_is_said(tmp_path):
+    sheet = ContactSheet(tmp_path / "a.png", Greys())
+    film(sheet)
+    (tmp_path / "a.png").mkdir()
+    with pytest.raises(ConfigError, match=r"Cannot write the contact sheet .*a\.png"):
+        sheet.close()
+
+
 def test_a_label_is_written_on_a_copy():
     image = np.full((40, 120, 3), 200, np.uint8)
     labelled = write_label(image, "hello")

@@ -11,7 +11,8 @@ from rich.console import Console
 from robot_rl.errors import ConfigError
 from robot_rl.runtime.commands import actor as actor_command
 from robot_rl.runtime.commands import evaluate as evaluate_command
-from robot_rl.runtime.config import EnvConfig, EvalConfig, TrainConfig
+from robot_rl.runtime.config import EnvConfig, TrainConfig
+from robot_rl.runtime.policy_config import EvalConfig
 from robot_rl_ros import driver, process
 
 NAME = "actor"

@@ -18,8 +18,9 @@ from rclpy.utilities import remove_ros_args
 
 from robot_rl import config as configuration
 from robot_rl.runtime.acting import named_policy
-from robot_rl.runtime.config import EnvConfig, EvalConfig, RecordConfig, TrainConfig
+from robot_rl.runtime.config import EnvConfig, RecordConfig, TrainConfig
 from robot_rl.runtime.interruption import interruptible
+from robot_rl.runtime.policy_config import DistillConfig, EvalConfig, PolicyConfig
 from robot_rl_ros.hot_wait import HotWait
 from robot_rl_ros.membership import joined
 
@@ -32,6 +33,7 @@ _SCHEMAS: dict[str, type[EnvConfig]] = {
     "train": TrainConfig,
     "eval": EvalConfig,
     "record": RecordConfig,
+    "distill": DistillConfig,
     "env": EnvConfig,
 }
 
@@ -52,8 +54,8 @@ def started(description: str, arguments: Sequence[str] | None) -> Iterator[EnvCo
     logging.basicConfig(format="%(message)s", level=logging.INFO)
     with joined(parser.prog, argv):
         config = configuration.load(_SCHEMAS[parsed.config], parsed.config, parsed.overrides)
-        if isinstance(config, EvalConfig):
-            config = named_policy.resolve(config, parsed.overrides)
+        if isinstance(config, PolicyConfig):
+            config = named_policy.resolve(config, parsed.config, parsed.overrides)
         yield config
 
 
