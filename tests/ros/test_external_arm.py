@@ -9,7 +9,7 @@ import rclpy
 from geometry_msgs.msg import PoseStamped
 from rclpy.context import Context
 from rclpy.qos import QoSProfile
-from robot_rl_ros.devices.external_arm import ExternalArm
+from robot_rl_ros.devices.external_arm import ExternalArm, Line
 
 from robot_rl.clock import FakeClock, to_ns
 from robot_rl.errors import DeviceError, SetupError, StoppedError, UnknownNameError
@@ -281,3 +281,8 @@ def test_a_type_that_is_not_installed_is_an_error_that_says_so(ros):
     absent = ExternalArm(replace(CONFIG, recovery_type="no_such_msgs/action/ErrorRecovery"), FakeClock(1), 0.1, ros)
     with pytest.raises(SetupError, match="no no_such_msgs/action/ErrorRecovery: source the workspace"), absent:
         pass
+
+
+def test_a_line_that_takes_no_time_is_over_also_where_the_clock_was_set_back():
+    goal = Pose(np.array([0.1, 0.0, 0.0]))
+    assert Line(Pose(), goal, 1000, 1000).at(990) is goal

@@ -8,11 +8,14 @@ from types import SimpleNamespace
 
 import pytest
 import rclpy
+from builtin_interfaces.msg import Time
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.parameter import Parameter
 from rclpy.qos import QoSCompatibility, qos_check_compatible
 from robot_rl_msgs.msg import ArmState as ArmStateMsg
 from robot_rl_msgs.srv import SetWidth
 from robot_rl_ros import convert, process, qos
+from robot_rl_ros.clock import every
 from robot_rl_ros.devices.arm import RosArm
 from robot_rl_ros.devices.gripper import RosGripper
 from robot_rl_ros.link import Link, Newest
@@ -215,27 +218,60 @@ def test_who_commands_is_heard_several_times_within_the_time_after_which_it_coun
 
 
 def test_what_was_heard_too_long_ago_is_not_the_present():
+    """Nor is the same moment, told again: whoever repeats themselves may not know the present."""
     context = simulated.make_context()
     talker, node = (rclpy.create_node(name, context=context) for name in ("talker", "actor"))
     link = Link(node, patience_s=1.0)
+
+    def listen(**silence):
+        return Newest(link, Clock, "topic", lambda message: (message.clock.sec, message), qos.STREAM, **silence)
+
     try:
         publisher = talker.create_publisher(Clock, "topic", qos.STREAM)
-        newest = Newest(link, Clock, "topic", lambda message: (0, message), qos.STREAM, max_silence_s=0.2)
-        ever = Newest(link, Clock, "topic", lambda message: (0, message), qos.STREAM)
-        assert link.spin_until(lambda: publisher.get_subscription_count() == 2, simulated.PATIENCE_S)
-        publisher.publish(Clock())
-        assert link.spin_until(lambda: newest.value is not None and ever.value is not None, simulated.PATIENCE_S)
-        newest._heard_s -= 0.3
-        ever._heard_s -= 0.3
+        newest, ever = listen(max_silence_s=0.2), listen()
+        still = listen(max_silence_s=0.2, stands_still=lambda message: message.clock.nanosec == 1)
+        assert link.spin_until(lambda: publisher.get_subscription_count() == 3, simulated.PATIENCE_S)
+
+        def tell(sec, nanosec=0):
+            publisher.publish(Clock(clock=Time(sec=sec, nanosec=nanosec)))
+
+        tell(0)
+        heard = (newest, ever, still)
+        assert link.spin_until(lambda: all(each.value is not None for each in heard), simulated.PATIENCE_S)
+        for each in heard:
+            each._heard_s -= 0.3
         assert ever.read()[0] == 0
+        tell(0)
         with pytest.raises(DeviceError, match=r"was silent for 1 s: its newest message is of 0\.000 s"):
             newest.read()
-        publisher.publish(Clock())
-        assert newest.read()[0] == 0
+        with pytest.raises(DeviceError, match="was silent"):
+            still.read()
+        tell(0, nanosec=1)
+        assert still.read()[0] == 0
+        tell(1)
+        assert newest.read()[0] == 1
     finally:
         link.close()
         for each in (node, talker):
             each.destroy_node()
+        rclpy.try_shutdown(context=context)
+
+
+def test_what_is_done_again_and_again_does_not_wait_for_a_clock_that_stands_still():
+    """A clock that was set back stands still to a timer of its own."""
+    context = simulated.make_context()
+    simulated_time = Parameter("use_sim_time", Parameter.Type.BOOL, True)
+    node = rclpy.create_node("node", context=context, parameter_overrides=[simulated_time])
+    link = Link(node, patience_s=1.0)
+    steady, by_its_clock = [], []
+    try:
+        every(node, 0.01, lambda: steady.append(1))
+        node.create_timer(0.01, lambda: by_its_clock.append(1))
+        assert link.spin_until(lambda: len(steady) >= 3, simulated.PATIENCE_S)
+        assert by_its_clock == []
+    finally:
+        link.close()
+        node.destroy_node()
         rclpy.try_shutdown(context=context)
 
 

@@ -15,7 +15,7 @@ from robot_rl.robot.protocols import Camera
 from robot_rl.runtime.camera_config import CameraConfig
 from robot_rl.runtime.config import RobotConfig
 from robot_rl_ros import process
-from robot_rl_ros.clock import NodeClock
+from robot_rl_ros.clock import NodeClock, every
 from robot_rl_ros.nodes.camera import CameraNode
 
 _LOOKS_PER_PICTURE = 2.0  # so that a picture waits half a period at most
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             nodes = [timekeeper]
             for name, (camera, rate_hz) in cameras.items():
                 node = CameraNode(name, camera)
-                node.create_timer(1.0 / (_LOOKS_PER_PICTURE * rate_hz), node.publish_new)
+                every(node, 1.0 / (_LOOKS_PER_PICTURE * rate_hz), node.publish_new)
                 nodes.append(node)
             process.serve(nodes)
     return 0

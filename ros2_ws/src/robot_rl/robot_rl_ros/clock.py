@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from robot_rl_msgs.msg import ArmState
 from rosgraph_msgs.msg import Clock as ClockMsg
@@ -85,6 +86,15 @@ class LockStepClock:
         if stamp_ns > self.now_ns():
             self._link.due_ns = stamp_ns
             self._ask()
+
+
+def every(node: Node, period_s: float, call: Callable[[], None]) -> None:
+    """Have the node call something again and again, for as long as it is served.
+
+    Not by the node's own clock, as its timers are by default: where that is set back, they are silent until it is again
+    as late as it was.
+    """
+    node.create_timer(period_s, call, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
 
 def _sleep_until_ns(stamp_ns: int, tell_ns: Callable[[], int], sleep: Callable[[float], None]) -> None:

@@ -167,6 +167,7 @@ class Newest(Generic[T]):
         convert: Callable[[Any], tuple[int, T]],
         qos: QoSProfile,
         max_silence_s: float = float("inf"),
+        stands_still: Callable[[T], bool] | None = None,
     ) -> None:
         """Subscribe to `topic` as (stamp_ns, value).
 
@@ -177,9 +178,11 @@ class Newest(Generic[T]):
             convert: from a message; what it raises is raised where the value is read.
             qos: see the module.
             max_silence_s: in real time what was heard longer ago is not taken for the present: a newer one is waited
-                for.
+                for. The same stamp again is not heard: whoever repeats themselves says nothing of the present,
+            stands_still: unless their value is one that rightly stays as it is.
         """
         self._link, self._convert, self._qos = link, convert, qos
+        self._stands_still = stands_still
         self._max_silence_s, self._heard_s = max_silence_s, 0.0
         self.stamp_ns = -1
         self._value: T | None = None
@@ -190,9 +193,11 @@ class Newest(Generic[T]):
         link.listen(self._subscription)
 
     def _take(self, message: Any) -> None:
-        self._heard_s = time.monotonic()
         try:
+            before_ns = self.stamp_ns
             self.stamp_ns, self._value = self._convert(message)
+            if self.stamp_ns != before_ns or (self._stands_still is not None and self._stands_still(self._value)):
+                self._heard_s = time.monotonic()
             self._error = None
         except Exception as error:  # noqa: BLE001  raised where the value is used, not in whoever waits for another one
             self._error = error

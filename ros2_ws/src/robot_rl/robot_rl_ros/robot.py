@@ -20,7 +20,7 @@ from robot_rl.runtime.config import EnvConfig
 from robot_rl.runtime.resetting import make_real_reset
 from robot_rl.types import Reason
 from robot_rl_ros import franka_devices, process
-from robot_rl_ros.clock import NodeClock
+from robot_rl_ros.clock import NodeClock, every
 from robot_rl_ros.devices.external_arm import ExternalArm
 from robot_rl_ros.nodes.gripper import GripperNode
 from robot_rl_ros.nodes.impedance_controller import ImpedanceController
@@ -55,7 +55,7 @@ class RobotNode(Node):
             on_end=self._speak,
             is_lock_step=False,
         )
-        self.create_timer(1.0 / episode.teleop_rate_hz, self._speak)
+        every(self, 1.0 / episode.teleop_rate_hz, self._speak)
 
     @property
     def nodes(self) -> list[Node]:

@@ -22,7 +22,7 @@ from robot_rl.runtime.assembly import SimWorkcell, make_served_workcell
 from robot_rl.runtime.config import EnvConfig, TeleopConfig
 from robot_rl_ros import convert, fci_workcell, process, qos
 from robot_rl_ros.broadcast import Broadcast
-from robot_rl_ros.clock import NodeClock
+from robot_rl_ros.clock import NodeClock, every
 from robot_rl_ros.clock import now_ns as clock_now_ns
 from robot_rl_ros.nodes.camera import CameraNode
 from robot_rl_ros.nodes.gripper import GripperNode
@@ -85,7 +85,7 @@ class SimulationNode(Node):
             self.hot = [advances, self.controller.commands]
         else:
             self._simulation.start_ns = clock_now_ns(self)
-            self.create_timer(1.0 / episode.teleop_rate_hz, self._follow)
+            every(self, 1.0 / episode.teleop_rate_hz, self._follow)
         self._start_over()
 
     @property
@@ -188,7 +188,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with _opened(config) as (cell, serve_robot):
             node = SimulationNode(cell, config, config.graph.is_lock_step)
             if serve_robot is not None:
-                node.create_timer(_SERVE_EVERY_S, partial(serve_robot, _SERVE_S))
+                every(node, _SERVE_EVERY_S, partial(serve_robot, _SERVE_S))
             process.serve(node.nodes, node.hot, node.controller.has_commander)
     return 0
 

@@ -13,7 +13,7 @@ from robot_rl.errors import ConfigError
 from robot_rl.robot.protocols import Teleop
 from robot_rl.runtime.config import TeleopConfig
 from robot_rl_ros import process
-from robot_rl_ros.clock import NodeClock
+from robot_rl_ros.clock import NodeClock, every
 from robot_rl_ros.devices.foreign_hand import JoyHand, TwistHand
 from robot_rl_ros.nodes.teleop import TeleopNode
 
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         clock = NodeClock(listener)
         with opened(config.teleop, listener, clock) as device:
             teleop = TeleopNode(device, clock, is_scripted=False)
-            teleop.create_timer(1.0 / config.task.episode.teleop_rate_hz, teleop.publish)
+            every(teleop, 1.0 / config.task.episode.teleop_rate_hz, teleop.publish)
             process.serve([listener, teleop])
     return 0
 

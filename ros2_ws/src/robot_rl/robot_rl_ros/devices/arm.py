@@ -41,7 +41,15 @@ class RosArm:
         """
         self._link, self._frame = link, base_frame
         node = link.node
-        self._state = Newest(link, ArmStateMsg, f"{controller}/state", self._take, qos.STREAM, _MAX_SILENCE_S)
+        self._state = Newest(
+            link,
+            ArmStateMsg,
+            f"{controller}/state",
+            self._take,
+            qos.STREAM,
+            _MAX_SILENCE_S,
+            lambda state: state.stop is not None,  # that of an arm that has been lost is its last one
+        )
         self._commands, self._is_another = 0, False
         self._most: int | None = None  # commands that the controller has had at most, were they ours alone
         self._publisher = node.create_publisher(

@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 from geometry_msgs.msg import PoseStamped
 from rclpy.client import Client
-from rclpy.clock import Clock as RclpyClock
-from rclpy.clock import ClockType
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -27,6 +25,7 @@ from robot_rl.geometry import Pose
 from robot_rl.runtime.external_config import ExternalConfig
 from robot_rl.types import ArmState, Reason, StopRecord, check_not_stopped
 from robot_rl_ros import convert
+from robot_rl_ros.clock import every
 from robot_rl_ros.devices.foreign_recovery import ForeignRecovery
 from robot_rl_ros.devices.foreign_states import ForeignStates, Problem
 
@@ -48,7 +47,7 @@ class Line:
 
     def at(self, now_ns: int) -> Pose:
         """Where the target is on it."""
-        if now_ns >= self.end_ns:
+        if now_ns >= self.end_ns or self.end_ns <= self.start_ns:  # one that took no time, and the clock was set back
             return self.goal
         return self.start.interpolate(self.goal, max(now_ns - self.start_ns, 0) / (self.end_ns - self.start_ns))
 
@@ -176,7 +175,7 @@ class ExternalArm:
         if config.stop_service:
             self._stop_client = node.create_client(Trigger, config.stop_service)
         self._has_arrived = False
-        node.create_timer(1.0 / config.rate_hz, self._tick, clock=RclpyClock(clock_type=ClockType.STEADY_TIME))
+        every(node, 1.0 / config.rate_hz, self._tick)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(node)
         self._thread = threading.Thread(target=self._spin, name="external_arm", daemon=True)

@@ -17,6 +17,7 @@ from robot_rl.env.resets import Procedure, hold
 from robot_rl.errors import RobotRLError
 from robot_rl.robot.robot import Robot
 from robot_rl_ros import convert
+from robot_rl_ros.clock import every
 
 _TURN_EVERY_S = 0.02
 _BEAT_S = 0.01
@@ -66,7 +67,7 @@ class ResetNode(Node):
             cancel_callback=lambda handle: CancelResponse.ACCEPT,  # noqa: ARG005  any goal at any time
         )
         if not is_lock_step:  # it ends the executor's wait for messages, so that it looks at us again
-            self.create_timer(_BEAT_S, lambda: None)
+            every(self, _BEAT_S, lambda: None)
 
     def _accept(self, goal: Reset.Goal) -> GoalResponse:
         del goal

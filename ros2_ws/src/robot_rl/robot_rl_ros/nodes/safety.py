@@ -13,7 +13,7 @@ from robot_rl.geometry import Pose
 from robot_rl.robot.protocols import Arm
 from robot_rl.types import ArmState, Reason, RobotCommand, StopRecord
 from robot_rl_ros import convert, qos
-from robot_rl_ros.clock import now_ns
+from robot_rl_ros.clock import every, now_ns
 from robot_rl_ros.limits import declare_limits
 
 _DIAGNOSTICS_PERIOD_S = 1.0
@@ -36,7 +36,7 @@ class Safety(Node):
         self._stop: StopRecord | None = None
         self._refused = 0
         self._stopped.publish(convert.to_stop_msg(None))
-        self.create_timer(_DIAGNOSTICS_PERIOD_S, self._diagnose)
+        every(self, _DIAGNOSTICS_PERIOD_S, self._diagnose)
 
     def check_command(self, pose: Pose, stamp_ns: int, state: ArmState, now_ns: int) -> Violation | None:
         """What forbids a command, if anything."""
