@@ -63,6 +63,7 @@ class Reason(enum.Enum):
     REQUESTED = "stop requested"
     UNSTABLE = "simulation became unstable"
     TIMEOUT = "took too long"
+    RIVAL = "somebody else commands, too"
 
 
 @dataclass(frozen=True)

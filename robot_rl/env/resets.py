@@ -13,7 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
-from robot_rl.clock import Clock, to_ns
+from robot_rl.clock import SET_BACK_NS, Clock, to_ns
 from robot_rl.control.safety import SafetyFilter
 from robot_rl.errors import StoppedError
 from robot_rl.geometry import Array, Pose
@@ -88,15 +88,17 @@ class TimedReset:
         Raises:
             StoppedError: the arm stopped on the way, or was stopped because the time is over.
         """
-        left_ns, before_ns = to_ns(self._timeout_s), clock.now_ns()
+        left_ns, before_ns, asked_ns = to_ns(self._timeout_s), clock.now_ns(), 0
         for progress in self._procedure.steps(robot, clock, safety, seed):
             now_ns = clock.now_ns()
-            left_ns -= max(0, now_ns - before_ns)  # a clock that is set back gives no time back
+            # A clock that is set back gives no time back, and one that is set forward takes none.
+            left_ns -= min(max(0, now_ns - before_ns), asked_ns + SET_BACK_NS)
             before_ns = now_ns
             if left_ns <= 0:
                 detail = f"the reset was not over after {self._timeout_s:g} s, but still {progress.phase}"
                 robot.stop(Reason.TIMEOUT, detail)
                 raise StoppedError(f"The arm was stopped: {detail}.")
+            asked_ns = max(0, progress.until_ns - now_ns)
             yield progress
 
 

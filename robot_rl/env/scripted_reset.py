@@ -19,6 +19,11 @@ from robot_rl.types import RobotCommand
 _ARRIVED_M, _ARRIVED_RAD = 0.01, 0.05
 """Nearer to the start than this, the episode may begin."""
 
+_BEAT_S = 0.1
+"""How often it says how far it is, where nothing is commanded."""
+_STEP_SHARE = 0.5
+"""Of the longest step that is allowed from where the arm is: it lags behind."""
+
 
 @dataclass(frozen=True)
 class Posture:
@@ -52,7 +57,6 @@ class ScriptedReset:
         preset: impedance while moving.
         start_width_m: gripper opening at the start; None to leave the gripper alone.
         posture: taken after the lift, now and then.
-        period_s: time between two commands.
     """
 
     scene: Scene
@@ -63,7 +67,6 @@ class ScriptedReset:
     preset: str = "precision"
     start_width_m: float | None = None
     posture: Posture | None = None
-    period_s: float = 0.1
 
     def steps(self, robot: Robot, clock: Clock, safety: SafetyFilter, seed: int) -> Iterator[Progress]:
         """See Procedure."""
@@ -103,11 +106,11 @@ class ScriptedReset:
                 break
             self._command(robot.arm, clock, safety, start_pose)
             phase = f"{100 * metres:.1f} cm and {radians:.2f} rad off the start"
-            yield Progress(phase, 1.0, clock.now_ns() + to_ns(self.period_s))
+            yield Progress(phase, 1.0, clock.now_ns() + to_ns(safety.period_s))
         if isinstance(robot.arm, TaredArm):  # what it feels here, it feels without touching anything
             yield from self._wait(clock, "resting before the tare")
             while not robot.arm.tare():
-                yield Progress("coming to rest", 1.0, clock.now_ns() + to_ns(self.period_s))
+                yield Progress("coming to rest", 1.0, clock.now_ns() + to_ns(_BEAT_S))
 
     def _take_posture(self, arm: Arm, clock: Clock, posture: Posture) -> Iterator[Progress]:
         """Turn the elbow while the tool stays."""
@@ -115,21 +118,23 @@ class ScriptedReset:
             raise ConfigError(f"{type(arm).__name__} has no posture to be set; use reset.posture_every=0.")
         start: Array = arm.state().joint_positions
         way = np.asarray(posture.joint_positions_rad) - start
-        count = self._count(float(np.abs(way).max()) / posture.speed_rad_s)
+        count = _count(float(np.abs(way).max()) / posture.speed_rad_s / _BEAT_S)
         for number in range(1, count + 1):
             arm.set_posture(start + way * (number / count))
-            yield Progress("taking the posture", number / count, clock.now_ns() + to_ns(self.period_s))
+            yield Progress("taking the posture", number / count, clock.now_ns() + to_ns(_BEAT_S))
         yield from self._wait(clock, "settling in the posture")
 
     def _move(self, arm: Arm, clock: Clock, safety: SafetyFilter, goal: Pose, phase: str) -> Iterator[Progress]:
-        """Straight line at constant speed, one waypoint a period."""
+        """Straight line at constant speed, one waypoint a period; nobody would know of what the filter cuts off."""
         safety.reset()  # a new motion from where the arm is
         start = arm.state().tcp_pose
         metres, radians = distance(start, goal)
-        count = self._count(max(metres / self.speed_m_s, radians / self.speed_rad_s))
+        step_m = min(self.speed_m_s * safety.period_s, _STEP_SHARE * safety.limits.max_step_m)
+        step_rad = min(self.speed_rad_s * safety.period_s, _STEP_SHARE * safety.limits.max_step_rad)
+        count = _count(max(metres / step_m, radians / step_rad))
         for number in range(1, count + 1):
             now_ns = self._command(arm, clock, safety, start.interpolate(goal, number / count))
-            yield Progress(phase, number / count, now_ns + to_ns(self.period_s))
+            yield Progress(phase, number / count, now_ns + to_ns(safety.period_s))
 
     def _command(self, arm: Arm, clock: Clock, safety: SafetyFilter, pose: Pose) -> int:
         """Send what is safe of it; return when."""
@@ -139,10 +144,11 @@ class ScriptedReset:
         return now_ns
 
     def _wait(self, clock: Clock, phase: str) -> Iterator[Progress]:
-        count = self._count(self.settle_s)
+        count = _count(self.settle_s / _BEAT_S)
         for number in range(1, count + 1):
             yield Progress(phase, number / count, clock.now_ns() + to_ns(self.settle_s / count))
 
-    def _count(self, duration_s: float) -> int:
-        """Periods in a time, at least one."""
-        return max(1, int(np.ceil(duration_s / self.period_s)))
+
+def _count(steps: float) -> int:
+    """Whole steps, at least one; what is one by rounding alone is none."""
+    return max(1, int(np.ceil(steps - 1e-9)))

@@ -105,6 +105,16 @@ def test_it_ends_at_the_start_from_above_and_settles(robot, arm, clock):
     assert clock.now_ns() - arm.sent_at_ns[-1] >= 500_000_000
 
 
+def test_a_clock_that_is_set_forward_takes_no_time_from_a_reset(robot, arm, clock):
+    steps = TimedReset(ScriptedReset(FixedScene(arm)), 60.0).steps(robot, clock, make_safety(), 0)
+    for _ in range(3):
+        clock.sleep_until_ns(next(steps).until_ns)
+    clock.sleep_until_ns(clock.now_ns() + 3600 * NS_PER_S)
+    play(steps, clock)
+    assert arm.state().stop is None
+    assert_near(arm.state().tcp_pose, TOOL_DOWN @ START, 1e-9, 1e-9)
+
+
 def test_a_clock_that_is_set_back_does_not_lengthen_the_rest(robot, gripper, clock):
     clock.sleep_until_ns(3600 * NS_PER_S)
     steps = ScriptedReset(SCENE, start_width_m=0.08, settle_s=0.5).retreat(robot, clock, make_safety())
@@ -128,6 +138,28 @@ def test_it_keeps_its_speed(robot, arm, clock, goal):
         assert metres <= 0.02 + 1e-9
         assert radians <= 0.1 + 1e-9
     assert len(poses) < 40, "and does not dawdle"
+
+
+@pytest.mark.parametrize("rate_hz", [2.0, 5.0, 10.0, 20.0, 30.0])
+def test_it_takes_its_way_whatever_the_rate(robot, arm, clock, rate_hz):
+    """Nothing that it asks for is more than may be asked for in a period."""
+    cut, safety = [], SafetyFilter(SafetyLimits(), 1.0 / rate_hz)
+    filter_command = safety.filter
+
+    def noting(*words):
+        filtered = filter_command(*words)
+        cut.extend(filtered.corrections)
+        return filtered
+
+    safety.filter = noting
+    reset, goal = ScriptedReset(SCENE, lift_m=0.1), TOOL_DOWN @ START
+    play(reset.retreat(robot, clock, safety), clock)
+    assert_near(arm.state().tcp_pose, TOOL_DOWN @ Pose(np.array([0.0, 0.0, -0.1])), 1e-9, 1e-9)
+    play(reset.approach(robot, clock, safety, goal), clock)
+    above = goal @ Pose(np.array([0.0, 0.0, -0.05]))
+    assert min(distance(pose, above)[0] for pose, _ in arm.commands) < 1e-9
+    assert_near(arm.state().tcp_pose, goal, 1e-9, 1e-9)
+    assert cut == []
 
 
 def test_a_stop_on_the_way_is_not_swallowed(robot, arm, clock):

@@ -30,6 +30,7 @@ from robot_rl.errors import DeviceError, StoppedError
 from robot_rl.robot.fake import FakeArm, FakeGripper
 from robot_rl.runtime.assembly import make_served_workcell
 from robot_rl.types import Reason
+from tests.fakes import NotedArm
 from tests.ros import simulated
 
 
@@ -69,11 +70,41 @@ def test_who_has_the_robot_reset_and_dies_leaves_an_arm_that_stops(is_used):
     node = ImpedanceController(arm, nothing_wrong, clock, 2.0)
     try:
         if is_used:
-            node.note_use()
+            node.begin_reset()
         node._watch(SimpleNamespace(alive_count_change=-1))
     finally:
         node.destroy_node()
     assert (arm.state().stop is not None) is is_used
+
+
+@pytest.mark.usefixtures("_ros")
+def test_who_commands_while_a_reset_moves_the_arm_stops_it():
+    """Two drive it. But for the last command of whoever asked for the reset, which may come after its beginning."""
+    clock = FakeClock(10**9)
+    arm = NotedArm(clock)
+    nothing_wrong = SimpleNamespace(
+        check_state=lambda state: None, check_command=lambda *asked: None, show=lambda state: None
+    )
+    node = ImpedanceController(arm, nothing_wrong, clock, 2.0)
+
+    def command():
+        node._command(convert.to_pose_stamped(arm.state().tcp_pose, clock.now_ns(), BASE_FRAME))
+
+    try:
+        node.begin_reset()
+        command()
+        assert (arm.commands, arm.state().stop) == ([], None)
+        node.end_reset()
+        clock.sleep_until_ns(2 * 10**9)
+        command()
+        assert (len(arm.commands), arm.state().stop) == (1, None)
+        node.begin_reset()
+        clock.sleep_until_ns(3 * 10**9)
+        command()
+    finally:
+        node.destroy_node()
+    assert len(arm.commands) == 1
+    assert arm.state().stop.reason is Reason.RIVAL
 
 
 @pytest.mark.usefixtures("_ros")

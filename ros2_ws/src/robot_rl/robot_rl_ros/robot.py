@@ -50,9 +50,9 @@ class RobotNode(Node):
             Robot(arm, gripper),
             clock,
             GuardedFilter(filtered, self._safety, arm),
-            on_start=self.controller.note_use,
+            on_start=self.controller.begin_reset,
             on_step=self.controller.publish,  # which has the guard look at the arm
-            on_end=self._speak,
+            on_end=self._end_reset,
             is_lock_step=False,
         )
         every(self, 1.0 / episode.teleop_rate_hz, self._speak)
@@ -61,6 +61,10 @@ class RobotNode(Node):
     def nodes(self) -> list[Node]:
         """All nodes of the process."""
         return [self, self._safety, self.controller, self._gripper, self._task, self._reset]
+
+    def _end_reset(self) -> None:
+        self.controller.end_reset()
+        self._speak()
 
     def _speak(self) -> None:
         """Tell the present. Whoever commands the arm is watched by the controller's node: the driver watches us."""

@@ -74,7 +74,7 @@ class SimulationNode(Node):
             GuardedFilter(filtered, self.safety, robot.arm),
             on_start=self._begin_reset,
             on_step=self.controller.publish,  # which has the guard look at the arm
-            on_end=self._start_over,
+            on_end=self._end_reset,
             is_lock_step=is_lock_step,
         )
         self._time = Broadcast(self, ClockMsg, "/clock", qos.STREAM)
@@ -155,9 +155,13 @@ class SimulationNode(Node):
         self._time.send(convert.to_clock(self._simulation.now_ns()))
 
     def _begin_reset(self) -> None:
-        self.controller.note_use()
+        self.controller.begin_reset()
         if self.teleop is not None:
             self.teleop.look_away()
+
+    def _end_reset(self) -> None:
+        self.controller.end_reset()
+        self._start_over()
 
     def _start_over(self) -> None:
         """A period begins here."""

@@ -36,6 +36,7 @@ class ImpedanceController(Node):
         super().__init__("impedance_controller", start_parameter_services=False)
         self._arm, self._safety, self._time = arm, safety, clock
         self._commands, self._is_used = 0, False
+        self._reset_from_ns: int | None = None  # while one moves the arm
         self._state = Broadcast(self, ArmStateMsg, "~/state", qos.STREAM)
         self._joints = Broadcast(self, JointState, "joint_states", qos.STREAM)
         self._pose = Broadcast(self, PoseStamped, "~/tcp_pose", qos.STREAM)
@@ -56,9 +57,14 @@ class ImpedanceController(Node):
         """Whether anybody may command the arm."""
         return self.count_publishers(self.commands.topic_name) > 0
 
-    def note_use(self) -> None:
-        """Whoever may command the arm has it moved, if not by a command: a reset begins."""
+    def begin_reset(self) -> None:
+        """Whoever may command the arm has it moved, if not by commands: until `end_reset`, nobody may send any."""
         self._is_used = True
+        self._reset_from_ns = self._time.now_ns()
+
+    def end_reset(self) -> None:
+        """The arm obeys commands again."""
+        self._reset_from_ns = None
 
     def publish(self) -> None:
         """Judge the present state, and tell it."""
@@ -112,6 +118,10 @@ class ImpedanceController(Node):
             stamp_ns, pose = convert.from_pose_stamped(message)
         except SpecError as error:
             self._arm.stop(Reason.NOT_FINITE, str(error))
+            return
+        if self._reset_from_ns is not None:
+            if stamp_ns > self._reset_from_ns:  # an older one is the last of whoever asked for the reset
+                self._arm.stop(Reason.RIVAL, "a command came while a reset moved the arm: two drive it")
             return
         violation = self._safety.check_command(pose, stamp_ns, state, self._time.now_ns())
         if violation is not None:
