@@ -148,6 +148,18 @@ class StepRing:
         self.count += 1
         return number
 
+    def end_at_takeover(self, episode: int, step: int, share: float) -> None:
+        """A person took the robot at this step, which is not appended: what came of it counts for `share`.
+
+        Nothing happens where the ring's newest row of that episode is not the one before.
+        """
+        before = self._open.get(episode)
+        slot = NOBODY if before is None else before[0] % self.capacity
+        if before is None or before[1] != step - 1 or self._number[slot] != before[0]:
+            return
+        del self._open[episode]
+        self.discount[slot] *= np.float32(share)
+
     def predecessor(self, row: int) -> int:
         """Number of the time step before `row` in its episode, or NOBODY."""
         before = int(self._predecessor[row % self.capacity])
@@ -180,7 +192,8 @@ class StepRing:
 
         A window ends at the end of its episode, at a gap, and where the robot changes hands: a person's return says
         nothing about the policy's action before it. For a critic that sees all actions of the window, that does not
-        matter, and `crosses_hands`.
+        matter, and `crosses_hands`. What comes after a person took the robot from the policy counts for
+        `takeover_discount` of it, here and in `returns`.
         """
         rows = starts.copy()
         count = len(starts)
@@ -206,7 +219,7 @@ class StepRing:
             actions[is_open, k] = self.action[slots[is_open]]
             mask[:, k] = is_open
             rows = np.where(is_open, following, rows)
-        discount *= np.where(self._is_taken_over(rows), np.float32(takeover_discount), 1.0)
+            discount *= np.where(is_open & self._is_taken_over(rows), np.float32(takeover_discount), 1.0)
         return Windows(
             self.proprio[starts % self.capacity],
             actions,

@@ -309,3 +309,34 @@ def test_what_comes_after_a_takeover_counts_for_the_share_that_is_asked_for():
     assert ring.returns(rows[:-1], GAMMA, 0.5).tolist() == expected
     assert ring.returns(rows[:-1], GAMMA, 0.0)[:3].tolist() == [1 + 2 / 2, 2, by_person]
     assert ring.windows(rows[:-1], 3, GAMMA, 0.5).discount.tolist() == [0.125, 0.25, 0.25, 0.5, 0.0]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_within_a_window_that_crosses_hands_it_does_so_too(share):
+    ring = StepRing(SPEC, 100)
+    sources = [Source.POLICY, Source.POLICY, Source.HUMAN, Source.HUMAN, Source.POLICY]
+    rows = np.array(fill(ring, make_steps(0, 5, termination, sources), 0))[:-1]
+    whole = ring.windows(rows, 6, GAMMA, share, crosses_hands=True)
+    np.testing.assert_array_equal(whole.reward, ring.returns(rows, GAMMA, share))
+    cut = ring.windows(rows, 3, GAMMA, share, crosses_hands=True)
+    assert cut.discount.tolist() == [share / 8, share / 8, 0.0, 0.0, 0.0]
+
+
+def test_a_takeover_that_is_not_kept_ends_what_led_to_it_as_one_that_is():
+    kept, alone = StepRing(SPEC, 100), StepRing(SPEC, 100)
+    sources = [Source.POLICY, Source.POLICY, Source.HUMAN, Source.HUMAN, Source.POLICY, Source.POLICY]
+    steps = make_steps(0, 6, termination, sources)
+    rows = fill(kept, steps, 0)
+    for index, step in enumerate(steps):
+        if index and sources[index - 1] is Source.HUMAN:
+            alone.end_at_takeover(0, index, 0.5)
+        else:
+            alone.append(step, 0, index)
+    for start in (0, 1):
+        expected = kept.windows(np.array([rows[start]]), 3, GAMMA, 0.5)
+        found = alone.windows(np.array([start]), 3, GAMMA, 0.5)
+        assert (found.reward, found.discount) == (expected.reward, expected.discount)
+        assert found.discount[0] < 0.3
+    alone.end_at_takeover(0, 9, 0.0)  # of a step whose predecessor is not there, nothing is known
+    alone.end_at_takeover(7, 1, 0.0)
+    assert alone.discount[:5].tolist() == [1.0, 1.0, 0.5, 1.0, 0.0]

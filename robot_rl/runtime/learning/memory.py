@@ -40,9 +40,17 @@ class Memory:
             row = self._put(record, ring, features)
             if ring == "online":
                 self._returns.note(record, row, self._config.reward_bias)
-                is_base = row < self._config.warmup_steps and record.time_step.source is not Source.HUMAN
-                if is_base and "anchor" in self.replay.rings:  # nothing was corrected yet, by nobody
-                    self._put(record, "anchor", features)
+                self._anchor(record, row, features)
+
+    def _anchor(self, record: StepRecord, row: int, features: Mapping[str, NDArray[np.float16]]) -> None:
+        """Keep what the base policy has done alone: nothing was corrected yet, by nobody."""
+        if "anchor" not in self.replay.rings:
+            return
+        if record.time_step.source is Source.HUMAN:
+            share = self._config.takeover_discount
+            self.replay.rings["anchor"].end_at_takeover(record.episode, record.step, share)
+        elif row < self._config.warmup_steps:
+            self._put(record, "anchor", features)
 
     def _put(self, record: StepRecord, ring: RingName, features: Mapping[str, NDArray[np.float16]]) -> int:
         row = self.replay.append(record, ring)

@@ -418,7 +418,7 @@ def test_anchors_are_the_first_steps_without_those_of_people_and_have_their_feat
     people = [row for row, record in enumerate(records) if record.time_step.source is Source.HUMAN]
     assert people == [2, 3, 9, 10]
     shares = {"online": 0.5, "anchor": 0.5}
-    actor, learner = make_pixel_learner(env, 100, shares, warmup_steps=10)
+    actor, learner = make_pixel_learner(env, 100, shares, warmup_steps=10, takeover_discount=0.25)
     send(actor, records)
     learner.ingest()
     ring = learner.replay.rings["anchor"]
@@ -428,6 +428,7 @@ def test_anchors_are_the_first_steps_without_those_of_people_and_have_their_feat
     np.testing.assert_array_equal(ring.action[: len(ring)], expected)
     begins = [True, False, True, True, False, True, False]
     assert ring.has_successor(np.arange(len(kept))).tolist() == begins, "no transition reaches across a person's steps"
+    assert ring.discount[: len(kept)].tolist() == [1.0, 0.25, 1.0, 1.0, 1.0, 1.0, 0.25], "but is an end there, too"
     online = learner.replay.features["online"]["wrist"].get(np.array(kept), np.random.default_rng(0))
     anchors = learner.replay.features["anchor"]["wrist"].get(np.arange(len(kept)), np.random.default_rng(0))
     np.testing.assert_array_equal(anchors, online)
