@@ -134,6 +134,10 @@ class ExecutorRunner:
         """See Policy; with a seed, the noise of what comes is that of the seed."""
         self._executor.reset(None if seed is None else to_noise_seed(seed))
 
+    def forget_past(self) -> None:
+        """See Policy."""
+        self.reset()
+
     def invalidate(self) -> None:
         """See Policy."""
         self._executor.invalidate()
@@ -167,6 +171,10 @@ class EngineRunner:
         self._newest.clear()
         self._was_void = False
         self.invalidate()
+
+    def forget_past(self) -> None:
+        """See Policy."""
+        self.reset()
 
     def invalidate(self) -> None:
         """See Policy; while a person keeps the robot, it decides on from what it sees, or it would have no plan."""

@@ -36,7 +36,7 @@ def play_episode(
             return False
         time_step = env.step(policy(time_step.observation))
         if time_step.is_resumed:
-            policy.reset()
+            policy.forget_past()
         elif time_step.source is Source.HUMAN:
             policy.invalidate()
         note(time_step)

@@ -30,6 +30,10 @@ class Hybrid:
         self._corrected.reset()
         self._left = int(self._generator.integers(0, self._longest_steps + 1))
 
+    def forget_past(self) -> None:
+        """See Policy; who acts goes on acting."""
+        self._corrected.forget_past()
+
     def invalidate(self) -> None:
         """See Policy."""
         self._corrected.invalidate()
@@ -40,9 +44,11 @@ class Hybrid:
         Raises:
             SpecError: the base policy's action is missing.
         """
+        corrected = self._corrected(observation)  # asked in any case: it may look at what was before
         if self._left == 0:
-            return self._corrected(observation)
+            return corrected
         self._left -= 1
+        self._corrected.invalidate()  # nobody does what it has decided
         if observation.base_action is None:
             raise SpecError("a base policy cannot act alone where its action is not in the observation.")
         return observation.base_action

@@ -19,7 +19,11 @@ class Policy(Protocol):
     """Chooses actions."""
 
     def reset(self) -> None:
-        """An episode starts, or goes on after a pause: what was seen before has nothing to do with what comes."""
+        """An episode starts."""
+        ...
+
+    def forget_past(self) -> None:
+        """It goes on after a pause: what was seen before has nothing to do with what comes."""
         ...
 
     def invalidate(self) -> None:
@@ -39,6 +43,9 @@ class Memoryless:
     """What a policy without plans and threads need not say."""
 
     def reset(self) -> None:
+        """Nothing to forget."""
+
+    def forget_past(self) -> None:
         """Nothing to forget."""
 
     def invalidate(self) -> None:

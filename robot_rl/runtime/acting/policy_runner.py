@@ -78,7 +78,7 @@ class PolicyRunner:
         """See Policy; there is nothing to end."""
 
     def forget_past(self) -> None:
-        """What was seen before has nothing to do with what comes: an episode begins, or goes on after a pause."""
+        """See Policy."""
         self._past.clear()
         self.invalidate()
 

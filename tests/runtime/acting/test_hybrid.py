@@ -38,6 +38,35 @@ def test_the_base_policy_acts_alone_for_a_random_time_and_then_never_again():
     assert min(lengths.count(length) for length in range(6)) > 15
 
 
+def test_after_a_pause_who_acted_goes_on():
+    hybrid = Hybrid(ConstantRunner(), 5, seed=0)
+    for _ in range(20):
+        hybrid.reset()
+        while float(hybrid(observe())[0]) == -0.5:
+            pass
+        hybrid.forget_past()
+        assert [float(hybrid(observe())[0]) for _ in range(8)] == [0.25] * 8
+
+
+def test_a_policy_that_looks_at_what_was_has_seen_what_the_base_policy_did():
+    class Looking(ConstantRunner):
+        """Its plan of three says how much it had seen."""
+
+        seen, plan = 0, ()
+
+        def invalidate(self):
+            self.plan = ()
+
+        def __call__(self, observation):
+            self.seen += 1
+            first, *self.plan = self.plan or [self.seen] * 3
+            return np.full(6, first, np.float32)
+
+    hybrid = Hybrid(Looking(), 10_000, seed=0)
+    hybrid._left = 4
+    assert [float(hybrid(observe())[0]) for _ in range(8)] == [-0.5] * 4 + [5.0] * 3 + [8.0]
+
+
 def test_a_base_policy_whose_action_is_not_there_cannot_act_alone():
     hybrid = Hybrid(ConstantRunner(), 10_000, seed=0)
     hybrid.reset()

@@ -68,7 +68,7 @@ def test_a_policy_that_sees_several_steps_forgets_those_before_the_pause():
 def test_so_does_one_that_is_evaluated():
     cell, forgotten = make_paused_cell(step_limit=5), []
     policy = ZeroPolicy(cell.env.spec)
-    policy.reset = lambda: forgotten.append(cell.clock.now_ns() - 1_000_000_000)
+    policy.reset = policy.forget_past = lambda: forgotten.append(cell.clock.now_ns() - 1_000_000_000)
     evaluate(cell.env, policy, 1, 0)
     assert forgotten == [0, 5_000_000_000]
 
