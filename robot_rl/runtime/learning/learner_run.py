@@ -23,6 +23,8 @@ from robot_rl.runtime.torch_device import find_device
 from robot_rl.specs import EnvironmentSpec
 
 _FLUSH_TIMEOUT_S = 60.0
+_UNSEEN_VERSIONS = 1000
+"""More than a learner can have published of which no row had reached the disk when it was killed."""
 
 
 class LearnerRun:
@@ -120,8 +122,9 @@ class LearnerRun:
             raise CheckpointError(
                 f"the newest checkpoint of {self.folder.path} does not fit its configuration."
             ) from error
-        self.learner.version = max(self.learner.version, reader.newest_version())  # later ones acted before a kill
         self.learner.budget.steps = reader.count_steps()
+        if self.learner.budget.steps > self._saved[0]:  # it was killed: weights that are gone have acted since
+            self.learner.version = max(self.learner.version, reader.newest_version()) + _UNSEEN_VERSIONS
         self._logged_at_step = self.learner.budget.steps
         self.learner.catch_up()  # before the robot moves
 

@@ -84,7 +84,8 @@ def test_a_version_that_acted_before_a_kill_is_not_given_to_other_weights(tmp_pa
     assert before > checkpoint.load(checkpoint.find(tmp_path / "run" / "checkpoints")[-1])["version"] + 10
     again, _ = resume(tmp_path / "run")
     again.run()
-    assert min(record.policy_version for record in stored(tmp_path / "run")[17:] if record.step) == before + 1
+    after = min(record.policy_version for record in stored(tmp_path / "run")[17:] if record.step)
+    assert after > before + 1000, "nor is one of which no row had reached the disk"
 
 
 def test_updates_that_are_owed_after_a_kill_are_made_before_the_robot_moves(tmp_path, monkeypatch):
