@@ -26,7 +26,7 @@ class HumanConfig:
         noise: standard deviation of the hand's tremor, in deflections.
         noise_correlation_s: how fast the tremor changes.
         bias: standard deviation of a constant error of direction in each correction, in deflections.
-        budget_s: seconds of help in a whole run, after which the person is tired and leaves; infinite by default.
+        budget_s: seconds of help, after which the person is tired and leaves; counted anew where a run is gone on with.
         seed: which person; what they do in an episode depends on the episode's seed too.
     """
 
