@@ -21,7 +21,7 @@ def check_path(path: Path, kind: str, suffix: str) -> None:
         with TemporaryFile(dir=path.parent):
             pass
     except OSError as error:
-        raise ConfigError(f"Cannot write the {kind} {path}: {error}.") from error
+        raise ConfigError(f"Cannot write the {kind} {path}: {error.strerror}.") from error
 
 
 def save_figure(figure: Figure, path: Path, kind: str, dpi: int) -> None:
@@ -34,4 +34,4 @@ def save_figure(figure: Figure, path: Path, kind: str, dpi: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=dpi, format="png")
     except OSError as error:
-        raise ConfigError(f"Cannot write the {kind} {path}: {error}.") from error
+        raise ConfigError(f"Cannot write the {kind} {path}: {error.strerror}.") from error
