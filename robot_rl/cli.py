@@ -224,6 +224,7 @@ def _add_imitation(commands: Commands) -> None:
         "environment of the training; successes are kept, for `robot-rl pretrain data=STORE,DEMONSTRATIONS`. On a real "
         "robot, and in the graph: `robot-rl up distill`. The last line printed is a JSON object.",
     )
+
     push_t = commands.add_parser(
         "record-push-t",
         help="record demonstrations of the planar benchmark Push-T",

@@ -137,11 +137,10 @@ class StepRing:
         self.source[slot] = time_step.source
         self._number[slot] = number
         self._successor[slot] = self._predecessor[slot] = NOBODY
-        before = self._open.pop(episode, None)
-        is_next = before is not None and time_step.step_type is not StepType.FIRST and before[1] == step - 1
-        if before is not None and is_next and self._number[before[0] % self.capacity] == before[0]:
-            self._successor[before[0] % self.capacity] = number
-            self._predecessor[slot] = before[0]
+        before = self._take_open(episode, step)
+        if before != NOBODY and time_step.step_type is not StepType.FIRST:
+            self._successor[before % self.capacity] = number
+            self._predecessor[slot] = before
             self.has_transition = True
         if not time_step.is_last:
             self._open[episode] = (number, step)
@@ -153,12 +152,15 @@ class StepRing:
 
         Nothing happens where the ring's newest row of that episode is not the one before.
         """
-        before = self._open.get(episode)
-        slot = NOBODY if before is None else before[0] % self.capacity
-        if before is None or before[1] != step - 1 or self._number[slot] != before[0]:
-            return
-        del self._open[episode]
-        self.discount[slot] *= np.float32(share)
+        before = self._take_open(episode, step)
+        if before != NOBODY:
+            self.discount[before % self.capacity] *= np.float32(share)
+
+    def _take_open(self, episode: int, step: int) -> int:
+        """Number of the row that this step follows, or NOBODY; whatever it is, nothing else will follow it."""
+        number, newest = self._open.pop(episode, (NOBODY, NOBODY))
+        is_held = number != NOBODY and newest == step - 1 and self._number[number % self.capacity] == number
+        return number if is_held else NOBODY
 
     def predecessor(self, row: int) -> int:
         """Number of the time step before `row` in its episode, or NOBODY."""

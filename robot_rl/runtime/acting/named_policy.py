@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -48,7 +49,7 @@ def resolve(config: Config, name: str, overrides: Sequence[str]) -> Config:
         CheckpointError: the file of a base policy is damaged.
     """
     if isinstance(config, DistillConfig):
-        find_corrected(config)
+        _check_corrected(config)
     if find_base_policy(Path(config.policy)) is None:
         config.inference.check_unused(f"is for the policy of a `robot-rl pretrain`, not policy={config.policy}.")
     if config.policy in SCRIPTED:
@@ -106,13 +107,24 @@ def _choose_robot(
     return dataclasses.replace(robot, cameras=trained.cameras)  # in the order of the training
 
 
-def make(env: RobotEnv, config: PolicyConfig) -> Policy:
-    """What acts; where it corrects a base policy, the environment gets that as its `base`.
+@contextmanager
+def opened(env: RobotEnv, config: PolicyConfig) -> Iterator[Policy]:
+    """What acts, closed at the end; where it corrects a base policy, the environment gets that as its `base`.
 
     Raises:
         ConfigError: there is no such run, or its training has not ended.
         CheckpointError: its file does not fit the environment.
     """
+    policy = _make(env, config)
+    try:
+        yield policy
+    finally:
+        policy.close()
+        if env.base is not None:
+            env.base.close()
+
+
+def _make(env: RobotEnv, config: PolicyConfig) -> Policy:
     base = find_base_policy(Path(config.policy))
     if base is not None:
         is_lock_step = config.graph.is_lock_step
@@ -124,19 +136,14 @@ def make(env: RobotEnv, config: PolicyConfig) -> Policy:
     return load_policy(run, env.spec, env.base)
 
 
-def find_corrected(config: DistillConfig) -> RunFolder:
-    """The run whose corrector is distilled.
-
-    Raises:
-        ConfigError: there is none, or it has no corrector.
-    """
+def _check_corrected(config: DistillConfig) -> None:
+    """Raise ConfigError unless there is a run whose corrector can be distilled."""
     run = _find_run(config) if config.policy else None
     if run is None:
         raise ConfigError(f"policy={config.policy or 'RUN'}: say the folder of a training with a corrector.")
     agent = run.load_config().agent
     if not agent.is_corrector:
         raise ConfigError(f"{run.path} is a run of {agent.name}: there is no base policy that was corrected.")
-    return run
 
 
 def _find_run(config: PolicyConfig) -> RunFolder | None:

@@ -34,24 +34,18 @@ def run_on(env: RobotEnv, config: DistillConfig, observers: Sequence[Observer] =
     Returns:
         0, or 130 where interrupted.
     """
-    run = named_policy.find_corrected(config).path
-    policy = Hybrid(named_policy.make(env, config), int(config.alone * env.config.step_limit), config.seed)
-    try:
+    with named_policy.opened(env, config) as corrected:
         kept, status = keep(
-            f"{run} on {config.task.name}",
+            f"{config.policy} on {config.task.name}",
             env,
             Path(config.store),
-            {**describe(config), "distilled_from": str(run), "alone": config.alone},
+            {**describe(config), "distilled_from": config.policy, "alone": config.alone},
             config.episodes,
             config.seed,
             is_success_only=True,
             observers=observers,
-            policy=policy,
+            policy=Hybrid(corrected, int(config.alone * env.config.step_limit), config.seed),
         )
-    finally:
-        policy.close()
-        if env.base is not None:
-            env.base.close()
     if kept:
         data = f"data={config.store},DEMONSTRATIONS"
         print(f"imitate it with: robot-rl pretrain {data} run_dir=NEW_BASE", file=sys.stderr)

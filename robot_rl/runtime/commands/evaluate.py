@@ -61,18 +61,18 @@ def run_on(
     Returns:
         0; the error's where the robot was stopped or a device was lost, and 130 where interrupted.
     """
-    policy = named_policy.make(env, config)
     failure: StoppedError | DeviceError | None = None
-    with _pictures(config, cameras) as recorders, _progress(config, console) as bar, interruptible() as interrupted:
+    with (
+        named_policy.opened(env, config) as policy,
+        _pictures(config, cameras) as recorders,
+        _progress(config, console) as bar,
+        interruptible() as interrupted,
+    ):
         try:
             everybody = [*recorders, *observers, bar]
             evaluate(env, policy, config.episodes, config.seed, everybody, lambda: bool(interrupted))
         except (StoppedError, DeviceError) as error:
             failure = error  # the episodes before it are still a result
-        finally:
-            policy.close()
-            if env.base is not None:
-                env.base.close()
     evaluation = bar.evaluation
     if interrupted or failure:
         count = f"after {len(evaluation.episodes)} of {config.episodes} episodes"

@@ -178,8 +178,8 @@ class Newest(Generic[T]):
             convert: from a message; what it raises is raised where the value is read.
             qos: see the module.
             max_silence_s: in real time what was heard longer ago is not taken for the present: a newer one is waited
-                for. The same stamp again is not heard: whoever repeats themselves says nothing of the present,
-            stands_still: unless their value is one that rightly stays as it is.
+                for. The same stamp again counts as silence: whoever repeats themselves says nothing of the present.
+            stands_still: whether a value rightly stays as it is, so that its repetition counts; None where none does.
         """
         self._link, self._convert, self._qos = link, convert, qos
         self._stands_still = stands_still
