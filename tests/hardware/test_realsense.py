@@ -186,6 +186,20 @@ def test_a_recording_that_was_closed_is_no_longer_read(recording):
         assert device.as_playback().current_status() == rs.playback_status.stopped
 
 
+def test_a_recording_that_was_closed_at_its_end_is_no_longer_read(folder):
+    """Repeated by the library itself, it would begin again while it is closed, now and then."""
+    file = recordings.record(folder / "end.db3", noise(3))
+
+    def close_after_its_end(after_s):
+        with stream_module.opened(settings(file)) as stream:
+            until(lambda: stream.has_ended)
+            time.sleep(after_s)
+            return stream._device.as_playback()
+
+    for k in range(30):
+        assert close_after_its_end(1e-4 * k).current_status() == rs.playback_status.stopped
+
+
 def test_lost_pictures_are_counted_and_told(folder, caplog):
     file = recordings.record(folder / "gaps.db3", noise(12), numbers=[1, 2, 3, 4, 8, 9, 10, 11, 12, 13, 20, 21])
     with caplog.at_level(logging.WARNING), make(file, is_repeated=False, timeout_s=0.3) as camera:

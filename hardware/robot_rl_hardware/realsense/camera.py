@@ -101,15 +101,16 @@ class RealSense:
         return max(0.0, self._heard_s + self.settings.timeout_s - time.monotonic())
 
     def _serve(self, stack: ExitStack, stream: Stream) -> None:
-        """Read the device; when it is lost, open it again, until the end."""
+        """Read the device; when it is lost, or is a recording to repeat, open it again, until the end."""
         while True:
             with stack:
                 problem = self._listen(stream)
-                is_over = stream.has_ended
-            self._tell(problem)
-            if is_over:  # opened again, it would begin anew as if nothing had happened
-                return
-            again = self._reopen()
+                was_played = stream.has_ended
+            if was_played and self.settings.is_repeated:
+                again = self._reopen(0.0)
+            else:
+                self._tell(problem)
+                again = None if was_played else self._reopen(_RETRY_S)
             if again is None:
                 return
             stack, stream = again
@@ -130,10 +131,11 @@ class RealSense:
                 return "it sends the same picture again and again" if self._continuity.is_frozen else "no picture comes"
         return ""
 
-    def _reopen(self) -> tuple[ExitStack, Stream] | None:
-        """The device, when it is there again; None at the end."""
+    def _reopen(self, after_s: float) -> tuple[ExitStack, Stream] | None:
+        """The device, when it is there again, first looked for after a while; None at the end."""
         self._continuity.start_over()
-        while not self._has_ended.wait(_RETRY_S):
+        while not self._has_ended.wait(after_s):
+            after_s = _RETRY_S
             stack = ExitStack()
             try:
                 return stack, stack.enter_context(opened(self.settings))

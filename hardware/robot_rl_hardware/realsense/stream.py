@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from robot_rl_hardware.realsense import options
 from robot_rl_hardware.realsense.settings import Settings
 
 _NS_PER_MS = 1_000_000
+_BEGINS_WITHIN_S = 1.0
+_LOOK_EVERY_S = 0.0005  # a recording of one picture is over in little more
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +94,7 @@ def load_library() -> Any:
 
 @contextmanager
 def opened(settings: Settings) -> Iterator[Stream]:
-    """The stream of a camera, closed at the end.
+    """The stream of a camera, closed at the end; a recording is played once.
 
     Raises:
         SetupError: the library is missing.
@@ -103,7 +106,9 @@ def opened(settings: Settings) -> Iterator[Stream]:
     try:  # a device that is being plugged in may refuse anything
         config = library.config()
         if settings.file:
-            library.config.enable_device_from_file(config, settings.file, repeat_playback=settings.is_repeated)
+            # The library would repeat it in a thread of its own: a recording that this begins again while the pipeline
+            # is stopped goes on, and one that it finds not quite at its end is never begun again.
+            library.config.enable_device_from_file(config, settings.file, repeat_playback=False)
         else:
             config.enable_device(find_serial(library, settings))
         pipeline = library.pipeline()
@@ -117,22 +122,35 @@ def opened(settings: Settings) -> Iterator[Stream]:
         raise DeviceError(_explain(library, settings, str(error))) from error
     try:
         _apply_options(library, device, settings)
+        if device.is_playback():
+            _let_reader_begin(library, device.as_playback())
         yield Stream(library, pipeline, device)
     finally:
         with suppress(RuntimeError):  # the device is gone
             pipeline.stop()
-            _let_reader_end(device)
+            if device.is_playback():
+                _let_reader_end(device.as_playback())
 
 
-def _let_reader_end(device: Any) -> None:
+def _let_reader_begin(library: Any, playback: Any) -> None:
+    """Wait until the library's thread reads from a recording that was started.
+
+    Until then the library calls the recording one that has ended, and does not end one (2.59) that is stopped then. A
+    recording that is over between two looks costs the whole time.
+    """
+    end_s = time.monotonic() + _BEGINS_WITHIN_S
+    while playback.current_status() == library.playback_status.stopped and time.monotonic() < end_s:
+        time.sleep(_LOOK_EVERY_S)
+
+
+def _let_reader_end(playback: Any) -> None:
     """Wait until the library's thread no longer reads from a recording that was stopped.
 
     The library (2.59) frees a recording while a reading may still wait in its thread's queue, and crashes. A pause is
     done in the order of that queue; the second comes after a reading that was put there during the first.
     """
-    if device.is_playback():
-        for _ in range(2):
-            device.as_playback().pause()
+    for _ in range(2):
+        playback.pause()
 
 
 def find_serial(library: Any, settings: Settings) -> str:
