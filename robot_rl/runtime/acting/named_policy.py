@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -115,11 +115,10 @@ def opened(env: RobotEnv, config: PolicyConfig) -> Iterator[Policy]:
         ConfigError: there is no such run, or its training has not ended.
         CheckpointError: its file does not fit the environment.
     """
-    policy = _make(env, config)
     try:
-        yield policy
+        with closing(_make(env, config)) as policy:
+            yield policy
     finally:
-        policy.close()
         if env.base is not None:
             env.base.close()
 

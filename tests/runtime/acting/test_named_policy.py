@@ -1,10 +1,12 @@
 """What an evaluation takes from the training of its policy, and what from the words."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 from robot_rl import config as configuration
-from robot_rl.errors import ConfigError
+from robot_rl.errors import CheckpointError, ConfigError
 from robot_rl.runtime.acting import named_policy
 from robot_rl.runtime.config import TrainConfig
 from robot_rl.runtime.policy_config import EvalConfig
@@ -137,3 +139,19 @@ def test_a_base_policy_is_evaluated_on_the_task_of_its_recordings_where_that_is_
     task = resolve(tmp_path, "task.episode.step_limit=20").task
     assert (task.name, task.episode.step_limit) == (expected, 20)
     assert resolve(tmp_path, "task=reach").task.name == "reach"
+
+
+def test_a_policy_that_does_not_fit_leaves_no_base_policy_open(simulated, monkeypatch):
+    """Its threads would keep the process from ending."""
+
+    def refuse(*arguments):
+        raise CheckpointError("it was trained for another environment.")
+
+    base = SimpleNamespace(is_closed=False)
+    base.close = lambda: setattr(base, "is_closed", True)
+    monkeypatch.setattr(named_policy, "make_shadow", lambda *arguments, **words: base)
+    monkeypatch.setattr(named_policy, "load_policy", refuse)
+    env = SimpleNamespace(spec=None, clock=None, base=None)
+    with pytest.raises(CheckpointError), named_policy.opened(env, resolve(simulated)):
+        pass
+    assert base.is_closed
