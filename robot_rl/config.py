@@ -7,6 +7,7 @@ choice is an error that lists the right ones.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
@@ -53,8 +54,8 @@ def load(schema: type[T], name: str, overrides: list[str] | tuple[str, ...] = ()
         overrides: words such as `task=peg` (choose a file of a group) or `task.scene.clearance_m=0.0003`.
 
     Raises:
-        ConfigError: a word that cannot be read, a key that does not exist, a value of the wrong type, or one that says
-            nothing beside the others.
+        ConfigError: a word that cannot be read, a key that does not exist, a value of the wrong type, a number that is
+            not finite, or a value that says nothing beside the others.
         UnknownNameError: a choice that does not exist.
     """
     defaults = to_plain(schema())
@@ -68,11 +69,7 @@ def load(schema: type[T], name: str, overrides: list[str] | tuple[str, ...] = ()
     except (HydraException, OmegaConfBaseException, ValueError) as error:  # Hydra's own checks raise ValueErrors, too
         _explain(overrides, defaults, _chosen_groups(directory / f"{name}.yaml"))
         raise ConfigError(_first_lines(error)) from error
-    _check_keys(plain, defaults)
-    try:
-        config = TypeAdapter(schema).validate_python(plain)
-    except ValidationError as error:
-        raise ConfigError(_describe(error)) from error
+    config = from_plain(schema, plain)
     if isinstance(config, Said):
         config.check_words()
     return config
@@ -171,10 +168,12 @@ def from_plain(schema: type[T], plain: Any) -> T:
     """The inverse of `to_plain`.
 
     Raises:
-        ConfigError: a value of the wrong type.
+        ConfigError: a value of the wrong type, or a number that is not finite: a limit of infinity is none.
         UnknownNameError: a key that the dataclass does not have.
     """
-    _check_keys(plain, to_plain(schema()))
+    defaults = to_plain(schema())
+    _check_keys(plain, defaults)
+    _check_finite(plain, defaults)
     try:
         return TypeAdapter(schema).validate_python(plain)
     except ValidationError as error:
@@ -208,6 +207,19 @@ def _check_keys(plain: Any, defaults: Any, where: str = "") -> None:
         if key not in defaults:
             raise UnknownNameError(f"key of {where!r}" if where else "key", str(key), defaults)
         _check_keys(value, defaults[key], f"{where}.{key}" if where else str(key))
+
+
+def _check_finite(plain: Any, defaults: Any, where: str = "") -> None:
+    """Raise ConfigError for a number that is not finite, unless that is its default."""
+    if isinstance(plain, float) and not math.isfinite(plain) and plain != defaults:
+        raise ConfigError(f"{where} must be finite, got {plain}.")
+    if isinstance(plain, dict):
+        known = defaults if isinstance(defaults, dict) else {}
+        for key, value in plain.items():
+            _check_finite(value, known.get(key), f"{where}.{key}" if where else str(key))
+    elif isinstance(plain, list):
+        for value in plain:
+            _check_finite(value, None, where)
 
 
 def _chosen_groups(file: Path) -> set[str]:

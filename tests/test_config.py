@@ -301,3 +301,14 @@ def test_a_saved_configuration_takes_no_wrong_words(word, expected):
         configuration.amend(load(), [word])
     assert expected in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "word", ["task.episode.max_force_n=inf", "graph.lease_s=nan", "task.episode.box_lower_m=[-inf,0,0]"]
+)
+def test_a_limit_that_limits_nothing_is_none(word):
+    with pytest.raises(ConfigError, match=rf"{word.partition('=')[0]} must be finite"):
+        load(word)
+    assert load("teleop.human.budget_s=inf").teleop.human.budget_s == float("inf"), (
+        "it is the default, and means without end"
+    )

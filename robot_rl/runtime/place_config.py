@@ -56,6 +56,8 @@ class PlaceConfig:
         for name in ("start_height_m", "success_radius_m"):
             if not getattr(self, name) > 0.0:
                 raise ConfigError(f"task.place.{name} must be positive, got {getattr(self, name)}.")
+        if self.success_depth_m is not None and not self.success_depth_m >= 0.0:  # it would be solved at its start
+            raise ConfigError(f"task.place.success_depth_m must not be negative, got {self.success_depth_m} m.")
         # a turn about the base's z is the opposite turn about the target's own z, which points down
         target = Pose(np.array(self.target_m), _TOOL_DOWN) @ Pose(
             quaternion=quaternion_exp([0.0, 0.0, -self.target_yaw_rad])

@@ -60,3 +60,8 @@ def test_the_words_of_a_place_are_those_whose_target_is_at_the_tip():
     assert words[0] == "task.place.target_m=[0.5,-0.1,0.08]", "the tool points down"
     place = configuration.load(RecordConfig, "record", words).task.place.make_place()
     np.testing.assert_allclose((place.target.inverse() @ tcp @ place.tip).to_vector(), 0.0, atol=1e-4)
+
+
+def test_what_would_be_solved_at_its_start_is_no_task():
+    with pytest.raises(ConfigError, match=r"success_depth_m must not be negative, got -0\.05 m"):
+        check("task.place.target_m=[0.5,0.0,0.05]", "task.place.success_depth_m=-0.05")
