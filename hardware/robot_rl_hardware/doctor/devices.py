@@ -21,6 +21,8 @@ print(json.dumps([
 ]))
 """
 _RULES: Final = "the udev rules of hardware/README.md, and plug it in again"
+_ONLY_ONE: Final = ""
+"""What a camera's serial number is where the only one that is connected is meant."""
 _HID: Final = re.compile(r"^HID_ID=\w+:0*(256F:\w+|46D:0*C62\w)", re.MULTILINE | re.IGNORECASE)
 """3Dconnexion's devices, and those that Logitech sold."""
 
@@ -38,9 +40,12 @@ def check_cameras(machine: Machine, wanted: Wanted) -> Finding:
     cameras: list[dict[str, Any]] = json.loads(printed)
     found = ", ".join(f"{one['name']} {one['serial']} (USB {one['usb']})" for one in cameras) or "none connected"
     found = f"pyrealsense2 {library}: {found}"
-    absent = sorted(set(wanted.cameras) - {one["serial"] for one in cameras})
-    if absent:
-        return Finding(Mark.MISSING, f"{found}; not {', '.join(absent)}", f"plug it in; if it is, {_RULES}")
+    absent = sorted(set(wanted.cameras).difference(one["serial"] for one in cameras) - {_ONLY_ONE})
+    if absent or (is_wanted and not cameras):
+        missing = f"{found}; not {', '.join(absent)}" if absent else found
+        return Finding(Mark.MISSING, missing, f"plug it in; if it is, {_RULES}")
+    if _ONLY_ONE in wanted.cameras and len(cameras) > 1:
+        return Finding(Mark.MISSING, found, "say which is meant: serial: 'NUMBER' in camera.realsense")
     slow = [one["serial"] for one in cameras if not str(one["usb"]).startswith("3")]
     if slow:
         return Finding(Mark.WARNING, found, f"{', '.join(slow)}: use a USB 3 port and a USB 3 cable")

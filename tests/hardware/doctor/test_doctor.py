@@ -259,6 +259,7 @@ def test_a_machine_that_cannot_say_which_way_it_takes():
     [
         (("130322272869",), Mark.WARNING, "8431: use a USB 3 port"),
         (("1",), Mark.MISSING, "udev"),
+        (("",), Mark.MISSING, "say which is meant"),
         ((), Mark.WARNING, "8431"),
     ],
 )
