@@ -6,8 +6,8 @@ each episode's last.
 
 What the layout has no place for: the arrays `reward`, `source`, `policy_version`, `stamp_ns` and `base_action` of
 `data`, one row per action like all others, and of `meta`, one row per episode: the observation after the last action
-as `final_<name>`, `is_terminal`, `is_success`, `is_complete`. The original's reader takes every array of both groups
-along; a policy is trained on the keys that its configuration names.
+as `final_<name>`, `is_terminal`, `is_success`, `is_complete`, `paid_at_start`. The original's reader takes every array
+of both groups along; a policy is trained on the keys that its configuration names.
 """
 
 from __future__ import annotations
@@ -107,6 +107,7 @@ def _endings_of(episode: Episode) -> dict[str, np.ndarray]:
         "is_terminal": np.array([episode.is_terminal]),
         "is_success": np.array([episode.is_success]),
         "is_complete": np.array([episode.is_complete]),
+        "paid_at_start": np.array([episode.paid_at_start]),
     }
     return {f"meta/{name}": values for name, values in rows.items()}
 
@@ -200,6 +201,7 @@ def _to_episode(
         is_success=bool(endings["is_success"][0]),
         is_complete=bool(endings["is_complete"][0]),
         base_actions=whole("base_action") if "base_action" in rows else None,
+        paid_at_start=float(endings["paid_at_start"][0]) if "paid_at_start" in endings else 0.0,
     )
 
 

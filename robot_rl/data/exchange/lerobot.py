@@ -150,6 +150,8 @@ def _own_fields(
             fields[field] = columns[name] if field in PER_ACTION else _with_last(columns[name], last.get(name))
     if "base_actions" in fields:
         fields["base_actions"] = to_rows(fields["base_actions"], "base_action")
+    if (paid := row.get(OWN + "paid_at_start")) is not None:
+        fields["paid_at_start"] = float(paid)
     endings = {field: row.get(OWN + field) for field in ("is_terminal", "is_success", "is_complete")}
     return fields | {field: bool(value) for field, value in endings.items() if value is not None}
 

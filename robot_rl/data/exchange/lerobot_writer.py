@@ -151,6 +151,7 @@ def _ending_of(episode: Episode) -> dict[str, Any]:
         f"{OWN}is_terminal": episode.is_terminal,
         f"{OWN}is_success": episode.is_success,
         f"{OWN}is_complete": episode.is_complete,
+        f"{OWN}paid_at_start": episode.paid_at_start,
         f"{OWN}stamp_ns": int(episode.stamps_ns[-1]),
     }
     if episode.proprio:

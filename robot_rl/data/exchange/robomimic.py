@@ -6,8 +6,8 @@ where the task ended, and `states`, empty as the documentation asks of data that
 the last observation, so that nothing is missing for a learner, at the price of every picture being stored twice.
 
 What robomimic has no place for stands beside these, and its readers pass it by: the datasets `sources`,
-`policy_versions`, `stamps_ns` (T + 1), `base_actions` (T + 1, A), the attributes `is_terminal`, `is_success` and
-`is_complete` of a demo, and `robot_rl` of `data`, the names in their order.
+`policy_versions`, `stamps_ns` (T + 1), `base_actions` (T + 1, A), the attributes `is_terminal`, `is_success`,
+`is_complete` and `paid_at_start` of a demo, and `robot_rl` of `data`, the names in their order.
 """
 
 from __future__ import annotations
@@ -75,6 +75,7 @@ def _write_demo(demo: h5py.Group, episode: Episode) -> None:
     demo.attrs["is_terminal"] = episode.is_terminal
     demo.attrs["is_success"] = episode.is_success
     demo.attrs["is_complete"] = episode.is_complete
+    demo.attrs["paid_at_start"] = episode.paid_at_start
     ends = np.zeros(length, np.int64)
     ends[-1] = episode.is_terminal
     demo["actions"], demo["rewards"], demo["dones"] = episode.actions, episode.rewards, ends
@@ -147,6 +148,7 @@ def _read_demo(demo: h5py.Group, where: str, ours: dict[str, list[str]], rate_hz
         is_success=bool(demo.attrs["is_success"]),
         is_complete=bool(demo.attrs["is_complete"]),
         base_actions=demo["base_actions"][()] if "base_actions" in demo else None,
+        paid_at_start=float(demo.attrs.get("paid_at_start", 0.0)),
     )
 
 

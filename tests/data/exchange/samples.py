@@ -31,6 +31,7 @@ def make_episode(seed=0, length=5, has_base=True, **changes):
         "is_terminal": True,
         "is_success": True,
         "base_actions": numbers(length + 1, 6) if has_base else None,
+        "paid_at_start": float(seed % 2),
     }
     return Episode(**(values | changes))
 
@@ -59,5 +60,8 @@ def assert_same_episode(a, b):
                 assert_same_bits(before[name], after[name])
         elif isinstance(before, np.ndarray):
             assert_same_bits(before, after)
+        elif isinstance(before, float):
+            assert isinstance(after, float)
+            assert before == after
         else:
             assert before is after
