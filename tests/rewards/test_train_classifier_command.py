@@ -114,6 +114,40 @@ def test_no_episode_is_in_two_parts_even_if_it_is_in_two_recordings(data, tmp_pa
 
 
 @pytest.mark.parametrize(
+    ("kind", "words", "used"),
+    [
+        ("button", {}, 2),
+        ("classifier", {}, 2),
+        ("task", {}, 7),
+        ("button", {"ambiguous_steps": 0}, 7),
+        ("task", {"ambiguous_steps": 2}, 5),
+    ],
+)
+def test_what_came_before_a_late_mark_is_left_out(tmp_path, kind, words, used):
+    """A person presses after they have seen it: the images before show the success, too."""
+    generator = np.random.default_rng(0)
+    told = {"task": "synthetic", "config_yaml": f"reward: {{kind: {kind}}}"}
+    with StoreWriter(tmp_path / "data", SPEC, told) as store:
+        for number in range(9):
+            for record in make_episode(generator, is_success=True, start_ns=number).records(number):
+                store.append(record)
+    found = gathered(str(tmp_path / "data"), labels=LabelConfig(**words))
+    assert sum(len(found.parts[part]) for part in Part) == 9 * used
+
+
+@pytest.mark.parametrize(("late", "is_warned"), [(0, False), (2, True)])
+def test_a_classifier_that_finds_few_successes_says_why(capsys, tmp_path, late, is_warned):
+    """It would never pay."""
+    generator = np.random.default_rng(0)
+    shows = [(step, SUCCESS) for step in range(6 - late, 7)]
+    successes = [make_episode(generator, shows=shows, start_ns=k) for k in range(25)]
+    data = write_store(tmp_path / "data", [*successes, *make_episodes(generator, 0, 10)])
+    _, result, printed = train(capsys, f"data={data}", "labels.ambiguous_steps=0")
+    assert (result["recall"] < 0.9) == is_warned
+    assert ("labels.ambiguous_steps=10" in printed) == is_warned
+
+
+@pytest.mark.parametrize(
     ("rewards", "picked"),
     [([0, 1, 0, 0, 0, 1], 5), ([0, 0, 0, 1, 0, 1], 3)],  # before the pause: 2 and all after; in the step that it ended
 )
@@ -276,6 +310,7 @@ def test_ctrl_c_while_it_reads_writes_nothing(capsys, data, tmp_path, monkeypatc
         (["data=DATA", "report=c.pdf"], ".png"),
         (["data=DATA", "labels.has_lost=true"], "no image that shows 'lost'"),
         (["data=DATA", "labels.stages=[a,b]"], "was paid 1 times"),
+        (["data=DATA", "labels.stages=[a,b]"], "episode 0: stages="),
         (["data=DATA", "backbone.name=eye"], "resnet10, small_cnn, vit"),
         (["data=DATA", "backbone.weights=pretrained"], "resnet10"),
         (["data=DATA", "claim.test_share=0.9"], "something to learn from"),

@@ -18,19 +18,20 @@ class LabelConfig:
             is achieved with the k-th reward of an episode, and stays so; a reward of 2 is two of them at once.
         has_lost: whether there is also an output "lost", for episodes that ended in failure: a person's button.
         success_steps: time steps up to the mark that show what it says; more than one where the mark comes late.
-        ambiguous_steps: time steps before these which are left out, since nobody can say.
+        ambiguous_steps: time steps before these which are left out, since nobody can say. None is 5 for a recording
+            whose successes a person's button or a classifier marked, both of which are late, and 0 for others.
         negative_stride: of time steps without any mark, every n-th is used.
     """
 
     stages: tuple[str, ...] = ("success",)
     has_lost: bool = False
     success_steps: int = 1
-    ambiguous_steps: int = 0
+    ambiguous_steps: int | None = None
     negative_stride: int = 1
 
     def __post_init__(self) -> None:
         for name, least in (("success_steps", 1), ("ambiguous_steps", 0), ("negative_stride", 1)):
-            if getattr(self, name) < least:
+            if (value := getattr(self, name)) is not None and value < least:
                 raise ConfigError(f"{name} must be at least {least}, got {getattr(self, name)}.")
 
 

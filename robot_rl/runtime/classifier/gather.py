@@ -8,19 +8,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import yaml
 
 from robot_rl.agents.encoders.backbone import Backbone
 from robot_rl.data.episode import Episode
 from robot_rl.data.store_reader import StoreReader
 from robot_rl.errors import ConfigError
 from robot_rl.rewards.classifier import ClassifierSpec, SuccessClassifier
-from robot_rl.runtime.classifier.config import ClassifierConfig
-from robot_rl.runtime.classifier.labels import Part, Splitter, label, list_payments
+from robot_rl.runtime.classifier.config import ClassifierConfig, LabelConfig
+from robot_rl.runtime.classifier.labels import Labels, Part, Splitter, label, list_payments
 from robot_rl.runtime.classifier.samples import Gatherer, Samples
 from robot_rl.runtime.run_folder import find_store
 
 OnEpisode = Callable[[str], None]
 _AT_ONCE = 128
+_LATE_STEPS = 5  # half a second at 10 Hz: how late a person presses, or a debounced classifier believes
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,24 +101,24 @@ def gather(
     gatherer = Gatherer(spec, backbone, config.backbone.copies, config.backbone.crop_pad_px, config.seed)
     repeated, mistakes = set[str](), 0
     for source, reader in readers.items():
-        successes = reader.successful_episodes()
+        successes, said = reader.successful_episodes(), _find_labels(reader, config.labels)
         for piece in _pieces(source, reader, on_episode):
             if not gatherer.is_new(piece.episode):
                 repeated.add(piece.name)
                 continue
-            labels = label(piece.episode, config.labels, piece.paid_before)
+            labels = _label(piece, said)
             rows = np.flatnonzero(labels.is_used)
             number, part = deal.find(piece.name, piece.number in successes)
             gatherer.add(part, piece.episode, number, rows, labels.marks[rows], piece.title)
     if run is not None and judge is not None:
         # The images just before a success that a classifier declared are no mistakes: it had to see them first.
-        margin = max(config.margin_steps, config.labels.ambiguous_steps)
+        margin = max(config.margin_steps, config.labels.ambiguous_steps or 0)
         strict = replace(config.labels, ambiguous_steps=margin, negative_stride=1)
         for piece in _pieces(str(run.path), run, on_episode):
             if not gatherer.is_new(piece.episode):
                 repeated.add(piece.name)
                 continue
-            labels = label(piece.episode, strict, piece.paid_before)
+            labels = _label(piece, strict)
             rows = np.flatnonzero(labels.is_used)
             called = [
                 judge.predict({name: piece.episode.images[name][some] for name in judge.spec.cameras})
@@ -128,6 +130,22 @@ def gather(
             number, part = deal.find(piece.name, "run")
             gatherer.add(part, piece.episode, number, rows, labels.marks[rows], piece.title, is_hard=True)
     return Gathered(gatherer.finish(), splitter.counts(), len(repeated - deal.names), mistakes)
+
+
+def _find_labels(reader: StoreReader, config: LabelConfig) -> LabelConfig:
+    """The labels of a recording, where nothing is said of how late its marks are."""
+    if config.ambiguous_steps is not None:
+        return config
+    said = yaml.safe_load(reader.attributes.get("config_yaml", "")) or {}
+    is_late = said.get("reward", {}).get("kind") in ("button", "classifier")
+    return replace(config, ambiguous_steps=_LATE_STEPS if is_late else 0)
+
+
+def _label(piece: _Piece, config: LabelConfig) -> Labels:
+    try:
+        return label(piece.episode, config, piece.paid_before)
+    except ConfigError as error:
+        raise ConfigError(f"{piece.title}: {error}") from error
 
 
 def _check_cameras(run: StoreReader, cameras: Sequence[str]) -> None:

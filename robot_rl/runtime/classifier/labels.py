@@ -55,7 +55,7 @@ def label(episode: Episode, config: LabelConfig, paid_before: int = 0) -> Labels
     for output, step in at.items():
         first = max(0, step - config.success_steps + 1)
         marks[first:, output] = 1.0
-        is_used[max(0, first - config.ambiguous_steps) : first] = False
+        is_used[max(0, first - (config.ambiguous_steps or 0)) : first] = False
     plain = np.flatnonzero(~marks.any(axis=1))
     is_thinned = np.ones(len(plain), np.bool_)
     is_thinned[:: config.negative_stride] = False

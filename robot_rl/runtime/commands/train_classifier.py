@@ -17,6 +17,9 @@ from robot_rl.runtime.classifier.training import train
 from robot_rl.runtime.interruption import interruptible
 from robot_rl.runtime.reporting.output_file import check_path
 
+_FEW = 0.9
+"""Of the images that show a success: with fewer, a debounced reward comes late or not at all."""
+
 
 def run(overrides: Sequence[str]) -> int:
     """Train as the overrides say; the last line printed is a JSON object.
@@ -35,6 +38,13 @@ def run(overrides: Sequence[str]) -> int:
     draw_report(trained.figures, trained.gathered.parts[Part.TEST], trained.fitted.losses, report)
     for output in trained.figures:
         console.print(f"{output.name}: {output.claim.statement}")
+        if output.recall < _FEW:
+            console.print(
+                f"{output.name}: of the held-out images that show it only {output.recall:.0%} are called so. Where "
+                "the mark comes late, the images before it show it, too, and count as mistakes: "
+                "labels.ambiguous_steps=10 leaves out as many before each mark; else more episodes are needed.",
+                style="yellow",
+            )
     print(json.dumps({"classifier": config.out, "report": str(report), **trained.to_json()}))
     return 130 if interrupted else 0
 
