@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from robot_rl.env.judged_task import Judge, PersonsJudge
@@ -52,12 +53,31 @@ def _check_pace(config: EnvConfig, spec: ClassifierSpec) -> None:
     """Raise ConfigError where images come so seldom that none supports another: no stage would ever be paid."""
     debounce, rate_hz, key = config.reward.debounce, config.task.episode.rate_hz, "task.episode.rate_hz={:g}"
     if config.camera.is_device:  # in real time every image is judged
-        rate_hz = min(device.rate_hz for device in config.camera.find(spec.cameras))
-        key = "the rate_hz={:g} of a camera.realsense"
+        rates_hz = sorted(device.rate_hz for device in config.camera.find(spec.cameras))
+        _check_skew(config.reward.max_skew_s, rates_hz)
+        rate_hz, key = rates_hz[0], "the rate_hz={:g} of a camera.realsense"
     if debounce.required > 1 and rate_hz * debounce.max_gap_s < 1.0:
         raise ConfigError(
             f"with {key.format(rate_hz)} images are farther apart than reward.debounce.max_gap_s="
             f"{debounce.max_gap_s:g} s: none supports another, and the classifier would pay nothing; raise one of them."
+        )
+
+
+def _check_skew(max_skew_s: float, rates_hz: Sequence[int]) -> None:
+    """Raise ConfigError where the images of cameras that run freely may never count as of one moment.
+
+    Beside an image of the slowest camera, one of another lies at most half its period away, on either side.
+
+    Args:
+        max_skew_s: how far apart they may be.
+        rates_hz: of the cameras, the slowest first.
+    """
+    apart_s = sum(0.5 / rate_hz for rate_hz in rates_hz[1:3])
+    if max_skew_s < apart_s:
+        raise ConfigError(
+            f"at {' and '.join(map(str, rates_hz))} Hz the images of the classifier's cameras may lie {apart_s:.3f} s "
+            f"apart, and with reward.max_skew_s={max_skew_s:g} none would be judged then: raise it, or the rate_hz of "
+            "camera.realsense."
         )
 
 

@@ -60,6 +60,20 @@ def test_real_cameras_have_a_rate_of_their_own(words):
         make_judge(config)
 
 
+def test_images_that_may_never_be_of_one_moment_are_refused(words):
+    """Cameras run freely: their clocks drift to the worst phase, and stay there for minutes."""
+
+    def judge(rate_hz, *more):
+        cameras = f"camera.realsense=[{{name: wrist, rate_hz: {rate_hz}}}, {{name: side, serial: '2'}}, {{name: top}}]"
+        return make_judge(configuration.load(EnvConfig, "env", [*words, "camera=realsense", cameras, *more]))
+
+    assert judge(15) is not None, "beside each there is one of the faster camera"
+    slow = "camera.realsense=[{name: wrist, rate_hz: 15}, {name: side, serial: '2', rate_hz: 15}, {name: top}]"
+    with pytest.raises(ConfigError, match=r"at 15 and 15 Hz .* 0\.033 s apart, and with reward\.max_skew_s=0\.03 none"):
+        judge(15, slow)
+    assert judge(15, slow, "reward.max_skew_s=0.034") is not None
+
+
 def test_a_classifier_of_other_images_is_answered_with_what_it_looks_at(words):
     with pytest.raises(ConfigError, match=r"\['wrist', 'side'\] with 32 pixels, and the robot has \['wrist'\] with 64"):
         simcells.make(*words, "robot.cameras=[wrist]", "robot.image_size=64")
