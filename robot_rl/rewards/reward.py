@@ -71,12 +71,12 @@ class Judgement(Outcome):
     Attributes:
         probabilities: output -> probability.
         achieved: stages that have been paid in this episode, in the order of the outputs.
-        needs_person: whether the task was lost, so that no reset by itself puts it right.
+        is_lost: whether the task was lost.
     """
 
     probabilities: Mapping[str, float] = field(default_factory=dict)
     achieved: tuple[str, ...] = ()
-    needs_person: bool = False
+    is_lost: bool = False
 
     @property
     def probability(self) -> float:

@@ -72,19 +72,19 @@ def test_each_stage_has_its_own_threshold_and_its_own_debounce():
 
 def test_a_lost_task_ends_the_episode_and_asks_for_a_person():
     found = play([(0.1, 0.2), (0.1, 0.95), (0.99, 0.1)], ("success", LOST))
-    assert [judgement.needs_person for judgement in found] == [False, True, True]
+    assert [judgement.is_lost for judgement in found] == [False, True, True]
     assert [judgement.is_terminal for judgement in found] == [False, True, True]
     assert not any(judgement.is_success or judgement.reward for judgement in found), "what is lost is not won any more"
 
 
 def test_a_task_that_was_solved_is_not_lost_any_more():
     found = play([(0.9, 0.9), (0.1, 0.9)], ("success", LOST))
-    assert [(j.is_success, j.needs_person) for j in found] == [(True, False), (True, False)]
+    assert [(j.is_success, j.is_lost) for j in found] == [(True, False), (True, False)]
 
 
 def test_where_success_is_impossible_nothing_counts_but_a_loss():
     assert [j.reward for j in play([0.9, 0.9, 0.9], possible=[False, False, True])] == [0.0, 0.0, 1.0]
-    assert play([(0.9, 0.9)], ("success", LOST), possible=[False])[0].needs_person
+    assert play([(0.9, 0.9)], ("success", LOST), possible=[False])[0].is_lost
 
 
 @dataclass
@@ -151,7 +151,7 @@ def test_no_episode_pays_a_stage_twice(rows, required, more):
     for before, after in pairwise(found):
         assert set(before.achieved) <= set(after.achieved)
         assert not (before.is_terminal and after.reward)
-        assert not (after.is_success and after.needs_person)
+        assert not (after.is_success and after.is_lost)
 
 
 def test_a_judgement_without_probabilities_is_an_outcome():
