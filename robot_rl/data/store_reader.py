@@ -102,7 +102,8 @@ class StoreReader:
         """(number, episode) in the order of their first rows; of these numbers, or of all.
 
         A gap, where a person paused or a row got lost, divides an episode: each part comes as one of its own, with
-        the same number, and all but the last are incomplete. What holds less than a step is left out.
+        the same number, and all but the last are incomplete. What holds less than a step is left out, also an end
+        that came with the first time step after a pause: `ended_episodes` knows it.
 
         Raises:
             StoreError: a file is damaged or missing.
@@ -155,16 +156,18 @@ class StoreReader:
     def find_episodes(self, ranges: Sequence[range]) -> frozenset[int]:
         """The numbers of the episodes in any of these ranges, or of all where there is no range.
 
+        Numbers have gaps where a failed demonstration was not kept: a range passes over them, but not at its ends.
+
         Raises:
-            StoreError: one of them is not there, or none at all; or a file is damaged or missing.
+            StoreError: the first or last of a range is not there, or none at all; or a file is damaged or missing.
         """
         present = sorted(self.newest_steps())
         if not present:
             raise StoreError(f"{self.path} holds no episode yet.")
-        wanted = frozenset(number for one in ranges for number in one) or frozenset(present)
-        if missing := sorted(wanted.difference(present)):
+        ends = {end for one in ranges for end in (one[0], one[-1])}
+        if missing := sorted(ends.difference(present)):
             raise StoreError(f"{self.path} has no episode {missing[0]}: it has {present[0]} to {present[-1]}.")
-        return wanted
+        return frozenset(number for number in present if not ranges or any(number in one for one in ranges))
 
     def ended_episodes(self) -> frozenset[int]:
         """Numbers of the episodes whose last time step is there.

@@ -35,11 +35,11 @@ def run(source: Path, target: Path, ranges: Sequence[range]) -> int:
     reader = StoreReader(find_store(source))
     if len(reader.tasks) > 1:
         raise ConfigError(f"{reader.path} is of several tasks, {' and '.join(reader.tasks)}: a recording is of one.")
-    complete = [number for number, one in StoreReader(reader.path, has_images=False).episodes() if one.is_complete]
-    wanted = sorted(reader.find_episodes(ranges) if ranges else complete)
+    ended = reader.ended_episodes()
+    wanted = sorted(reader.find_episodes(ranges) if ranges else ended)
     if not wanted:
         raise ConfigError(f"{reader.path} holds no episode that has an end.")
-    if unfinished := sorted(set(wanted).difference(complete)):
+    if unfinished := sorted(set(wanted).difference(ended)):
         raise ConfigError(f"episode {unfinished[0]} of {reader.path} has no end, and cannot be copied.")
     numbers = {before: after for after, before in enumerate(wanted)}
     attributes = {**reader.attributes, "copied_from": str(source)}

@@ -53,7 +53,7 @@ def _add_source(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=_to_range,
         default=[],
-        help="only these, by the numbers that `robot-rl show` prints; 5-7 is 5 6 7",
+        help="only these, by the numbers that `robot-rl show` prints; 5-7 is 5 7 and what is between them",
     )
 
 

@@ -57,7 +57,7 @@ def run(source: Path, ranges: Sequence[range], picture: Path | None, video: Path
             shown.append(replace(episode, images={}))  # they may be many
     if not shown:
         raise ConfigError(f"{reader.path} holds no whole step of these episodes yet.")
-    print(_summarise(shown))
+    print(_summarise(shown, len(numbers & reader.ended_episodes()), len(numbers & reader.successful_episodes())))
     if picture is not None:
         plot_episodes(shown, picture, f"{source}: {_count(len(shown), 'episode')}")
     for path in (picture, video):
@@ -111,13 +111,13 @@ def _to_shares(sources: NDArray[np.int8]) -> str:
     return ", ".join(f"{who.name.lower()} {count / len(sources):.0%}" for count, who in counts if count)
 
 
-def _summarise(episodes: Sequence[Episode]) -> str:
-    over = [episode for episode in episodes if episode.is_complete]
-    seconds = [_to_seconds(episode) for episode in over if episode.is_success]
-    said = f"{_count(len(over), 'episode')}, {len(seconds)} of them successes"
+def _summarise(parts: Sequence[Episode], ended: int, successes: int) -> str:
+    over = [part for part in parts if part.is_complete]
+    seconds = [_to_seconds(part) for part in over if part.is_success]
+    said = f"{_count(ended, 'episode')}, {successes} of them successes"
     if seconds:
         said += f" (median {np.median(seconds):.1f} s)"
-    if unfinished := len(episodes) - len(over):
+    if unfinished := len(parts) - len(over):
         said += f"; {_count(unfinished, 'part')} without an end: a pause, or it goes on"
     return said
 

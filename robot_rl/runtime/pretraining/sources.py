@@ -102,9 +102,14 @@ def _read_successes(reader: StoreReader) -> Iterator[tuple[Episode, ...]]:
         parts = begun.setdefault(number, [])
         parts.append(part)
         if part.is_complete:
-            del begun[number]
-            if long_enough := tuple(each for each in parts if len(each) >= LEAST_STEPS):
-                yield long_enough
+            yield from _list_long(begun.pop(number))
+    for parts in begun.values():  # they ended with the first time step after a pause
+        yield from _list_long(parts)
+
+
+def _list_long(parts: Sequence[Episode]) -> list[tuple[Episode, ...]]:
+    long_enough = tuple(part for part in parts if len(part) >= LEAST_STEPS)
+    return [long_enough] if long_enough else []
 
 
 def _name_task(attributes: Mapping[str, Any]) -> str | None:

@@ -70,6 +70,8 @@ def test_some_of_the_episodes_are_asked_for_by_their_numbers(recording, capsys):
     _, _, row, last = show(capsys, recording, "--episodes", "4").splitlines()
     assert row.split()[0] == "4"
     assert last == "1 episode, 0 of them successes"
+    _, _, *rows, last = show(capsys, recording, "--episodes", "0-5").splitlines()
+    assert [row.split()[0] for row in rows] == ["0", "4", "5"], "what was not kept has no number"
     assert "mine has no episode 1: it has 0 to 5" in show(capsys, recording, "--episodes", "0-1", code=2)
 
 
@@ -131,6 +133,17 @@ def test_what_a_pause_has_divided_is_copied_in_its_parts(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     records = play_records(1, "expert")
     write("paused", make_people_cell().env, [*records[:2], *records[3:]])
+    assert cli.main(["copy", "paused", "copy"]) == 0
+    assert copied("copy") == copied("paused")
+
+
+def test_an_end_right_after_a_pause_is_one(tmp_path, monkeypatch, capsys):
+    """There is no step before it that could be shown or learned from."""
+    monkeypatch.chdir(tmp_path)
+    records = play_records(1, "expert")
+    write("paused", make_people_cell().env, [*records[:3], records[-1]])
+    last = show(capsys, "paused").splitlines()[-1]
+    assert last == "1 episode, 1 of them successes; 1 part without an end: a pause, or it goes on"
     assert cli.main(["copy", "paused", "copy"]) == 0
     assert copied("copy") == copied("paused")
 

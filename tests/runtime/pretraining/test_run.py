@@ -342,7 +342,7 @@ def test_what_was_done_before_a_pause_is_learned_from_too(tmp_path):
     assert np.diff(read_rows(store, episodes=2)[0].starts).tolist() == [8, 3, 5], "and it counts as one"
 
 
-@pytest.mark.parametrize(("pause", "lengths"), [(8, [8, 7, 10]), (2, [8, 7, 10])])
+@pytest.mark.parametrize(("pause", "lengths"), [(9, [8, 10, 8]), (8, [8, 7, 10]), (2, [8, 7, 10])])
 def test_a_single_step_beside_a_pause_does_not_refuse_the_recording(tmp_path, pause, lengths):
     store, _ = write_paused(tmp_path / "store", [None, pause, None])
     assert np.diff(read_rows(store)[0].starts).tolist() == lengths
