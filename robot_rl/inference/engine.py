@@ -145,7 +145,7 @@ class Engine:
         if self._failure is not None:
             raise self._failure
         published = self._find_published()
-        if published is None:
+        if published is None or stamp_ns < published.offer.stamp_ns - self._period_ns // 4:  # a clock was set back
             return self._ladder.hold(self._count)
         return self._ladder.serve(published.plan, published.actions, published.offer.stamp_ns, stamp_ns)
 
@@ -161,7 +161,9 @@ class Engine:
         begin_ns = self._clock.now_ns()
         previous = self._previous_at(offer)
         budget = self._config.budget_periods if previous is not None else self._config.cold_periods
-        deadline_ns = offer.stamp_ns + round((budget * self._config.period_s - self._config.margin_s) * 1e9)
+        # Without a plan the robot holds: what took time before, such as warming up, is not taken from the cold start.
+        since_ns = offer.stamp_ns if previous is not None else max(offer.stamp_ns, begin_ns)
+        deadline_ns = since_ns + round((budget * self._config.period_s - self._config.margin_s) * 1e9)
         noise = self._draw()
         committed = 0 if previous is None else self._count_committed()
         problem = self._mind.to_problem(offer.observation, noise, previous, committed)

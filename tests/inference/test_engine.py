@@ -191,6 +191,26 @@ def test_a_start_from_noise_takes_the_steps_that_fit():
     assert engine.late == 0
 
 
+def test_what_took_time_before_is_not_taken_from_a_start_from_noise():
+    """As a warm-up does, of which the observation before it knows nothing; the robot holds anyway."""
+    engine, network, clock = make(cold_periods=1.0, cold_steps=10)
+    network.durations_ms = itertools.repeat(20)
+    engine.warm_up(0.0)
+    before = network.evaluations
+    clock.sleep_until_ns(50 * PERIOD_NS)
+    engine.offer(50, 50 * PERIOD_NS)
+    clock.sleep_until_ns(53 * PERIOD_NS)
+    assert engine.decide()
+    assert network.evaluations - before == 4, "as without the delay"
+
+
+def test_where_a_clock_was_set_back_no_past_action_is_served():
+    engine, _, clock = make()
+    see(engine, clock, 50)
+    assert serve(engine, 51).rung is Rung.FRESH
+    assert serve(engine, 20).rung is Rung.HOLDING
+
+
 def test_only_the_newest_observation_counts():
     engine, network, clock = make()
     before = network.evaluations
