@@ -33,8 +33,9 @@ class ProprioFeatures(nn.Module):
 
     def fit(self, values: NDArray[np.float32], floor: float = 1e-3) -> None:
         """Take mean and standard deviation of rows (N, P); values that hardly vary keep their unit."""
-        spread = values.std(0)
-        self.mean.copy_(torch.from_numpy(values.mean(0)))
+        exact = values.astype(np.float64)  # sums of many float32 rows make a constant vary
+        spread = exact.std(0)
+        self.mean.copy_(torch.from_numpy(exact.mean(0)))
         self.spread.copy_(torch.from_numpy(np.where(spread > floor, spread, 1.0).astype(np.float32)))
 
     def forward(self, values_BP: Tensor) -> Tensor:

@@ -57,6 +57,13 @@ def test_a_value_that_does_not_vary_keeps_its_unit(value):
     assert features(torch.tensor([[value + 0.25]]))[0, 0] == pytest.approx(0.25)
 
 
+def test_a_constant_is_one_however_many_rows_there_are():
+    features = ProprioFeatures(1)
+    features.fit(np.full((300_000, 1), 3.3, np.float32))
+    assert features.spread.item() == 1.0
+    assert features.mean.item() == pytest.approx(3.3, abs=1e-6)
+
+
 def test_before_they_are_fitted_values_pass_in_their_unit():
     assert ProprioFeatures(1)(torch.tensor([[0.5]]))[0, 0] == 0.5
 
