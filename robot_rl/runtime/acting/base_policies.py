@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
+import logging
+from collections import Counter, deque
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from robot_rl.clock import Clock
 from robot_rl.errors import ConfigError
 from robot_rl.inference.engine import Engine
 from robot_rl.inference.hysteresis import Hysteresis
+from robot_rl.inference.ladder import Rung
 from robot_rl.inference.plan import Plan
 from robot_rl.inference.problem import Problem
 from robot_rl.policies.base_policy import BasePolicy
@@ -28,6 +30,9 @@ from robot_rl.runtime.pretraining.policy_file import FILE_NAME, load_policy_file
 from robot_rl.specs import EnvironmentSpec
 from robot_rl.types import Observation
 
+_log = logging.getLogger(__name__)
+
+_BEHIND = 0.2  # of an episode's commands; some are, while its first plan is made
 _NOISE = 1
 """Beside an episode's seed: which of its streams of random numbers."""
 
@@ -54,6 +59,9 @@ def load_base_policy(path: Path, config: InferenceConfig) -> BasePolicy:
     """
     stored = load_policy_file(path)
     if isinstance(stored.network, DiffusionNetwork):
+        levels = len(stored.network.schedule)
+        if config.steps > levels:
+            raise ConfigError(f"inference.steps={config.steps}: {path} has {levels} levels, and no more steps.")
         sampler = config.make_sampler(stored.noise_level, stored.network.spec.past)
         precision = Precision(config.precision)
         if config.compose is None:
@@ -164,10 +172,12 @@ class EngineRunner:
         self._hysteresis = Hysteresis(policy.spec.is_discrete, hysteresis_ticks)
         self._is_started = False
         self._is_void = self._was_void = False
+        self._rungs = Counter[Rung]()
 
     def reset(self, seed: int | None = None) -> None:
         """See Policy; in real time no episode can be played again, and the seed says nothing."""
         del seed
+        self._tell_pace()
         self._newest.clear()
         self._was_void = False
         self.invalidate()
@@ -201,11 +211,27 @@ class EngineRunner:
         self.engine.offer(tuple(self._newest), observation.stamp_ns)
         self.engine.wait()
         served = self.engine.serve(observation.stamp_ns)
+        self._rungs[served.rung] += 1
         return Tick(self._hysteresis(served.action[None]), served.remaining, served.phase)
 
     def close(self) -> None:
         """See Policy."""
         self.engine.close()
+        self._tell_pace()
+
+    def _tell_pace(self) -> None:
+        """Warn of an episode in which the robot waited for its plans: it would look like a bad policy."""
+        count, behind = self._rungs.total(), self._rungs.total() - self._rungs[Rung.FRESH]
+        if behind > _BEHIND * count:
+            _log.warning(
+                "of %d commands of the episode %d were not of a plan in time (%s): a decision takes %.0f ms, 95 %%; "
+                "choose fewer inference.steps, a smaller network, or a lower task.episode.rate_hz",
+                count,
+                behind,
+                ", ".join(f"{rung.name.lower()} {self._rungs[rung]}" for rung in Rung if rung is not Rung.FRESH),
+                1e-6 * max(each.quantile_ns(0.95) for each in (self.engine.decisions, self.engine.cold_decisions)),
+            )
+        self._rungs.clear()
 
 
 class _Mind:

@@ -59,6 +59,12 @@ class InferenceConfig:
             raise ConfigError(f"inference.sampler={self.sampler} has no steps; those that have are {_WITH_STEPS}.")
         if self.temperature is not None and self.sampler != "relay":
             raise ConfigError(f"inference.sampler={self.sampler} has no temperature; relay has.")
+        if self.sigma is not None and self.sampler != "relay":
+            raise ConfigError(f"inference.sampler={self.sampler} has no sigma; relay has.")
+        if self.score != "plan" and self.candidates == 1:
+            raise ConfigError(
+                f"inference.score={self.score} chooses among candidates: say candidates=N, too."
+            )
         if self.candidates < 1:
             raise ConfigError(f"inference.candidates must be at least 1, got {self.candidates}.")
         if self.candidates > 1 and self.sampler not in _FROM_NOISE:

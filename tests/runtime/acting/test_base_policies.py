@@ -69,7 +69,13 @@ def test_eval_takes_the_file_or_its_folder(file, capfd):
         (["task=pick_cube"], "trained with .*was it trained on another task"),
         ([*REACH, "inference.sampler=rely"], "Unknown sampler 'rely'.*Valid are"),
         ([*REACH, "inference.sampler=ddpm", "inference.steps=3"], "has no steps"),
+        ([*REACH, "inference.sampler=ddim", "inference.sigma=0.3"], "ddim has no sigma"),
+        ([*REACH, "inference.sampler=ddim", "inference.score=past"], "say candidates=N, too"),
         ([*REACH, "inference.executor.execute=20"], "a chunk has 7 positions"),
+        (
+            [*REACH, "inference.sampler=ddim", "inference.steps=500"],
+            r"steps=500: .* levels, and no more steps",
+        ),
     ],
 )
 def test_what_does_not_fit_is_one_clear_line(file, capfd, words, message):
@@ -187,6 +193,30 @@ def test_against_a_deadline_it_acts_holds_after_a_reset_and_ends_its_thread(file
         assert runner(observation).any()
         runner.invalidate()
         assert runner.engine.serve(observation.stamp_ns).rung is Rung.HOLDING, "another takeover"
+    finally:
+        runner.close()
+
+
+def test_an_episode_that_waited_for_its_plans_is_told(file, env, caplog):
+    """To a person it looks like a bad policy."""
+    config = configuration.load(EvalConfig, "eval", ["inference.engine.wait_s=5.0"]).inference
+    clock = MonotonicClock()
+    runner = make_runner(file, env.spec, config, clock, 0, is_lock_step=False)
+    first = env.reset(0).observation
+
+    def play(seen_ns, steps):
+        for step in range(steps):
+            runner.tick(dataclasses.replace(first, stamp_ns=seen_ns + step * 100_000_000))
+        runner.reset()
+
+    try:
+        play(clock.now_ns(), 5)
+        assert "commands of the episode" not in caplog.text
+        runner.engine.wait = lambda: None
+        runner.engine.decide = lambda: False
+        play(clock.now_ns() + 10**9, 5)
+        assert "of 5 commands of the episode 5 were not of a plan in time" in caplog.text
+        assert "holding 5" in caplog.text
     finally:
         runner.close()
 
