@@ -11,6 +11,7 @@ from robot_rl.data.store_reader import StoreReader
 from robot_rl.data.store_writer import StoreWriter
 from robot_rl.env.robot_env import RobotEnv
 from robot_rl.errors import ConfigError
+from robot_rl.runtime import action_meaning
 from robot_rl.runtime.acting.actor import to_episode_seed
 from robot_rl.runtime.acting.episode import play_episode
 from robot_rl.runtime.acting.policies import Policy, ZeroPolicy
@@ -81,11 +82,14 @@ def check_same_task(path: Path, attributes: Mapping[str, object]) -> None:
     """Raise ConfigError where the store at `path` holds episodes of another task than these attributes say."""
     if not (path / HEADER).exists() or "task" not in attributes:
         return
-    if others := " and ".join(task for task in StoreReader(path).tasks if task != attributes["task"]):
+    reader = StoreReader(path)
+    if others := " and ".join(task for task in reader.tasks if task != attributes["task"]):
         raise ConfigError(
             f"{path} holds episodes of the task {others}, and these are of {attributes['task']}: choose another folder "
             "for them."
         )
+    before, now = (action_meaning.of_attributes(said) for said in (reader.attributes, attributes))
+    action_meaning.check_same(str(path), before, "these episodes", now)
 
 
 def _run_episode(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from robot_rl import config as configuration
 from robot_rl.data.durable import write_durably
@@ -191,6 +193,11 @@ def describe(config: EnvConfig) -> dict[str, Any]:
     """What every row of a store must be traceable to: configuration (YAML, since JSON has no infinity) and code."""
     task = {"task": config.task.name, "level": config.task.level}
     return {**task, "config_yaml": configuration.to_yaml(config), "revision": find_revision()}
+
+
+def find_said(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration in what `describe` said of a store; empty where nothing was said."""
+    return yaml.safe_load(attributes.get("config_yaml", "")) or {}
 
 
 def find_revision() -> str:

@@ -14,6 +14,7 @@ from robot_rl.clock import Clock
 from robot_rl.errors import ConfigError, SpecError
 from robot_rl.policies.base_policy import BasePolicy
 from robot_rl.policies.diffusion import DiffusionPolicy
+from robot_rl.runtime import action_meaning
 from robot_rl.runtime.acting.base_answers import (
     ActionAnswers,
     BaseAnswers,
@@ -24,6 +25,7 @@ from robot_rl.runtime.acting.base_answers import (
 from robot_rl.runtime.acting.base_policies import find_base_policy, make_runner, open_base_policy
 from robot_rl.runtime.acting.trained_policy import TrainedActions, load_policy
 from robot_rl.runtime.config import TrainConfig
+from robot_rl.runtime.pretraining.policy_file import find_meaning
 from robot_rl.runtime.run_folder import RunFolder
 from robot_rl.specs import EnvironmentSpec
 from robot_rl.types import Source, StepRecord, TimeStep
@@ -96,6 +98,8 @@ def _make_answers(
     file = find_base_policy(Path(config.base))
     if file is None:
         return ActionAnswers(_open_run(config, RunFolder(Path(config.base)), spec, clock, is_lock_step=is_lock_step))
+    ours = action_meaning.of_config(config.task.episode)
+    action_meaning.check_same(f"base={config.base}", find_meaning(file), "this run", ours)
     corrector = config.agent.corrector
     layout = corrector.make_layout(spec.action_size)
     if layout is not None:
@@ -122,6 +126,8 @@ def _open_run(
     trained = folder.load_config()
     if folder.finished_steps() < trained.steps:
         raise ConfigError(f"{word}: its training has not ended, go on with it first: robot-rl resume {config.base}")
+    ours, theirs = (action_meaning.of_config(each.task.episode) for each in (config, trained))
+    action_meaning.check_same(word, theirs, "this run", ours)
     rate_hz = trained.task.episode.rate_hz
     if rate_hz != spec.rate_hz:
         raise ConfigError(

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import yaml
 
 from robot_rl.agents.encoders.backbone import Backbone
 from robot_rl.data.episode import Episode
@@ -18,7 +17,7 @@ from robot_rl.rewards.classifier import ClassifierSpec, SuccessClassifier
 from robot_rl.runtime.classifier.config import ClassifierConfig, LabelConfig
 from robot_rl.runtime.classifier.labels import Labels, Part, Splitter, label, list_payments
 from robot_rl.runtime.classifier.samples import Gatherer, Samples
-from robot_rl.runtime.run_folder import find_store
+from robot_rl.runtime.run_folder import find_said, find_store
 
 OnEpisode = Callable[[str], None]
 _AT_ONCE = 128
@@ -136,8 +135,7 @@ def _find_labels(reader: StoreReader, config: LabelConfig) -> LabelConfig:
     """The labels of a recording, where nothing is said of how late its marks are."""
     if config.ambiguous_steps is not None:
         return config
-    said = yaml.safe_load(reader.attributes.get("config_yaml", "")) or {}
-    is_late = said.get("reward", {}).get("kind") in ("button", "classifier")
+    is_late = find_said(reader.attributes).get("reward", {}).get("kind") in ("button", "classifier")
     return replace(config, ambiguous_steps=_LATE_STEPS if is_late else 0)
 
 

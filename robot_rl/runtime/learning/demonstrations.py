@@ -12,6 +12,7 @@ from robot_rl.data import store_spec
 from robot_rl.data.store_columns import check_values
 from robot_rl.data.store_reader import StoreReader
 from robot_rl.errors import ConfigError, SpecError
+from robot_rl.runtime import action_meaning
 from robot_rl.runtime.acting.shadow import make_shadow, relabel
 from robot_rl.runtime.assembly import make_env
 from robot_rl.runtime.config import GraphConfig, TeleopConfig, TrainConfig
@@ -60,6 +61,8 @@ def load_demonstrations(
         raise ConfigError(f"the recording {path} is of another environment than this run: {differing}.")
     if others := " and ".join(task for task in reader.tasks if task != config.task.name):
         raise ConfigError(f"the recording {path} is of the task {others}, this run of {config.task.name}.")
+    ours, theirs = action_meaning.of_config(config.task.episode), action_meaning.of_attributes(reader.attributes)
+    action_meaning.check_same(f"the recording {path}", theirs, "this run", ours)
     newest_steps = reader.newest_steps()
     chosen = _choose(config, reader, len(newest_steps))
     step_count = sum(newest_steps[episode] + 1 for episode in chosen)

@@ -19,6 +19,7 @@ from robot_rl.inference.noise_level import NoiseLevel
 from robot_rl.inference.schedule import ScheduleSpec
 from robot_rl.policies.chunk_network import ChunkNetwork
 from robot_rl.policies.spec import BasePolicySpec
+from robot_rl.runtime.action_meaning import Meaning
 from robot_rl.runtime.learning import checkpoint
 from robot_rl.runtime.pretraining.config import BasePolicyConfig
 from robot_rl.runtime.pretraining.networks import make_chunk_network
@@ -36,7 +37,7 @@ class StoredPolicy:
         network: trained.
         config: what was trained.
         noise_level: how much noise warm starts need; None where nothing is denoised.
-        about: where it comes from: data, task, seed, steps, losses, revision of the code.
+        about: where it comes from: data, task, what its actions mean, seed, steps, losses, revision of the code.
     """
 
     network: ChunkNetwork
@@ -101,9 +102,23 @@ def find_task(path: Path) -> str | None:
     Raises:
         CheckpointError: the file cannot be read.
     """
-    about = checkpoint.read(path, "base policy", _WAY_ON).get("about")
-    task = about.get("task") if isinstance(about, Mapping) else None
+    task = _find_about(path, "task")
     return task if isinstance(task, str) else None
+
+
+def find_meaning(path: Path) -> Meaning:
+    """What the actions of the policy in a file mean; empty where the file does not say.
+
+    Raises:
+        CheckpointError: the file cannot be read.
+    """
+    meaning = _find_about(path, "action")
+    return meaning if isinstance(meaning, Mapping) else {}
+
+
+def _find_about(path: Path, name: str) -> Any:
+    about = checkpoint.read(path, "base policy", _WAY_ON).get("about")
+    return about.get(name) if isinstance(about, Mapping) else None
 
 
 @contextmanager

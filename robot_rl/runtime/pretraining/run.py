@@ -95,7 +95,8 @@ def pretrain(config: PretrainConfig, on_step: Callable[[int, float | None], bool
         return PretrainResult(None, figures)
     average = trainer.average.average.to("cpu")
     level = _measure(average, trainer, rows, config)
-    about = {**figures, "task": source.task, "config_yaml": configuration.to_yaml(config), "revision": find_revision()}
+    of_data = {"task": source.task, "action": dict(source.meaning)}
+    about = {**figures, **of_data, "config_yaml": configuration.to_yaml(config), "revision": find_revision()}
     save_policy(folder / FILE_NAME, StoredPolicy(average, config.base_policy, level, about))
     figures["noise"] = None if level is None else {**dataclasses.asdict(level), "sigma": level.sigma}
     return PretrainResult(folder / FILE_NAME, figures)

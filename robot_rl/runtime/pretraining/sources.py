@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from robot_rl.data.episode import Episode
 from robot_rl.data.exchange.reading import read_episodes
 from robot_rl.data.store_reader import StoreReader
 from robot_rl.errors import ConfigError
+from robot_rl.runtime.action_meaning import Meaning, check_same, of_attributes
 from robot_rl.runtime.config import TaskConfig
 from robot_rl.runtime.run_folder import find_store
 from robot_rl.specs import ArraySpec, EnvironmentSpec, ObservationSpec
@@ -31,11 +32,13 @@ class Source:
         spec: of the environment.
         episodes: to be read once, each as the parts that pauses have left of it.
         task: the word that chooses it; None where that is not known, or where they are of several.
+        meaning: of its actions, as far as it is known.
     """
 
     spec: EnvironmentSpec
     episodes: Iterator[tuple[Episode, ...]]
     task: str | None = None
+    meaning: Meaning = field(default_factory=dict)
 
 
 def open_sources(paths: Sequence[str], rate_hz: float | None) -> Source:
@@ -68,9 +71,10 @@ def open_sources(paths: Sequence[str], rate_hz: float | None) -> Source:
                 f"{path} runs at {source.spec.rate_hz:g} Hz, {paths[0]} at {sources[0].spec.rate_hz:g} Hz: a policy "
                 "has one rate."
             )
+        check_same(str(paths[0]), sources[0].meaning, str(path), source.meaning)
     tasks = {source.task for source in sources}
     episodes = chain.from_iterable(source.episodes for source in sources)
-    return Source(sources[0].spec, episodes, tasks.pop() if len(tasks) == 1 else None)
+    return Source(sources[0].spec, episodes, tasks.pop() if len(tasks) == 1 else None, sources[0].meaning)
 
 
 def _open(path: Path, rate_hz: float | None) -> Source:
@@ -92,7 +96,8 @@ def _open(path: Path, rate_hz: float | None) -> Source:
             f"rate_hz={rate_hz:g} is for data sets of others, and {path} was recorded at {reader.spec.rate_hz:g} Hz: "
             "leave rate_hz out."
         )
-    return Source(_leave_out_answers(reader.spec), _read_successes(reader), _name_task(reader.attributes))
+    said = reader.attributes
+    return Source(_leave_out_answers(reader.spec), _read_successes(reader), _name_task(said), of_attributes(said))
 
 
 def _read_successes(reader: StoreReader) -> Iterator[tuple[Episode, ...]]:

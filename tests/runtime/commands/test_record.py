@@ -54,6 +54,14 @@ def test_episodes_of_another_task_do_not_join_those_that_are_there(capsys):
     assert StoreReader(Path("mine")).tasks == ("reach",)
 
 
+def test_episodes_whose_actions_mean_another_motion_do_not_join_those_that_are_there(capsys):
+    record(capsys, "episodes=1", "store=mine")
+    assert cli.main(["record", "task=reach", "episodes=1", "store=mine", "task.episode.action_frame=base"]) == 2
+    said = "of mine means another motion than one of these episodes: task.episode.action_frame=tcp, and here base"
+    assert said in capsys.readouterr().err
+    assert episodes("mine") == [0]
+
+
 def test_failures_are_counted_and_kept_only_where_that_is_wanted(capsys, monkeypatch):
     cells = []
 

@@ -159,6 +159,16 @@ def test_every_part_of_a_recording_must_be_of_the_task(tmp_path):
         run.run()
 
 
+def test_a_recording_whose_actions_mean_another_motion_is_refused(tmp_path):
+    told = {"config_yaml": "task: {episode: {translation_scale_m: 0.003}}"}
+    with StoreWriter(tmp_path / "other", make_people_cell("expert").env.spec, told) as store:
+        for record in play_records(2, "expert"):
+            store.append(record)
+    run, _ = start(tmp_path / "run", demonstrations_from=str(tmp_path / "other"))
+    with pytest.raises(ConfigError, match=r"means another motion than one of this run: .*translation_scale_m=0\.003"):
+        run.run()
+
+
 def test_what_a_policy_demonstrates_is_imitated_like_what_a_person_does(tmp_path):
     run, _ = start(tmp_path / "one", steps=0)
     run.run()

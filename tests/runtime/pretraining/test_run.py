@@ -17,11 +17,14 @@ from robot_rl.data.store_reader import StoreReader
 from robot_rl.data.store_writer import StoreWriter
 from robot_rl.errors import CheckpointError, ConfigError
 from robot_rl.inference.schedule import ScheduleSpec
+from robot_rl.runtime.acting import named_policy
+from robot_rl.runtime.acting.shadow import make_shadow
+from robot_rl.runtime.config import TrainConfig
 from robot_rl.runtime.learning import checkpoint
 from robot_rl.runtime.policy_config import EvalConfig
 from robot_rl.runtime.pretraining import run as pretraining_run
 from robot_rl.runtime.pretraining.config import BasePolicyConfig, NetworkConfig, PretrainConfig
-from robot_rl.runtime.pretraining.policy_file import find_task, load_policy_file
+from robot_rl.runtime.pretraining.policy_file import find_meaning, find_task, load_policy_file
 from robot_rl.runtime.pretraining.run import pretrain
 from robot_rl.runtime.pretraining.sources import open_sources
 from robot_rl.runtime.pretraining.training import _split
@@ -83,6 +86,32 @@ def test_the_policy_says_how_hard_the_task_of_its_recordings_is(tmp_path, level,
     assert task == expected
     config = configuration.load(EvalConfig, "eval", [f"task={task}"]).task
     assert (config.name, config.level) == ("peg", level)
+
+
+def test_the_policy_says_what_its_actions_mean(capsys, tmp_path):
+    told = {"task": "reach", "config_yaml": "task: {episode: {action_frame: base, translation_scale_m: 0.003}}"}
+    store = write_store(tmp_path / "store", make_episodes(2), told)
+    other = write_store(tmp_path / "other", make_episodes(2), {"config_yaml": "task: {episode: {action_frame: tcp}}"})
+    message = (
+        f"an action of {store} means another motion than one of {other}: task.episode.action_frame=base, and here tcp"
+    )
+    assert message in refused(capsys, f"data=[{store},{other}]")
+    unknown = write_store(tmp_path / "unknown", make_episodes(2), {})
+    run = tmp_path / "run"
+    assert cli.main(["pretrain", *BC, f"data=[{store},{unknown}]", f"run_dir={run}"]) == 0
+    meaning = find_meaning(run / "policy.pt")
+    assert meaning == {"action_frame": "base", "translation_scale_m": 0.003}
+
+    def evaluated(*words):
+        words = (f"policy={run}", *words)
+        return named_policy.resolve(configuration.load(EvalConfig, "eval", words), "eval", words).task
+
+    episode = evaluated().episode
+    assert (episode.action_frame, episode.translation_scale_m) == ("base", 0.003)
+    assert evaluated("task.episode.translation_scale_m=0.01").episode.translation_scale_m == 0.01, "said"
+    config = configuration.load(TrainConfig, "train", ["corrector=additive", f"base={run}", "task=reach"])
+    with pytest.raises(ConfigError, match="means another motion than one of this run"):
+        make_shadow(config, None, None, is_lock_step=True)
 
 
 @pytest.mark.parametrize(("tasks", "expected"), [(["plug"], "plug"), (["plug", "peg"], None), (["plug", None], None)])
