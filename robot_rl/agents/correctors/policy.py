@@ -24,7 +24,7 @@ from robot_rl.agents.policy_network import PolicyNetwork, PolicySpec
 from robot_rl.errors import ConfigError, SpecError
 
 _CAUTION = 0.25
-"""A whole spread keeps a policy that has learned everything from using it: docs/results.md has the figures."""
+"""A whole spread keeps a policy that has learned everything from using it: docs/correctors_study.md has the figures."""
 _FIRST_CAUTION = 1.0
 """And a quarter lets one that has learned little fall below its base policy."""
 

@@ -62,9 +62,7 @@ class InferenceConfig:
         if self.sigma is not None and self.sampler != "relay":
             raise ConfigError(f"inference.sampler={self.sampler} has no sigma; relay has.")
         if self.score != "plan" and self.candidates == 1:
-            raise ConfigError(
-                f"inference.score={self.score} chooses among candidates: say candidates=N, too."
-            )
+            raise ConfigError(f"inference.score={self.score} chooses among candidates: say candidates=N, too.")
         if self.candidates < 1:
             raise ConfigError(f"inference.candidates must be at least 1, got {self.candidates}.")
         if self.candidates > 1 and self.sampler not in _FROM_NOISE:
