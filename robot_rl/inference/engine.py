@@ -111,6 +111,7 @@ class Engine:
         self._published: _Published | None = None
         self._generation = 0
         self._newest: _Offer | None = None
+        self._served_ns: int | None = None
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._is_closed = False
@@ -144,6 +145,7 @@ class Engine:
         """
         if self._failure is not None:
             raise self._failure
+        self._served_ns = stamp_ns
         published = self._find_published()
         if published is None or stamp_ns < published.offer.stamp_ns - self._period_ns // 4:  # a clock was set back
             return self._ladder.hold(self._count)
@@ -169,11 +171,11 @@ class Engine:
         problem = self._mind.to_problem(offer.observation, noise, previous, committed)
         if previous is None:  # the robot holds meanwhile
             sampler = self._make_cold(deadline_ns - self._clock.now_ns(), problem.schedule.spec.levels)
-            self._publish(self._run(sampler, problem, deadline_ns), offer)
+            self._publish(self._run(sampler, problem, deadline_ns), offer, previous)
         elif isinstance(self._sampler, _REFINING):
-            self._run(self._sampler, problem, deadline_ns, lambda estimate: self._publish(estimate, offer))
+            self._run(self._sampler, problem, deadline_ns, lambda estimate: self._publish(estimate, offer, previous))
         else:  # the plan so far goes on meanwhile; what comes late is put where it belongs
-            self._publish(self._run(self._sampler, problem, deadline_ns=None), offer)
+            self._publish(self._run(self._sampler, problem, deadline_ns=None), offer, previous)
         offer.is_decided.set()
         end_ns = self._clock.now_ns()
         (self.cold_decisions if previous is None else self.decisions).note(end_ns - begin_ns)
@@ -233,10 +235,12 @@ class Engine:
         assert best is not None, "a sampler evaluates at least once"
         return best
 
-    def _publish(self, estimate: Estimate, offer: _Offer) -> None:
+    def _publish(self, estimate: Estimate, offer: _Offer, previous: Plan | None) -> None:
         """Commands are taken from this estimate from now on; one from before a reset is never found."""
         stamp_ns = offer.stamp_ns - self._mind.now * self._period_ns
         plan = Plan(estimate.chunk, estimate.noise, stamp_ns, self._period_ns)
+        if previous is not None and self._served_ns is not None:
+            plan = plan.after(previous, max(0, plan.position_at(self._served_ns) + 1))
         self._published = _Published(plan, self._mind.to_actions(estimate.chunk), offer)
 
     def _draw(self) -> torch.Tensor:

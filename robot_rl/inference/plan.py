@@ -20,6 +20,8 @@ class Plan:
         stamp_ns: the moment of position 0.
         period_ns: between two positions.
         version: of the policy's weights.
+        executed: (B, H, A), the chunk, but with what plans before it have commanded at its first positions; None for
+            a plan that goes on with none.
     """
 
     chunk: Tensor
@@ -27,6 +29,7 @@ class Plan:
     stamp_ns: int = 0
     period_ns: int = 1
     version: int = -1
+    executed: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.chunk.shape != self.noise.shape or self.chunk.dim() != 3:
@@ -52,6 +55,16 @@ class Plan:
         """
         return count_periods(stamp_ns - self.stamp_ns, self.period_ns)
 
+    def after(self, previous: Plan, count: int) -> Plan:
+        """The same plan, the first `count` positions of which are commanded by another one, as far as that goes.
+
+        Args:
+            previous: the plan before it, moved to the same moment.
+            count: how many.
+        """
+        before = previous.chunk if previous.executed is None else previous.executed
+        return replace(self, executed=torch.cat([before[:, :count], self.chunk[:, count:]], dim=1))
+
     def advance(self, ticks: int, fresh_BHA: Tensor) -> Plan:
         """The same plan, seen `ticks` periods later.
 
@@ -70,13 +83,17 @@ class Plan:
         if ticks == 0:
             return self
         stamp_ns, ticks = self.stamp_ns + ticks * self.period_ns, min(ticks, self.horizon)
-        last = self.chunk[:, -1:].expand(-1, ticks, -1)
         return replace(
             self,
-            chunk=torch.cat([self.chunk[:, ticks:], last], dim=1),
+            chunk=_move(self.chunk, ticks),
             noise=torch.cat([self.noise[:, ticks:], fresh_BHA[:, self.horizon - ticks :]], dim=1),
             stamp_ns=stamp_ns,
+            executed=None if self.executed is None else _move(self.executed, ticks),
         )
+
+
+def _move(chunk_BHA: Tensor, ticks: int) -> Tensor:
+    return torch.cat([chunk_BHA[:, ticks:], chunk_BHA[:, -1:].expand(-1, ticks, -1)], dim=1)
 
 
 def count_periods(duration_ns: int, period_ns: int) -> int:

@@ -116,7 +116,8 @@ class ForwardContrast:
 class PastAgreement:
     """How far the past positions of a candidate are from what was executed (past-token prediction, arXiv 2505.09561).
 
-    What was executed is the beginning of the plan so far: where a person has acted instead, there is none.
+    What was executed is what the plans so far have commanded: where a person has acted instead, there is none. What a
+    corrector has changed in it is not known here.
 
     Attributes:
         past: positions of a chunk that lie before the present.
@@ -128,8 +129,9 @@ class PastAgreement:
         """See Score; without a plan so far all are alike."""
         if problem.previous is None:
             return candidates_NHA.new_zeros(len(candidates_NHA))
-        executed = problem.previous.chunk[:, : self.past]
-        return (candidates_NHA[:, : self.past] - executed).square().sum((1, 2))
+        previous = problem.previous
+        executed = previous.chunk if previous.executed is None else previous.executed
+        return (candidates_NHA[:, : self.past] - executed[:, : self.past]).square().sum((1, 2))
 
 
 def _repeat(plan: Plan | None, rows: int) -> Plan | None:

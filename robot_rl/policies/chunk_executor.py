@@ -148,6 +148,8 @@ class ChunkExecutor:
         committed = spec.past + config.delay if config.commits and config.delay and previous is not None else 0
         estimates = list(self._policy.think(torch.stack(list(self._frames), dim=1), noise, previous, committed))
         plan = Plan(estimates[-1].chunk, estimates[-1].noise, stamp, version=self._policy.version)
+        if previous is not None:
+            plan = plan.after(previous, spec.past + config.delay)
         self._next_decision = self._now + max(self._choose_length(estimates), self._config.delay)
         if self._plan is None or config.delay == 0:
             self._adopt(plan)

@@ -115,7 +115,7 @@ def test_of_a_start_from_noise_nothing_but_the_end_is_executed():
     network.durations_ms = itertools.repeat(40)
     seen = []
     publish, prepare = engine._publish, network.prepare
-    engine._publish = lambda estimate, offer: (seen.append(clock.now_ns()), publish(estimate, offer))
+    engine._publish = lambda *arguments: (seen.append(clock.now_ns()), publish(*arguments))
     assert prepare(0) == 0
     see(engine, clock, 2)
     assert len(seen) == 1
@@ -202,6 +202,27 @@ def test_what_took_time_before_is_not_taken_from_a_start_from_noise():
     clock.sleep_until_ns(53 * PERIOD_NS)
     assert engine.decide()
     assert network.evaluations - before == 4, "as without the delay"
+
+
+def test_a_plan_knows_what_those_before_it_have_commanded():
+    """Here what the network says differs by its turn, so that it shows whose action is whose."""
+    engine, network, clock = make()
+    says = itertools.count(1)
+    network.prepare = lambda condition: 100.0 * next(says)
+    engine._mind.to_problem = lambda observation, noise, previous, committed: Problem(
+        network, network.prepare(observation), noise, previous, committed
+    )
+    commanded = []
+    for number in range(1, 6):
+        clock.sleep_until_ns(number * PERIOD_NS)
+        engine.offer(number, number * PERIOD_NS)
+        if number == 1:
+            assert engine.decide()
+        commanded.append(serve(engine, number).action[0])
+        if number > 1:
+            assert engine.decide(), "after the command of its period"
+    plan = engine._published.plan
+    assert plan.executed[0, : NOW + 1, 0].tolist() == commanded[-NOW - 1 :]
 
 
 def test_where_a_clock_was_set_back_no_past_action_is_served():

@@ -158,6 +158,23 @@ def test_what_is_executed_while_a_decision_is_made_is_committed(delay, commits, 
     assert [committed for *_, committed in policy.decisions] == [0, expected, expected, expected]
 
 
+@pytest.mark.parametrize(("execute", "delay"), [(1, 0), (2, 0), (4, 0), (1, 1), (2, 2), (3, 1)])
+def test_a_decision_knows_what_was_executed_whichever_plan_it_was_of(execute, delay):
+    """The newest plan says what it would have done before; with one action of each, hardly any of that was."""
+    executor, policy = make(execute, delay)
+    served = play(executor, 14)
+    checked = 0
+    for tick, (_, _, previous, _) in zip(policy.ticks, policy.decisions, strict=True):
+        if previous is None or tick < 2 * PAST + delay:
+            continue
+        values = previous.chunk if previous.executed is None else previous.executed
+        before = torch.round(100 * values[0, :PAST]).to(torch.int64)
+        before[:, 1] -= PAST
+        assert [tuple(row) for row in before.tolist()] == served[tick - PAST : tick]
+        checked += 1
+    assert checked
+
+
 def test_the_noise_is_that_of_the_seed():
     def draw(seed):
         executor, policy = make(seed=seed)
