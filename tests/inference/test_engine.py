@@ -208,6 +208,7 @@ def test_a_plan_knows_what_those_before_it_have_commanded():
     """Here what the network says differs by its turn, so that it shows whose action is whose."""
     engine, network, clock = make()
     says = itertools.count(1)
+    engine._count_committed = lambda: 0
     network.prepare = lambda condition: 10.0 * next(says)
     engine._mind.to_problem = lambda observation, noise, previous, committed: Problem(
         network, network.prepare(observation), noise, previous, committed
