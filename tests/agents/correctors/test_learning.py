@@ -71,7 +71,7 @@ SHIPPED = {
 @pytest.mark.parametrize(
     ("name", "steps", "values"),
     [
-        ("additive", 3000, {"noise_std": 0.1}),
+        ("additive", 4000, {"noise_std": 0.1}),
         ("additive", 3000, {"noise_std": 0.1, **SHIPPED}),
         ("chooser", 4500, {"noise_std": 0.3}),
         ("edit_select", 2000, {"noise_std": 0.1, "candidates": 2, "chunk": 2}),
