@@ -48,6 +48,11 @@ class Plan:
         """Whether it can be gone on with: what was made of a number that is none would never become one again."""
         return bool(self.chunk.isfinite().all())
 
+    @property
+    def executed_chunk(self) -> Tensor:
+        """(B, H, A), the chunk, with what was commanded before it where that is known."""
+        return self.chunk if self.executed is None else self.executed
+
     def position_at(self, stamp_ns: int) -> int:
         """The position whose period holds this moment; it may lie outside the chunk.
 
@@ -62,8 +67,8 @@ class Plan:
             previous: the plan before it, moved to the same moment.
             count: how many.
         """
-        before = previous.chunk if previous.executed is None else previous.executed
-        return replace(self, executed=torch.cat([before[:, :count], self.chunk[:, count:]], dim=1))
+        before = previous.executed_chunk[:, :count]
+        return replace(self, executed=torch.cat([before, self.chunk[:, count:]], dim=1))
 
     def advance(self, ticks: int, fresh_BHA: Tensor) -> Plan:
         """The same plan, seen `ticks` periods later.

@@ -129,9 +129,8 @@ class PastAgreement:
         """See Score; without a plan so far all are alike."""
         if problem.previous is None:
             return candidates_NHA.new_zeros(len(candidates_NHA))
-        previous = problem.previous
-        executed = previous.chunk if previous.executed is None else previous.executed
-        return (candidates_NHA[:, : self.past] - executed[:, : self.past]).square().sum((1, 2))
+        executed = problem.previous.executed_chunk[:, : self.past]
+        return (candidates_NHA[:, : self.past] - executed).square().sum((1, 2))
 
 
 def _repeat(plan: Plan | None, rows: int) -> Plan | None:

@@ -79,7 +79,7 @@ def record_demonstrations(
 
 
 def check_same_task(path: Path, attributes: Mapping[str, object]) -> None:
-    """Raise ConfigError where the store at `path` holds episodes of another task than these attributes say."""
+    """Raise ConfigError where the store at `path` is of another task than these attributes say, or of other actions."""
     if not (path / HEADER).exists() or "task" not in attributes:
         return
     reader = StoreReader(path)

@@ -167,8 +167,7 @@ def test_a_decision_knows_what_was_executed_whichever_plan_it_was_of(execute, de
     for tick, (_, _, previous, _) in zip(policy.ticks, policy.decisions, strict=True):
         if previous is None or tick < 2 * PAST + delay:
             continue
-        values = previous.chunk if previous.executed is None else previous.executed
-        before = torch.round(100 * values[0, :PAST]).to(torch.int64)
+        before = torch.round(100 * previous.executed_chunk[0, :PAST]).to(torch.int64)
         before[:, 1] -= PAST
         assert [tuple(row) for row in before.tolist()] == served[tick - PAST : tick]
         checked += 1

@@ -17,7 +17,7 @@ from robot_rl.runtime.acting.shadow import make_shadow
 from robot_rl.runtime.acting.trained_policy import load_policy
 from robot_rl.runtime.config import RobotConfig, TeleopConfig
 from robot_rl.runtime.policy_config import DistillConfig, PolicyConfig
-from robot_rl.runtime.pretraining.policy_file import find_meaning, find_task
+from robot_rl.runtime.pretraining.policy_file import find_origin
 from robot_rl.runtime.run_folder import PRETRAIN_FILE, RunFolder
 
 Config = TypeVar("Config", bound=PolicyConfig)
@@ -83,11 +83,12 @@ def _with_task_of(base: Path, config: Config, name: str, overrides: Sequence[str
 
     What is not known, or is said, is left as it is.
     """
-    task, words = find_task(base), []
+    task, meaning = find_origin(base)
+    words = []
     if task in configuration.choices("task") and not configuration.is_said("task", overrides):
         words.append(f"task={task}")
-    meaning = {f"task.episode.{key}": value for key, value in find_meaning(base).items()}
-    words += [f"{key}={value}" for key, value in meaning.items() if not configuration.is_said(key, overrides)]
+    of_actions = {f"task.episode.{key}": value for key, value in meaning.items()}
+    words += [f"{key}={value}" for key, value in of_actions.items() if not configuration.is_said(key, overrides)]
     return configuration.load(type(config), name, [*overrides, *words]) if words else config
 
 

@@ -25,7 +25,7 @@ from robot_rl.runtime.acting.base_answers import (
 from robot_rl.runtime.acting.base_policies import find_base_policy, make_runner, open_base_policy
 from robot_rl.runtime.acting.trained_policy import TrainedActions, load_policy
 from robot_rl.runtime.config import TrainConfig
-from robot_rl.runtime.pretraining.policy_file import find_meaning
+from robot_rl.runtime.pretraining.policy_file import find_origin
 from robot_rl.runtime.run_folder import RunFolder
 from robot_rl.specs import EnvironmentSpec
 from robot_rl.types import Source, StepRecord, TimeStep
@@ -99,7 +99,7 @@ def _make_answers(
     if file is None:
         return ActionAnswers(_open_run(config, RunFolder(Path(config.base)), spec, clock, is_lock_step=is_lock_step))
     ours = action_meaning.of_config(config.task.episode)
-    action_meaning.check_same(f"base={config.base}", find_meaning(file), "this run", ours)
+    action_meaning.check_same(f"base={config.base}", find_origin(file).meaning, "this run", ours)
     corrector = config.agent.corrector
     layout = corrector.make_layout(spec.action_size)
     if layout is not None:

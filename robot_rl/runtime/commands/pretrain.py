@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from robot_rl import config as configuration
 from robot_rl.runtime.interruption import interruptible
 from robot_rl.runtime.pretraining.config import PretrainConfig
-from robot_rl.runtime.pretraining.policy_file import find_task
+from robot_rl.runtime.pretraining.policy_file import find_origin
 from robot_rl.runtime.pretraining.run import pretrain
 
 _LISTS = ("data", "cameras")
@@ -45,7 +45,7 @@ def run(overrides: Sequence[str]) -> int:
     if result.policy is None:
         console.print(f"stopped at step {result.figures['steps']} of {config.steps}; the same command goes on.")
     else:
-        word = "" if find_task(result.policy) in configuration.choices("task") else " task=TASK"
+        word = "" if find_origin(result.policy).task in configuration.choices("task") else " task=TASK"
         console.print(
             f"wrote {result.policy}; try it with: robot-rl eval policy={config.run_dir}{word}", soft_wrap=True
         )

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -96,29 +96,28 @@ def load_policy_file(path: Path) -> StoredPolicy:
     return StoredPolicy(network, config, level, stored.get("about", {}))
 
 
-def find_task(path: Path) -> str | None:
-    """The word that chooses the task that the policy in a file was trained on; None where the file does not say.
+class Origin(NamedTuple):
+    """What a policy was trained on.
+
+    Attributes:
+        task: the word that chooses it; None where that is not known.
+        meaning: of its actions; empty where that is not known.
+    """
+
+    task: str | None
+    meaning: Meaning
+
+
+def find_origin(path: Path) -> Origin:
+    """What the policy in a file was trained on.
 
     Raises:
         CheckpointError: the file cannot be read.
     """
-    task = _find_about(path, "task")
-    return task if isinstance(task, str) else None
-
-
-def find_meaning(path: Path) -> Meaning:
-    """What the actions of the policy in a file mean; empty where the file does not say.
-
-    Raises:
-        CheckpointError: the file cannot be read.
-    """
-    meaning = _find_about(path, "action")
-    return meaning if isinstance(meaning, Mapping) else {}
-
-
-def _find_about(path: Path, name: str) -> Any:
     about = checkpoint.read(path, "base policy", _WAY_ON).get("about")
-    return about.get(name) if isinstance(about, Mapping) else None
+    said = about if isinstance(about, Mapping) else {}
+    task, meaning = said.get("task"), said.get("action")
+    return Origin(task if isinstance(task, str) else None, meaning if isinstance(meaning, Mapping) else {})
 
 
 @contextmanager

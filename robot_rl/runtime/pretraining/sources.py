@@ -60,6 +60,9 @@ def open_sources(paths: Sequence[str], rate_hz: float | None) -> Source:
     if len({find_store(Path(path)).resolve() for path in paths}) < len(paths):
         raise ConfigError(f"data names a recording twice: {list(paths)}; what is held out would be learned from.")
     sources = [_open(Path(path), rate_hz) for path in paths]
+    says, meaning = next(
+        ((path, each.meaning) for path, each in zip(paths, sources, strict=True) if each.meaning), ("", {})
+    )
     for path, source in zip(paths[1:], sources[1:], strict=True):
         if _shapes(source.spec) != _shapes(sources[0].spec):
             raise ConfigError(
@@ -71,10 +74,10 @@ def open_sources(paths: Sequence[str], rate_hz: float | None) -> Source:
                 f"{path} runs at {source.spec.rate_hz:g} Hz, {paths[0]} at {sources[0].spec.rate_hz:g} Hz: a policy "
                 "has one rate."
             )
-        check_same(str(paths[0]), sources[0].meaning, str(path), source.meaning)
+        check_same(says, meaning, path, source.meaning)
     tasks = {source.task for source in sources}
     episodes = chain.from_iterable(source.episodes for source in sources)
-    return Source(sources[0].spec, episodes, tasks.pop() if len(tasks) == 1 else None, sources[0].meaning)
+    return Source(sources[0].spec, episodes, tasks.pop() if len(tasks) == 1 else None, meaning)
 
 
 def _open(path: Path, rate_hz: float | None) -> Source:

@@ -24,7 +24,7 @@ from robot_rl.runtime.learning import checkpoint
 from robot_rl.runtime.policy_config import EvalConfig
 from robot_rl.runtime.pretraining import run as pretraining_run
 from robot_rl.runtime.pretraining.config import BasePolicyConfig, NetworkConfig, PretrainConfig
-from robot_rl.runtime.pretraining.policy_file import find_meaning, find_task, load_policy_file
+from robot_rl.runtime.pretraining.policy_file import find_origin, load_policy_file
 from robot_rl.runtime.pretraining.run import pretrain
 from robot_rl.runtime.pretraining.sources import open_sources
 from robot_rl.runtime.pretraining.training import _split
@@ -98,9 +98,8 @@ def test_the_policy_says_what_its_actions_mean(capsys, tmp_path):
     assert message in refused(capsys, f"data=[{store},{other}]")
     unknown = write_store(tmp_path / "unknown", make_episodes(2), {})
     run = tmp_path / "run"
-    assert cli.main(["pretrain", *BC, f"data=[{store},{unknown}]", f"run_dir={run}"]) == 0
-    meaning = find_meaning(run / "policy.pt")
-    assert meaning == {"action_frame": "base", "translation_scale_m": 0.003}
+    assert cli.main(["pretrain", *BC, f"data=[{unknown},{store}]", f"run_dir={run}"]) == 0
+    assert find_origin(run / "policy.pt").meaning == {"action_frame": "base", "translation_scale_m": 0.003}
 
     def evaluated(*words):
         words = (f"policy={run}", *words)
@@ -121,7 +120,7 @@ def test_the_policy_says_which_task_its_recordings_are_of(capsys, tmp_path, task
         for number, task in enumerate(tasks)
     ]
     assert cli.main(["pretrain", *BC, f"data=[{','.join(stores)}]", f"run_dir={tmp_path / 'run'}"]) == 0
-    assert find_task(tmp_path / "run" / "policy.pt") == expected
+    assert find_origin(tmp_path / "run" / "policy.pt").task == expected
     hint = f"wrote {tmp_path}/run/policy.pt; try it with: robot-rl eval policy={tmp_path}/run"
     assert f"{hint}{'' if expected else ' task=TASK'}" in capsys.readouterr().out.splitlines(), "one line to copy"
 
