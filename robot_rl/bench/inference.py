@@ -148,8 +148,8 @@ def count_misses(policy: DiffusionPolicy, rate_hz: float, seconds: float) -> flo
     The command of a tick may wait for the decision about its own observation for half of the period.
     """
     clock = MonotonicClock()
-    config = EngineConfig(period_s=1.0 / rate_hz, wait_s=0.5 / rate_hz)
-    engine = Engine(_EncodingMind(policy), policy.sampler, np.zeros(_ACTIONS, np.bool_), config, clock, seed=0)
+    rates, config = np.zeros(_ACTIONS, np.bool_), EngineConfig(wait_s=0.5 / rate_hz)
+    engine = Engine(_EncodingMind(policy), policy.sampler, rates, 1.0 / rate_hz, config, clock, seed=0)
     observations = torch.randn(64, policy.spec.observation_steps, _PROPRIO)
     engine.warm_up(observations[0])
     engine.start()
@@ -176,7 +176,8 @@ def time_overhead(policy: DiffusionPolicy, decisions: int) -> float:
     """A tick of the engine whose network costs nothing: offer, decide, serve; median [ms]."""
     policy.denoiser = _Free(policy)
     clock = MonotonicClock()
-    engine = Engine(_EncodingMind(policy), policy.sampler, np.zeros(_ACTIONS, np.bool_), EngineConfig(), clock, seed=0)
+    rates = np.zeros(_ACTIONS, np.bool_)
+    engine = Engine(_EncodingMind(policy), policy.sampler, rates, 0.1, EngineConfig(), clock, seed=0)
     observation, meter = torch.randn(policy.spec.observation_steps, _PROPRIO), Meter(decisions)
     for _ in range(decisions):
         begin_ns = time.perf_counter_ns()

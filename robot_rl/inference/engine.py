@@ -86,6 +86,7 @@ class Engine:
         mind: Mind,
         sampler: Sampler,
         rates_A: NDArray[np.bool_],
+        period_s: float,
         config: EngineConfig,
         clock: Clock,
         seed: int,
@@ -97,15 +98,16 @@ class Engine:
             mind: the policy.
             sampler: of warm starts.
             rates_A: which actions are rates, so that 0 holds; the others hold at their last value.
+            period_s: between two commands, and between two positions of a chunk.
             config: see there.
             clock: its stamps are those of observations and commands.
             seed: of all noise.
             count: N, plans that every decision makes, each of noise of its own; commands are the first one's.
         """
         self._count = count
-        self._mind, self._sampler, self._ladder = mind, sampler, Ladder(rates_A, config)
+        self._mind, self._sampler, self._ladder = mind, sampler, Ladder(rates_A, period_s, config)
         self._config, self._clock = config, clock
-        self._period_ns = round(config.period_s * 1e9)
+        self._period_ns = round(period_s * 1e9)
         self._generator = torch.Generator().manual_seed(seed)
         self._offers: deque[_Offer] = deque(maxlen=1)  # one thread puts and another takes, each at one stroke
         self._published: _Published | None = None
@@ -165,7 +167,7 @@ class Engine:
         budget = self._config.budget_periods if previous is not None else self._config.cold_periods
         # Without a plan the robot holds: what took time before, such as warming up, is not taken from the cold start.
         since_ns = offer.stamp_ns if previous is not None else max(offer.stamp_ns, begin_ns)
-        deadline_ns = since_ns + round((budget * self._config.period_s - self._config.margin_s) * 1e9)
+        deadline_ns = since_ns + round(budget * self._period_ns - self._config.margin_s * 1e9)
         noise = self._draw()
         committed = 0 if previous is None else self._count_committed()
         problem = self._mind.to_problem(offer.observation, noise, previous, committed)

@@ -13,7 +13,6 @@ class EngineConfig:
     """How much time there is, and what happens when it was not enough.
 
     Attributes:
-        period_s: between two commands, and between two positions of a chunk.
         budget_periods: a decision is in time if it is there so many periods after its observation.
         cold_periods: the same for one that starts from noise, while the robot holds.
         margin_s: left free before the deadline.
@@ -22,7 +21,6 @@ class EngineConfig:
         slow_periods: after the plan has ended the last motion fades out over so many, before the robot holds.
     """
 
-    period_s: float = 0.1
     budget_periods: float = 1.0
     cold_periods: float = 4.0
     margin_s: float = 0.0005
@@ -31,7 +29,7 @@ class EngineConfig:
     wait_s: float = 0.02
 
     def __post_init__(self) -> None:
-        for name in ("period_s", "budget_periods", "cold_periods"):
+        for name in ("budget_periods", "cold_periods"):
             if not 0.0 < getattr(self, name) < math.inf:
                 raise ConfigError(f"engine.{name} must be positive and finite, got {getattr(self, name)}.")
         for name in ("margin_s", "slow_periods", "wait_s"):

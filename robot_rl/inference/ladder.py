@@ -44,10 +44,10 @@ class Served(NamedTuple):
 class Ladder:
     """Chooses the rung of each command."""
 
-    def __init__(self, rates_A: NDArray[np.bool_], config: EngineConfig) -> None:
-        """`rates_A`: which actions are rates, so that 0 holds; the others hold at their last value."""
+    def __init__(self, rates_A: NDArray[np.bool_], period_s: float, config: EngineConfig) -> None:
+        """`rates_A` are those actions of which 0 holds; the others hold at their last value. `period_s`: see Engine."""
         self._rates_A, self._config = rates_A, config
-        self._period_ns = round(config.period_s * 1e9)
+        self._period_ns = round(period_s * 1e9)
 
     def hold(self, count: int) -> Served:
         """The command without any of `count` plans."""

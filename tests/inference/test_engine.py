@@ -64,8 +64,8 @@ def make(sampler=None, count=1, **config):
     clock = FakeClock()
     mind = Mind(clock)
     relay = Relay(0.35, 2, large_change=None, wrong_change=None)
-    settings = EngineConfig(**{"period_s": 0.1, "wait_s": 0.0, **config})
-    engine = Engine(mind, sampler or relay, np.array([True, False]), settings, clock, 0, count)
+    settings = EngineConfig(**{"wait_s": 0.0, **config})
+    engine = Engine(mind, sampler or relay, np.array([True, False]), PERIOD_NS / 1e9, settings, clock, 0, count)
     engine.warm_up(0.0)
     return engine, mind.network, clock
 
@@ -353,7 +353,7 @@ def test_an_estimate_is_used_before_the_decision_is_over():
 def test_its_thread_decides_ends_and_tells_what_went_wrong():
     clock = MonotonicClock()
     mind = Mind(FakeClock())
-    engine = Engine(mind, DDIM(3), np.array([True, True]), EngineConfig(wait_s=5.0), clock, seed=0)
+    engine = Engine(mind, DDIM(3), np.array([True, True]), 0.1, EngineConfig(wait_s=5.0), clock, seed=0)
     engine.start()
     try:
         stamp_ns = clock.now_ns()
@@ -375,14 +375,14 @@ def serve_for(limit_s, engine, stamp_ns):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"period_s": 0.0}, {"budget_periods": -1.0}, {"margin_s": -1.0}, {"cold_steps": 0}, {"wait_s": -0.1}]
+    "wrong", [{"cold_periods": 0.0}, {"budget_periods": -1.0}, {"margin_s": -1.0}, {"cold_steps": 0}, {"wait_s": -0.1}]
 )
 def test_wrong_settings_are_named(wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         EngineConfig(**wrong)
 
 
-@pytest.mark.parametrize("name", ["period_s", "budget_periods", "cold_periods", "margin_s", "wait_s"])
+@pytest.mark.parametrize("name", ["budget_periods", "cold_periods", "margin_s", "wait_s"])
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_a_duration_is_a_number(name, value):
     with pytest.raises(ConfigError, match=rf"engine\.{name} must be .*finite.*, got {value}"):

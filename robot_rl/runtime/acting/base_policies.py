@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, deque
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -126,9 +125,8 @@ def make_runner(
     policy = open_base_policy(path, spec, config)
     if is_lock_step or not isinstance(policy, DiffusionPolicy):
         return ExecutorRunner(policy, ChunkExecutor(policy, config.executor, seed), count)
-    settings = replace(config.engine, period_s=1.0 / spec.rate_hz)
     rates = np.isin(np.arange(spec.action_size), policy.spec.rates)
-    engine = Engine(_Mind(policy), policy.sampler, rates, settings, clock, seed, count)
+    engine = Engine(_Mind(policy), policy.sampler, rates, 1.0 / spec.rate_hz, config.engine, clock, seed, count)
     return EngineRunner(policy, engine, config.executor.hysteresis_ticks)
 
 

@@ -8,6 +8,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+import torch
+
 from robot_rl import config as configuration
 from robot_rl.env.robot_env import RobotEnv
 from robot_rl.errors import ConfigError
@@ -121,6 +123,7 @@ def opened(env: RobotEnv, config: PolicyConfig) -> Iterator[Policy]:
         ConfigError: there is no such run, or its training has not ended.
         CheckpointError: its file does not fit the environment.
     """
+    torch.set_num_threads(1)  # an action has a deadline: see open_base_policy
     try:
         with closing(_make(env, config)) as policy:
             yield policy

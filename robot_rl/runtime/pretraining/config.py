@@ -11,6 +11,11 @@ from robot_rl.runtime.torch_device import check_threads
 
 NetworkName = Literal["unet", "dit", "residual_mlp", "mlp", "transformer"]
 DENOISERS, REGRESSORS = ("unet", "dit", "residual_mlp"), ("mlp", "transformer")
+_UNUSED: dict[str, dict[str, object]] = {
+    "diffusion": {"is_gaussian": False},
+    "cloning": {"schedule": ScheduleSpec(), "max_prefix": 0},
+}
+"""Kind -> what it does not look at, with the values that nobody has said."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,11 @@ class BasePolicyConfig:
             raise ConfigError(
                 f"base_policy.kind={self.kind} needs network.name from {', '.join(valid)}, got {self.network.name}."
             )
+        for name, default in _UNUSED[self.kind].items():
+            if getattr(self, name) != default:
+                raise ConfigError(
+                    f"base_policy.{name}={getattr(self, name)}: base_policy.kind={self.kind} does not look at it."
+                )
         if not 0 <= self.max_prefix < self.horizon - self.past:
             raise ConfigError(
                 f"base_policy.max_prefix must be from 0 to horizon - past - 1 = {self.horizon - self.past - 1}, got "
@@ -130,3 +140,8 @@ class PretrainConfig:
             )
         if not 0.0 <= self.validation_share < 1.0:
             raise ConfigError(f"validation_share must be in [0, 1), got {self.validation_share}.")
+        if not self.cameras and self.base_policy.backbone_weights != BasePolicyConfig.backbone_weights:
+            raise ConfigError(
+                f"base_policy.backbone_weights={self.base_policy.backbone_weights} look at cameras' images: say "
+                "cameras=[wrist], too, for example."
+            )

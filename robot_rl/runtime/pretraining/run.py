@@ -152,7 +152,13 @@ def _read(source: Source, config: PretrainConfig) -> tuple[ChunkRows, BasePolicy
         past=policy.past,
     )
     episodes = islice(source.episodes, config.episodes or None)
-    return gather_rows(episodes, [name for name, _ in spec.proprio], config.cameras, spec.discrete), spec
+    rows = gather_rows(episodes, [name for name, _ in spec.proprio], config.cameras, spec.discrete)
+    if rows.episodes < config.episodes:
+        raise ConfigError(
+            f"data={list(config.data)} has {rows.episodes} episodes to learn from; episodes={config.episodes} asks for "
+            "more."
+        )
+    return rows, spec
 
 
 @torch.no_grad()

@@ -155,3 +155,17 @@ def test_a_policy_that_does_not_fit_leaves_no_base_policy_open(simulated, monkey
     with pytest.raises(CheckpointError), named_policy.opened(env, resolve(simulated)):
         pass
     assert base.is_closed
+
+
+@pytest.mark.parametrize("word", ["zero", "trained"])
+def test_what_acts_has_one_thread(simulated, monkeypatch, word):
+    """A second one on a busy machine brings tails of hundreds of milliseconds."""
+    set_to = []
+    monkeypatch.setattr("torch.set_num_threads", set_to.append)
+    monkeypatch.setattr(named_policy, "make_shadow", lambda *arguments, **words: None)
+    acting = SimpleNamespace(close=lambda: None)
+    monkeypatch.setattr(named_policy, "load_policy", lambda *arguments: acting)
+    monkeypatch.setattr(named_policy, "make_policy", lambda *arguments: acting)
+    env = SimpleNamespace(spec=None, clock=None, base=None)
+    with named_policy.opened(env, resolve(simulated if word == "trained" else word)) as policy:
+        assert (policy, set_to) == (acting, [1])

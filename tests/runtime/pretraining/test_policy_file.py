@@ -11,7 +11,7 @@ from robot_rl.inference.schedule import ScheduleSpec
 from robot_rl.policies.cloning import CloningPolicy
 from robot_rl.policies.diffusion import DiffusionPolicy
 from robot_rl.policies.spec import BasePolicySpec
-from robot_rl.runtime.pretraining.config import BasePolicyConfig, NetworkConfig
+from robot_rl.runtime.pretraining.config import BasePolicyConfig, NetworkConfig, PretrainConfig
 from robot_rl.runtime.pretraining.networks import make_chunk_network
 from robot_rl.runtime.pretraining.policy_file import StoredPolicy, load_policy_file, save_policy
 from tests.runs import differing
@@ -98,6 +98,26 @@ def test_a_backbone_whose_weights_are_in_the_file_need_not_be_found(path):
 def test_published_weights_are_those_of_one_backbone(backbone, weights):
     with pytest.raises(ConfigError, match=rf"weights={weights} are those of a resnet10, not of .*={backbone}"):
         BasePolicyConfig(backbone=backbone, backbone_weights=weights)
+
+
+@pytest.mark.parametrize(
+    ("kind", "network", "said"),
+    [
+        ("diffusion", "dit", {"is_gaussian": True}),
+        ("cloning", "mlp", {"max_prefix": 2}),
+        ("cloning", "mlp", {"schedule": FLOW}),
+    ],
+)
+def test_what_a_kind_does_not_look_at_is_refused(kind, network, said):
+    with pytest.raises(ConfigError, match=rf"{next(iter(said))}=.*: base_policy.kind={kind} does not look at it"):
+        BasePolicyConfig(kind, NetworkConfig(network, **TINY), horizon=H, **said)
+
+
+def test_weights_of_a_backbone_need_a_camera():
+    of_images = BasePolicyConfig(backbone_weights="pretrained")
+    PretrainConfig(of_images, cameras=("wrist",))
+    with pytest.raises(ConfigError, match=r"backbone_weights=pretrained .*: say cameras=\["):
+        PretrainConfig(of_images)
 
 
 def test_an_older_file_is_replaced_as_a_whole(path):

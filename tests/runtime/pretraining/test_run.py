@@ -343,8 +343,10 @@ def test_only_so_many_successful_and_whole_episodes_are_used(tmp_path):
     episodes[0] = replace(episodes[0], is_success=False)
     episodes[2] = replace(episodes[2], is_complete=False)
     store = write_store(tmp_path / "store", episodes)
-    lengths = [np.diff(read_rows(store, episodes=count)[0].starts).tolist() for count in (0, 2, 9)]
+    lengths = [np.diff(read_rows(store, episodes=count)[0].starts).tolist() for count in (0, 2, 4)]
     assert lengths == [[9, 11, 12, 13], [9, 11], [9, 11, 12, 13]]
+    with pytest.raises(ConfigError, match=r"has 4 episodes to learn from; episodes=9 asks for more"):
+        read_rows(store, episodes=9)
 
 
 def write_paused(path, pauses):
