@@ -204,10 +204,10 @@ def test_a_record_is_ingested_while_an_update_runs():
     thread.start()
     try:
         assert is_updating.wait(10.0)
-        before = rig.learner.replay.rings["online"].count
+        before = rig.learner.memory.replay.rings["online"].count
         rig.actor.send(next(rig.records))
         rig.learner.ingest()
-        assert rig.learner.replay.rings["online"].count == before + 1
+        assert rig.learner.memory.replay.rings["online"].count == before + 1
         assert rig.learner.budget.updates == 0  # still at it
     finally:
         may_end.set()
@@ -260,7 +260,7 @@ def test_features_of_a_frozen_encoder_are_there_as_soon_as_the_record_is():
     record = next(rig.records)
     rig.actor.send(record)
     rig.learner.ingest()
-    replay = rig.learner.replay
+    replay = rig.learner.memory.replay
     row = np.array([replay.rings["online"].count - 1])
     assert all(cache.has(row).all() for cache in replay.features["online"].values())
     image = torch.from_numpy(record.time_step.observation.images["side"][None].copy())

@@ -36,7 +36,7 @@ class Learner:
 
     Attributes:
         arrivals: what came from the actors.
-        memory: what is learned from; `replay` is what it holds.
+        memory: what is learned from.
         version: of the weights that were offered last; -1 before the first.
         is_end_announced: whether the actors were told last that the run is over.
     """
@@ -53,7 +53,7 @@ class Learner:
         goal_steps: int | None = None,
     ) -> None:
         keep_freed_memory()
-        self.agent, self.config, self.replay, self.batches = agent, config, replay, batches
+        self.agent, self.config, self.batches = agent, config, batches
         self.arrivals, self.memory = Arrivals(channel, store), Memory(replay, agent.policy, config)
         self.budget = UpdateBudget(config.utd, config.warmup_steps, config.critic_first, config.frozen_from_step)
         self.version = -1
@@ -84,7 +84,7 @@ class Learner:
         self, on_update: Callable[[int, int], None], is_interrupted: Callable[[], bool] = lambda: False
     ) -> None:
         """Imitate the demonstrations for the configured number of updates; `on_update` hears (made, of how many)."""
-        if not self.replay.rings["demonstration"].has_transition:
+        if not self.memory.replay.rings["demonstration"].has_transition:
             return
         self.fit_features()
         for number, batch in enumerate(self._draw(self.config.pretrain_updates), start=1):
@@ -170,7 +170,7 @@ class Learner:
             )
         with self.memory.lock:
             means |= self._measure_optimism()
-            sizes = {f"replay/{name}": float(size) for name, size in self.replay.sizes().items()}
+            sizes = {f"replay/{name}": float(size) for name, size in self.memory.replay.sizes().items()}
         return {
             **means,
             **sizes,

@@ -101,7 +101,7 @@ class LearnerRun:
 
     def _check_can_begin(self) -> None:
         """Raise ConfigError where only people's steps are learned from, and nobody has shown any yet."""
-        shares, held = self.config.replay.shares, self.learner.replay.rings["demonstration"]
+        shares, held = self.config.replay.shares, self.learner.memory.replay.rings["demonstration"]
         if held.has_transition or shares.get("online", 0.0) + shares.get("anchor", 0.0) > 0.0:
             return
         raise ConfigError(

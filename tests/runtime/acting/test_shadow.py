@@ -144,17 +144,17 @@ def test_a_run_stores_the_base_policys_action_with_every_row_and_goes_on_where_i
     assert all(record.time_step.observation.base_action is not None for record in records)
     sources = [record.time_step.source for record in records]
     assert Source.HUMAN in sources, "asked also while a person had the robot"
-    ring = training.learner.replay.rings["online"]
+    ring = training.learner.memory.replay.rings["online"]
     starts = np.flatnonzero(ring.has_successor(np.arange(len(ring))))
     windows = ring.windows(starts, 1, 0.9)
     assert np.array_equal(windows.next_base_actions, ring.base_action[windows.next_rows])
     assert np.array_equal(windows.base_actions, ring.base_action[starts])
-    demonstrated = training.learner.replay.rings["demonstration"]
+    demonstrated = training.learner.memory.replay.rings["demonstration"]
     assert np.abs(demonstrated.base_action[: len(demonstrated)]).max() > 0.0
     resumed = Training(config, folder, [])
     assert resumed.is_resumed
     assert resumed.run() is not None
-    again = resumed.learner.replay.rings["online"]
+    again = resumed.learner.memory.replay.rings["online"]
     assert np.array_equal(again.base_action[: len(again)], ring.base_action[: len(ring)])
     assert np.array_equal(again.proprio[: len(again)], ring.proprio[: len(ring)])
 

@@ -77,7 +77,7 @@ def test_a_corrector_learns_on_a_corrector_and_goes_on_where_it_was_cut_off(base
     resumed = Training(config, folder, [])
     assert resumed.is_resumed
     assert resumed.run() is not None
-    rings = [each.learner.replay.rings["online"] for each in (training, resumed)]
+    rings = [each.learner.memory.replay.rings["online"] for each in (training, resumed)]
     assert np.array_equal(*(ring.base_action[: len(ring)] for ring in rings))
 
 

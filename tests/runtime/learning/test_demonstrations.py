@@ -39,14 +39,14 @@ def test_the_demonstrations_are_the_experts_and_all_successful(tmp_path):
     records = list(StoreReader(tmp_path / "run" / "demonstrations").records())
     assert [record.is_success for record in records] == [False, False, False, False, True] * 2
     assert {record.time_step.source for record in records} == {Source.DEMO, Source.POLICY}
-    assert run.learner.replay.sizes()["demonstration"] == 10
-    assert run.learner.replay.sizes()["intervention"] == 4 * 2
+    assert run.learner.memory.replay.sizes()["demonstration"] == 10
+    assert run.learner.memory.replay.sizes()["intervention"] == 4 * 2
 
 
 def test_without_demonstrations_there_are_none_and_no_imitation(tmp_path):
     run, _ = start(tmp_path / "run", demonstrations=0)
     run.run(on_pretrain=lambda made, total: pytest.fail("nothing to imitate"))
-    assert run.learner.replay.sizes()["demonstration"] == 0
+    assert run.learner.memory.replay.sizes()["demonstration"] == 0
     assert not (tmp_path / "run" / "demonstrations").exists()
     assert run.learner.budget.updates == 40
 
@@ -72,7 +72,7 @@ def test_more_demonstrations_than_there_is_room_for_are_not_dropped_without_a_wo
         run.run()
     other, _ = start(tmp_path / "other_run", replay=ReplayConfig(capacity=500, prior_capacity=15), **words)
     other.run()
-    assert other.learner.replay.sizes()["demonstration"] == 15
+    assert other.learner.memory.replay.sizes()["demonstration"] == 15
 
 
 def test_of_a_recording_as_many_are_taken_as_are_asked_for_and_the_first(tmp_path):
@@ -83,7 +83,7 @@ def test_of_a_recording_as_many_are_taken_as_are_asked_for_and_the_first(tmp_pat
     runs = {n: start(tmp_path / str(n), demonstrations=n, replay=memory, **words)[0] for n in (0, 2, 4)}
     for count in (0, 2):
         runs[count].run()
-        assert runs[count].learner.replay.sizes()["demonstration"] == 5 * count, "there is room for two"
+        assert runs[count].learner.memory.replay.sizes()["demonstration"] == 5 * count, "there is room for two"
     with pytest.raises(ConfigError, match=f"{path} has 3 episodes that succeeded, and demonstrations=4 asks for more"):
         runs[4].run()
 
@@ -91,7 +91,7 @@ def test_of_a_recording_as_many_are_taken_as_are_asked_for_and_the_first(tmp_pat
 def test_without_a_number_the_expert_demonstrates_twenty_times(tmp_path):
     run, _ = start(tmp_path / "run", demonstrations=None, steps=0)
     run.run()
-    assert run.learner.replay.sizes()["demonstration"] == 20 * 5
+    assert run.learner.memory.replay.sizes()["demonstration"] == 20 * 5
 
 
 @pytest.mark.parametrize("wrong", [{"applied_action": np.full(6, 1.5, np.float32)}, {"reward": float("nan")}])
@@ -135,7 +135,7 @@ def test_demonstrations_of_another_run_are_taken(tmp_path):
     run.run()
     other, _ = start(tmp_path / "two", steps=0, demonstrations_from=str(tmp_path / "one" / "demonstrations"))
     other.run()
-    assert other.learner.replay.sizes()["demonstration"] == 10
+    assert other.learner.memory.replay.sizes()["demonstration"] == 10
     assert not (tmp_path / "two" / "demonstrations").exists()
     assert differing(other.learner.state(), run.learner.state()) == []
 
@@ -145,7 +145,7 @@ def test_failures_are_no_demonstrations(tmp_path, caplog):
     write(tmp_path / "other", records)
     run, _ = start(tmp_path / "run", steps=0, demonstrations_from=str(tmp_path / "other"))
     run.run()
-    assert run.learner.replay.sizes()["demonstration"] == 5
+    assert run.learner.memory.replay.sizes()["demonstration"] == 5
     assert "1 of the 2 episodes of" in caplog.text
 
 

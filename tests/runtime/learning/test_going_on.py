@@ -74,7 +74,7 @@ def test_all_that_was_stored_before_a_kill_is_used_once(tmp_path, monkeypatch):
     ]
     assert again.learner.budget.steps == 6 + 6 + 2 + 4 * 6
     assert again.learner.budget.updates == (38 - 4) * 2
-    assert again.learner.replay.sizes()["online"] == len(records)
+    assert again.learner.memory.replay.sizes()["online"] == len(records)
 
 
 def test_a_version_that_acted_before_a_kill_is_not_given_to_other_weights(tmp_path, monkeypatch):
@@ -171,7 +171,7 @@ def test_a_run_killed_while_demonstrations_were_recorded_has_as_many_as_configur
     again.run()
     records = list(StoreReader(tmp_path / "run" / "demonstrations").records())
     assert sum(record.is_success for record in records) == 3
-    assert again.learner.replay.sizes()["demonstration"] == 15
+    assert again.learner.memory.replay.sizes()["demonstration"] == 15
 
 
 def test_a_run_killed_while_it_imitated_has_as_many_demonstrations_as_configured(tmp_path):
@@ -187,7 +187,7 @@ def test_a_run_killed_while_it_imitated_has_as_many_demonstrations_as_configured
     heard = []
     again.run(on_pretrain=lambda made, total: heard.append(made))
     assert heard == [1, 2, 3, 4]
-    assert again.learner.replay.sizes()["demonstration"] == 10
+    assert again.learner.memory.replay.sizes()["demonstration"] == 10
 
 
 def test_a_damaged_checkpoint_is_named_and_without_it_the_one_before_is_used(tmp_path):
@@ -279,4 +279,5 @@ def test_a_run_with_a_frozen_encoder_goes_on_with_the_same_features(tmp_path, mo
     again, _ = resume(tmp_path / "run")
     again.run()
     assert again.learner.budget.updates == (18 - 4) * 2
-    assert again.learner.replay.features["online"]["wrist"].has(again.learner.replay.rings["online"].count - 1).all()
+    replay = again.learner.memory.replay
+    assert replay.features["online"]["wrist"].has(replay.rings["online"].count - 1).all()

@@ -214,9 +214,9 @@ def test_what_a_person_did_in_the_run_becomes_interventions_and_a_demonstration_
     parts.learner.ingest()
     humans = sum(record.time_step.source is Source.HUMAN for record in records)
     assert humans == 10
-    assert parts.learner.replay.sizes() == {"online": 35, "demonstration": 0, "intervention": 10}
+    assert parts.learner.memory.replay.sizes() == {"online": 35, "demonstration": 0, "intervention": 10}
     parts.learner.add(records, "demonstration")
-    assert parts.learner.replay.sizes() == {"online": 35, "demonstration": 35, "intervention": 10}
+    assert parts.learner.memory.replay.sizes() == {"online": 35, "demonstration": 35, "intervention": 10}
     metrics = parts.learner.take_metrics()
     assert [metrics[f"replay/{name}"] for name in ("online", "demonstration", "intervention")] == [35.0, 35.0, 10.0]
 
@@ -314,8 +314,8 @@ def test_records_that_arrive_again_after_a_restart_count_once(env, records, tmp_
         second.learner.budget.steps = sum(StoreReader(path).newest_steps().values())
         send(second.actor, records[9:])  # the last seven of them again
         second.learner.ingest()
-        assert second.learner.replay.sizes()["online"] == 35
-        assert second.learner.replay.sizes()["intervention"] == 10
+        assert second.learner.memory.replay.sizes()["online"] == 35
+        assert second.learner.memory.replay.sizes()["intervention"] == 10
         assert second.learner.budget.steps == 30
         store.flush(10.0)
         second.learner.ingest()
@@ -408,7 +408,7 @@ def test_features_of_every_image_are_there_when_a_batch_wants_them():
     actor, learner = make_pixel_learner(env, 100)
     send(actor, records)
     learner.ingest()
-    caches = learner.replay.features["online"]
+    caches = learner.memory.replay.features["online"]
     assert caches["wrist"].has(np.arange(14)).all()
     assert learner.catch_up(1) == 1
 
@@ -421,7 +421,7 @@ def test_anchors_are_the_first_steps_without_those_of_people_and_have_their_feat
     actor, learner = make_pixel_learner(env, 100, shares, warmup_steps=10, takeover_discount=0.25)
     send(actor, records)
     learner.ingest()
-    ring = learner.replay.rings["anchor"]
+    ring = learner.memory.replay.rings["anchor"]
     kept = [0, 1, 4, 5, 6, 7, 8]  # of the first ten rows
     assert len(ring) == len(kept)
     expected = np.array([records[row].time_step.applied_action for row in kept])
@@ -429,8 +429,8 @@ def test_anchors_are_the_first_steps_without_those_of_people_and_have_their_feat
     begins = [True, False, True, True, False, True, False]
     assert ring.has_successor(np.arange(len(kept))).tolist() == begins, "no transition reaches across a person's steps"
     assert ring.discount[: len(kept)].tolist() == [1.0, 0.25, 1.0, 1.0, 1.0, 1.0, 0.25], "but is an end there, too"
-    online = learner.replay.features["online"]["wrist"].get(np.array(kept), np.random.default_rng(0))
-    anchors = learner.replay.features["anchor"]["wrist"].get(np.arange(len(kept)), np.random.default_rng(0))
+    online = learner.memory.replay.features["online"]["wrist"].get(np.array(kept), np.random.default_rng(0))
+    anchors = learner.memory.replay.features["anchor"]["wrist"].get(np.arange(len(kept)), np.random.default_rng(0))
     np.testing.assert_array_equal(anchors, online)
     assert learner.catch_up(1) == 1
 
@@ -441,8 +441,8 @@ def test_a_run_that_outgrew_its_memory_can_be_read_again():
     _, learner = make_pixel_learner(env, 10)
     learner.add(records, "online")
     assert len(records) == 28
-    assert learner.replay.sizes()["online"] == 10
-    assert learner.replay.features["online"]["wrist"].has(np.arange(18, 28)).all()
+    assert learner.memory.replay.sizes()["online"] == 10
+    assert learner.memory.replay.features["online"]["wrist"].has(np.arange(18, 28)).all()
 
 
 def test_features_are_the_same_whether_images_come_one_by_one_or_at_once():
@@ -456,7 +456,7 @@ def test_features_are_the_same_whether_images_come_one_by_one_or_at_once():
     at_once.add(records, "online")
     for copy_generator in range(4):
         features = [
-            learner.replay.features["online"]["wrist"].get(np.arange(14), np.random.default_rng(copy_generator))
+            learner.memory.replay.features["online"]["wrist"].get(np.arange(14), np.random.default_rng(copy_generator))
             for learner in (one_by_one, at_once)
         ]
         np.testing.assert_allclose(features[0], features[1], atol=0.02)

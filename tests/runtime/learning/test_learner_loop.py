@@ -93,7 +93,7 @@ def test_an_error_while_taking_in_ends_the_learner():
     env = make_people_cell().env
     actor, channel = make_local_channels(env.spec)
     learner = make_learner(env, channel)
-    learner.replay.append = lambda record, ring: 1 / 0
+    learner.memory.replay.append = lambda record, ring: 1 / 0
     send(actor, play_records(1))
     with pytest.raises(ZeroDivisionError):
         run_learner(learner, lambda: False)
@@ -113,4 +113,4 @@ def test_what_arrives_at_the_very_end_is_taken_in():
         return True
 
     run_learner(learner, is_finished)
-    assert learner.replay.sizes()["online"] == len(records)
+    assert learner.memory.replay.sizes()["online"] == len(records)
