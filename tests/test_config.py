@@ -146,6 +146,48 @@ def test_what_a_corrector_does_not_look_at_is_refused(word, message):
 
 
 @pytest.mark.parametrize(
+    ("corrector", "word"),
+    [
+        ("identity", "noise_std=0.2"),
+        ("identity", "gate_steps=10"),
+        ("identity", "caution_updates=10"),
+        ("best_of_n", "imitation_weight=1"),
+        ("best_of_n", "actor_learning_rate=1e-2"),
+        ("best_of_n", "actor_warmup_updates=10"),
+        ("best_of_n", "target_noise_std=0.1"),
+        ("noise_steer", "target_noise_limit=0.2"),
+        ("noise_steer", "imitation_weight=1"),
+        ("noise_steer", "caution_updates=10"),
+    ],
+)
+def test_what_only_other_correctors_look_at_is_refused(corrector, word):
+    with pytest.raises(ConfigError, match=rf"{word.split('=')[0]}=.* corrector={corrector} does not look at it"):
+        configuration.load(TrainConfig, "train", [f"corrector={corrector}", f"agent.corrector.{word}"])
+
+
+def test_critics_of_chunks_have_no_other_number_of_steps():
+    words = ["corrector=edit_select", "agent.n_step=5"]
+    assert configuration.load(TrainConfig, "train", words).agent.window == 5
+    with pytest.raises(ConfigError, match=r"n_step=5 is for critics of single actions: .*chunk=4"):
+        configuration.load(TrainConfig, "train", [*words, "agent.corrector.chunk=4"])
+
+
+def test_what_is_imitated_first_has_a_share_of_what_is_learned_from():
+    shares = "replay.shares={online: 1.0, demonstration: 0.0, intervention: 0.0}"
+    with pytest.raises(ConfigError, match=r"nothing of a batch is of demonstrations, .*pretrain_updates=0"):
+        configuration.load(TrainConfig, "train", [shares])
+    for word in ("agent.pretrain_updates=0", "demonstrations=0"):
+        configuration.load(TrainConfig, "train", [shares, word])
+
+
+def test_a_takeover_is_not_better_than_every_other_end():
+    words = ["agent.rlpd.reward_bias=-1", "agent.rlpd.return_range=null"]
+    assert configuration.load(TrainConfig, "train", words).agent.reward_bias == -1.0
+    with pytest.raises(ConfigError, match=r"a takeover pays nothing, .*reward_bias must not be negative"):
+        configuration.load(TrainConfig, "train", [*words, "agent.takeover_discount=0"])
+
+
+@pytest.mark.parametrize(
     "corrector", [file.stem for file in sorted(configuration.config_directory().glob("corrector/*"))]
 )
 def test_what_every_corrector_is_shipped_with_is_accepted(corrector):

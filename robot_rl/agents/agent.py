@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from torch import Tensor
@@ -39,8 +38,9 @@ class EncoderConfig:
         backbone: "resnet10", "small_cnn" or "vit".
         is_frozen: whether the backbone keeps its weights; then its features are computed once per image.
         weights: "random", "pretrained" (from the cache folder), or a .safetensors file.
-        copies: augmented copies of each image whose features are kept, where the backbone is frozen.
-        crop_pad_px: random shift of images that a trained backbone sees.
+        copies: versions of each image whose features are kept, where the backbone is frozen: as it is, and shifted at
+            random.
+        crop_pad_px: largest random shift.
     """
 
     backbone: str = "resnet10"
@@ -69,7 +69,7 @@ class AgentConfig:
         stack: time steps that make one observation.
         batch_size: transitions of an update.
         utd: updates per environment step, of the critics; the actor has one per environment step.
-        n_step: steps of a return before it bootstraps; where critics see chunks, the length of these.
+        n_step: steps of a return before it bootstraps, of critics of single actions; others see chunks, and these.
         takeover_discount: what is left of the value of what a policy's actions led to, where a person took over right
             there. With 1 they are worth what the person made of it (HIL-SERL); with 0 a takeover is an end that pays
             nothing, or the person would hide every failure from the critics (RLIF, Luo et al. 2023, arXiv 2311.12996,
@@ -114,6 +114,11 @@ class AgentConfig:
             raise ConfigError(
                 f"frozen_from_step must come after the warm-up of {self.warmup_steps} steps, or nothing is learned, "
                 f"got {self.frozen_from_step}."
+            )
+        if self.reward_bias < 0.0 and self.takeover_discount < 1.0:
+            raise ConfigError(
+                f"with takeover_discount={self.takeover_discount} a takeover pays nothing, which is the best there is "
+                f"where every step costs: rlpd.reward_bias must not be negative, got {self.reward_bias}."
             )
         if not self.hidden or min(self.hidden) < 1:
             raise ConfigError(f"hidden must name the widths of the layers, for example [256, 256], got {self.hidden}.")
@@ -164,6 +169,11 @@ class AgentConfig:
     def _check_words_to_corrector(self) -> None:
         """Raise ConfigError for what only an agent that acts alone would look at, or another corrector."""
         self.corrector.check_words()
+        if self.is_chunked and self.n_step != AgentConfig.n_step:
+            raise ConfigError(
+                f"agent.n_step={self.n_step} is for critics of single actions: these see agent.corrector.chunk="
+                f"{self.corrector.chunk} of them, and the return of as many."
+            )
         for name, (value, default) in self._said(_OF_LONERS).items():
             if value != default:
                 raise ConfigError(
@@ -283,7 +293,7 @@ def make_agent(config: AgentConfig, spec: EnvironmentSpec, seed: int, device: st
         agent = Cloning(policy_spec, config.rlpd.learning_rate, config.rlpd.average_decay, seed, device)
     weights = config.encoder.weights
     if policy_spec.cameras and weights != "random":
-        state = load_pretrained(None if weights == "pretrained" else Path(weights))
+        state = load_pretrained(weights)
         for policy in (agent.policy, agent.average_policy):
             assert policy.encoder is not None
             policy.encoder.backbone.load_state_dict(state)

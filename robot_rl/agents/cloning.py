@@ -14,6 +14,7 @@ from robot_rl.agents.batch import Batch
 from robot_rl.agents.gripper import split_action
 from robot_rl.agents.policy import Policy
 from robot_rl.agents.policy_network import PolicySpec
+from robot_rl.agents.rlpd import move
 
 
 class Cloning:
@@ -57,8 +58,7 @@ class Cloning:
         loss.backward()
         self._optimiser.step()
         with torch.no_grad():
-            share = 1.0 - self._average_decay
-            torch._foreach_lerp_(list(self.average_policy.parameters()), list(self.policy.parameters()), share)
+            move(self.average_policy, self.policy, 1.0 - self._average_decay)
         return {"actor/imitation": loss.detach()}
 
     def loss(self, batch: Batch) -> Tensor:

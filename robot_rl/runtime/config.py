@@ -295,6 +295,11 @@ class TrainConfig(EnvConfig):
     def check_words(self) -> None:
         """See Said."""
         self.agent.check_words()
+        if self.agent.pretrain_updates and self.demonstrations != 0 and not self.replay.shares.get("demonstration"):
+            raise ConfigError(
+                "nothing of a batch is of demonstrations, as replay.shares say, and these are imitated first: say "
+                "agent.pretrain_updates=0, or give them a share."
+            )
 
     @property
     def waits_for_learner(self) -> bool:

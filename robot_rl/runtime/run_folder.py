@@ -14,6 +14,8 @@ from typing import Any
 import yaml
 
 from robot_rl import config as configuration
+from robot_rl.agents.agent import EncoderConfig
+from robot_rl.agents.encoders.pretrained import WORDS
 from robot_rl.data.durable import write_durably
 from robot_rl.data.store_layout import HEADER
 from robot_rl.data.store_reader import StoreReader
@@ -176,7 +178,12 @@ def resolve(config: TrainConfig) -> TrainConfig:
         inference=replace(config.inference, compose=_to_absolute(config.inference.compose)),
         reward=replace(config.reward, file=_to_absolute(config.reward.file)),
         reset=replace(config.reset, policy=_to_absolute(config.reset.policy)),
+        agent=replace(config.agent, encoder=_resolve_weights(config.agent.encoder)),
     )
+
+
+def _resolve_weights(encoder: EncoderConfig) -> EncoderConfig:
+    return encoder if encoder.weights in WORDS else replace(encoder, weights=str(Path(encoder.weights).resolve()))
 
 
 def _to_absolute(path: str | None) -> str | None:

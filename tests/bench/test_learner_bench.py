@@ -164,7 +164,7 @@ def test_rates_are_counted_in_updates_a_second(monkeypatch):
 
 
 def test_the_memory_of_200_000_steps_is_that_of_their_features():
-    features_gb = 2 * 200_000 * 16 * 512 * 2 / 1e9  # cameras, rows, tokens, channels, bytes
+    features_gb = 2 * 2 * 200_000 * 16 * 512 * 2 / 1e9  # cameras, copies, rows, tokens, channels, bytes
     assert features_gb < learner.count_replay_gb() < features_gb + 0.1
 
 

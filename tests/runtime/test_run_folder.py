@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from robot_rl.agents.agent import AgentConfig
+from robot_rl.agents.agent import AgentConfig, EncoderConfig
 from robot_rl.agents.correctors.config import CorrectorConfig
 from robot_rl.env.reset_config import ResetConfig
 from robot_rl.errors import ConfigError, RobotRLError
@@ -164,13 +164,16 @@ def test_a_run_finds_what_lies_elsewhere_from_anywhere(tmp_path, monkeypatch):
         inference=InferenceConfig(compose="../c"),
         reward=RewardConfig("classifier", file="d.safetensors"),
         reset=ResetConfig("backward_policy", policy="e"),
+        agent=AgentConfig(encoder=EncoderConfig(weights="f.safetensors")),
     )
     found = resolve(config)
     paths = (found.demonstrations_from, found.base, found.inference.compose, found.reward.file, found.reset.policy)
-    here = ("a", "runs/b", "../c", "d.safetensors", "e")
-    assert paths == tuple(str((tmp_path / path).resolve()) for path in here)
+    here = ("a", "runs/b", "../c", "d.safetensors", "e", "f.safetensors")
+    assert (*paths, found.agent.encoder.weights) == tuple(str((tmp_path / path).resolve()) for path in here)
     assert resolve(found) == found
     assert resolve(TrainConfig()) == TrainConfig()
+    published = TrainConfig(agent=AgentConfig(encoder=EncoderConfig(weights="pretrained")))
+    assert resolve(published) == published
 
 
 def test_the_parts_lie_within_the_folder(tmp_path):

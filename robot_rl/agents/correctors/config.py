@@ -19,7 +19,19 @@ BASE_PARTS = (PLANS, NOISE, plan_input.REMAINING, plan_input.PHASE)
 _OF_CANDIDATES = {"edit_select": 1, "best_of_n": 2, "noise_steer": 2}
 """Who looks at several plans of the base policy -> the fewest that make sense; of no noise alone nothing is learned."""
 
-_FOR = {"scale": ("additive", "edit_select"), "keeps_base": ("additive",), "noise_bound": ("noise_steer",)}
+_CHANGING = ("additive", "chooser", "edit_select")
+"""Who has actions of its own beside the base policy's."""
+_ACTING = (*_CHANGING, "noise_steer")
+"""Who has an actor."""
+_FOR: dict[str, tuple[str, ...]] = {
+    "scale": ("additive", "edit_select"),
+    "keeps_base": ("additive",),
+    "noise_bound": ("noise_steer",),
+    "caution_updates": (*_CHANGING, "best_of_n"),
+    "gate_steps": (*_ACTING, "best_of_n"),
+    **dict.fromkeys(("noise_std", "actor_learning_rate", "actor_warmup_updates"), _ACTING),
+    **dict.fromkeys(("target_noise_std", "target_noise_limit", "imitation_weight"), _CHANGING),
+}
 """Setting -> the correctors that look at it, where not all do."""
 
 

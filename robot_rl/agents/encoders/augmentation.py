@@ -39,7 +39,9 @@ def random_crop(images: Tensor, generator: torch.Generator, pad_px: int = PAD_PX
     return pieces.index_select(0, (source * (width + 2 * pad_px) + right).flatten()).view(images.shape)
 
 
-def encode_copies(backbone: Backbone, images_BHWC: Tensor, copies: int, generator: torch.Generator) -> Tensor:
+def encode_copies(
+    backbone: Backbone, images_BHWC: Tensor, copies: int, generator: torch.Generator, pad_px: int
+) -> Tensor:
     """Tokens of each image and of `copies - 1` random crops of it, float16 (B, copies, h * w, C); no gradient.
 
     Copy 0 is the image as it is, which is what the policy acts on.
@@ -50,5 +52,5 @@ def encode_copies(backbone: Backbone, images_BHWC: Tensor, copies: int, generato
     if copies < 1:
         raise SpecError(f"encode_copies makes at least 1 copy, got {copies}.")
     with torch.no_grad():
-        versions = [images_BHWC] + [random_crop(images_BHWC, generator) for _ in range(copies - 1)]
+        versions = [images_BHWC] + [random_crop(images_BHWC, generator, pad_px) for _ in range(copies - 1)]
         return torch.stack([backbone(images).half() for images in versions], dim=1)

@@ -20,7 +20,10 @@ from numpy.typing import NDArray
 from robot_rl.errors import RobotRLError
 
 # what a pickle that is damaged, or none, may raise on its way
-_DAMAGE = (pickle.UnpicklingError, EOFError, AttributeError, IndexError, KeyError, TypeError, ValueError, MemoryError)
+_DAMAGE = (
+    *(pickle.UnpicklingError, EOFError, AttributeError, IndexError, KeyError, TypeError, ValueError, MemoryError),
+    OverflowError,
+)
 
 
 class WeightsError(RobotRLError, ValueError):

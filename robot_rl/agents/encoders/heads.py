@@ -16,7 +16,7 @@ class SpatialEmbeddingHead(nn.Module):
 
     Every channel of the map is summed over the places with 8 learned sets of weights. SERL drops out a tenth of these
     sums where the actor is trained, but not for the critic, so that the two see different features. Here the head is
-    shared and learns from the critic only; neither sees dropout, and training mode changes nothing.
+    shared, and of the two learns from the critic only; neither sees dropout, and training mode changes nothing.
     """
 
     def __init__(self, map_size: tuple[int, int], channels: int) -> None:

@@ -20,6 +20,11 @@ from robot_rl.agents.encoders.flax_pickle import WeightsError, load_flax_pickle
 from robot_rl.agents.encoders.resnet10 import ResNet10
 from robot_rl.errors import SetupError
 
+PUBLISHED = "pretrained"
+"""The word for what lies in the cache."""
+WORDS = ("random", PUBLISHED)
+"""What can be said in place of a file of weights."""
+
 RELEASE_URL = "https://github.com/rail-berkeley/serl/releases/download/resnet10/resnet10_params.pkl"
 RELEASE_SHA256 = "175745d43d30233eb01b5369465d1c24c11b8ee71ccb734cc1c1bca13e07f57b"
 
@@ -50,14 +55,14 @@ def default_path() -> Path:
     return (Path(cache) if cache else Path.home() / ".cache") / "robot_rl" / "resnet10.safetensors"
 
 
-def load_pretrained(path: Path | None = None) -> dict[str, Tensor]:
-    """The state of a `ResNet10`, from `path` or else from the cache; a published file may be given as it is.
+def load_pretrained(weights: str | Path = PUBLISHED) -> dict[str, Tensor]:
+    """The state of a `ResNet10`, from the cache or from a file; a published file may be given as it is.
 
     Raises:
         SetupError: there is no such file; the message says where to get it.
         WeightsError: the file holds something else.
     """
-    found = default_path() if path is None else path
+    found = default_path() if weights == PUBLISHED else Path(weights)
     if not found.is_file():
         raise SetupError(
             f"no weights of ResNet-10 at {found}. Download {RELEASE_URL} "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -60,7 +62,8 @@ def load_policy(folder: RunFolder, spec: EnvironmentSpec, base: Steerable | None
     found = checkpoint.find(folder.checkpoints)
     if not found:
         raise CheckpointError(f"{folder.path} has no checkpoint yet; the first is written after the imitation phase.")
-    agent = make_agent(config.agent, spec, config.seed)
+    of_checkpoint = replace(config.agent.encoder, weights="random")  # the checkpoint's come in their place
+    agent = make_agent(replace(config.agent, encoder=of_checkpoint), spec, config.seed)
     state = checkpoint.load(found[-1])
     try:
         agent.average_policy.load_state_dict(state["agent"]["average_policy"])

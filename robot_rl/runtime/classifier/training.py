@@ -127,5 +127,5 @@ def _load_judge(config: ClassifierConfig) -> SuccessClassifier:
 def _make_backbone(config: BackboneConfig, image_size_px: int) -> Backbone:
     backbone = make_backbone(config.name, image_size_px)
     if config.weights != "random":
-        backbone.load_state_dict(load_pretrained(None if config.weights == "pretrained" else Path(config.weights)))
+        backbone.load_state_dict(load_pretrained(config.weights))
     return backbone.eval().requires_grad_(False)

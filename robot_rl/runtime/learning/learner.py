@@ -168,8 +168,8 @@ class Learner:
                 "checkpoint, which is sound, or begin another run with a smaller learning rate, and look for rewards "
                 "or observations that are not finite."
             )
+        means |= self._measure_optimism()
         with self.memory.lock:
-            means |= self._measure_optimism()
             sizes = {f"replay/{name}": float(size) for name, size in self.memory.replay.sizes().items()}
         return {
             **means,
@@ -182,10 +182,12 @@ class Learner:
 
     def _measure_optimism(self) -> dict[str, float]:
         """How much more the critics promise at the beginnings of the newest episodes than these have paid."""
-        rows, returns = self.memory.paid()
-        if not self._is_fitted or not len(rows):
-            return {}
-        value = self.agent.value(self.batches.at(rows))
+        with self.memory.lock:
+            rows, returns = self.memory.paid()
+            if not self._is_fitted or not len(rows):
+                return {}
+            batch = self.batches.at(rows)
+        value = self.agent.value(batch)  # of images it takes long, and records must not wait for it
         return {} if value is None else {"critic/optimism": float(value.cpu().numpy().mean() - returns.mean())}
 
     def state(self) -> dict[str, Any]:

@@ -13,9 +13,7 @@ _IDLE_S = 0.005
 _ASK_EVERY_S = 0.1  # whether it is over, while nothing arrives
 
 
-def run_learner(
-    learner: Learner, is_finished: Callable[[], bool], on_update: Callable[[], None] = lambda: None
-) -> None:
+def run_learner(learner: Learner, is_finished: Callable[[], bool], on_look: Callable[[], None] = lambda: None) -> None:
     """Take in what arrives, make the updates that it asks for, and offer weights, until told to end.
 
     Experience is taken in by a thread of its own, so that an update never keeps it waiting. As many updates are made
@@ -25,7 +23,7 @@ def run_learner(
     Args:
         learner: nobody else uses it meanwhile.
         is_finished: asked after each update, and while there is none to make.
-        on_update: called after each update, in the same thread.
+        on_look: called after each update, and while there is none to make, in the same thread.
 
     Raises:
         Exception: whatever went wrong in either thread.
@@ -50,9 +48,8 @@ def run_learner(
         while not is_finished() and not errors:
             made = learner.catch_up(limit=1)
             learner.publish()
-            if made:
-                on_update()
-            else:
+            on_look()
+            if not made:
                 is_over.wait(_IDLE_S)
     finally:
         is_over.set()

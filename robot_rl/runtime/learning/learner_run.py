@@ -102,11 +102,13 @@ class LearnerRun:
     def _check_can_begin(self) -> None:
         """Raise ConfigError where only people's steps are learned from, and nobody has shown any yet."""
         shares, held = self.config.replay.shares, self.learner.memory.replay.rings["demonstration"]
-        if held.has_transition or shares.get("online", 0.0) + shares.get("anchor", 0.0) > 0.0:
+        is_shown = held.has_transition and shares.get("demonstration", 0.0) > 0.0
+        if is_shown or shares.get("online", 0.0) + shares.get("anchor", 0.0) > 0.0:
             return
         raise ConfigError(
             f"agent={self.config.agent.name} learns from people alone, as replay.shares say, and there is no "
-            "demonstration to begin with: say demonstrations=20 or demonstrations_from=FOLDER."
+            "demonstration in what it begins with: say demonstrations=20 or demonstrations_from=FOLDER, and give "
+            "them a share."
         )
 
     def _resume(self) -> None:
@@ -173,8 +175,13 @@ class LearnerRun:
         return self._saved == (self.steps, self.learner.budget.updates)
 
     def save_if_due(self) -> None:
-        """Write a checkpoint if enough steps have passed since the last one."""
-        if self.steps - self._saved[0] >= self.config.checkpoint_every_steps:
+        """Write a checkpoint if enough steps have passed since the last one, or the policy has become a frozen one.
+
+        Of a checkpoint from before it would be learned again, from other experience.
+        """
+        budget = self.learner.budget
+        is_frozen_unsaved = budget.is_frozen and self._saved[1] < budget.updates
+        if is_frozen_unsaved or self.steps - self._saved[0] >= self.config.checkpoint_every_steps:
             self.save()
 
     def log_if_due(self) -> None:

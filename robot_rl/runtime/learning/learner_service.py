@@ -19,7 +19,7 @@ class LearnerService:
         self._run, self._channel, self._is_interrupted = run, channel, is_interrupted
         self._has_met_actors = False
         self._left_s = -math.inf
-        self._since_s = 0.0
+        self._progress, self._since_s = (0, 0), -math.inf
 
     def serve(self) -> bool:
         """Learn from what actors send; False where interrupted.
@@ -29,14 +29,13 @@ class LearnerService:
         have been silent or away for the configured time. However it ends, everything is on the disk then.
         """
         run = self._run
-        self._since_s = time.monotonic()
+        self._progress = self._find_progress()
         self._end_episode()
         run.learner.announce()
         if run.config.waits_for_learner:
-            run_learner_in_step(run.learner, self._channel, self._is_finished, run.log_if_due, self._end_episode)
+            run_learner_in_step(run.learner, self._channel, self._is_finished, self._on_step, self._end_episode)
         else:
-            run_learner(run.learner, self._is_finished_freely, self._on_update)
-        self._count_time()
+            run_learner(run.learner, self._is_finished_freely, self._on_look)
         if not run.is_saved:
             run.save()
         run.flush()
@@ -72,12 +71,23 @@ class LearnerService:
             self._run.save()
         self._run.learner.publish(is_forced=True)
 
-    def _on_update(self) -> None:
+    def _on_step(self) -> None:
         self._run.log_if_due()
         self._count_time()
+
+    def _on_look(self) -> None:
+        self._on_step()
         self._run.save_if_due()
 
     def _count_time(self) -> None:
-        now_s = time.monotonic()
-        self._run.training_s += now_s - self._since_s
-        self._since_s = now_s
+        """Add the time since the last time step or update; a silence that outlasts the patience was no training."""
+        progress, now_s = self._find_progress(), time.monotonic()
+        if progress == self._progress:
+            return
+        passed_s = now_s - self._since_s
+        if passed_s <= self._run.config.channel.patience_s:
+            self._run.training_s += passed_s
+        self._progress, self._since_s = progress, now_s
+
+    def _find_progress(self) -> tuple[int, int]:
+        return self._run.steps, self._run.learner.budget.updates

@@ -66,15 +66,14 @@ class Memory:
         encoder = self._policy.encoder
         if not self.replay.features[ring] or encoder is None:
             return {}
-        device = self._policy.features.mean.device
+        device, config = self._policy.features.mean.device, self._config.encoder
         features = {}
         for number, camera in enumerate(self.replay.features[ring]):
             seed = np.random.SeedSequence([record.episode, record.step, number]).generate_state(1)
             generator = torch.Generator().manual_seed(int(seed[0]))
             image = torch.from_numpy(record.time_step.observation.images[camera].copy())[None].to(device)
-            features[camera] = (
-                encode_copies(encoder.backbone, image, self._config.encoder.copies, generator).cpu().numpy()
-            )
+            tokens = encode_copies(encoder.backbone, image, config.copies, generator, config.crop_pad_px)
+            features[camera] = tokens.cpu().numpy()
         return features
 
     def read_proprio(self) -> NDArray[np.float32]:

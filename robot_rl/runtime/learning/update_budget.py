@@ -35,6 +35,11 @@ class UpdateBudget:
         return (self.critic_first + beyond * self.utd if beyond > 0 else 0) - self.updates
 
     @property
+    def is_frozen(self) -> bool:
+        """Whether there will be no more updates, however many steps arrive."""
+        return self.frozen_from_step is not None and self.steps >= self.frozen_from_step and self.owed == 0
+
+    @property
     def behind_steps(self) -> float:
         """How many environment steps the learner lags behind."""
         return self.owed / self.utd

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from torch import nn
 
 from robot_rl.agents.encoders import make_backbone
@@ -72,7 +70,6 @@ def _make_regressor(config: BasePolicyConfig, condition_size: int, outputs: int,
 def _make_encoder(config: BasePolicyConfig, spec: BasePolicySpec, *, is_loaded: bool) -> ObservationEncoder:
     backbone: Backbone = make_backbone(config.backbone, spec.image_size_px)
     if config.backbone_weights != "random" and not is_loaded:
-        path = None if config.backbone_weights == "pretrained" else Path(config.backbone_weights)
-        backbone.load_state_dict(load_pretrained(path))
+        backbone.load_state_dict(load_pretrained(config.backbone_weights))
     size = ProprioFeatures(spec.proprio_size).size
     return ObservationEncoder(size, spec.cameras, backbone, is_frozen=True)

@@ -69,7 +69,7 @@ def test_no_images_and_no_pad_are_refused():
 def test_copies_are_the_image_itself_and_crops_of_it():
     backbone = make_backbone("small_cnn", 64)
     images = torch.randint(256, (3, 64, 64, 3), dtype=torch.uint8, generator=generator_of(1))
-    copies = encode_copies(backbone, images, 4, generator_of(2))
+    copies = encode_copies(backbone, images, 4, generator_of(2), 4)
     assert copies.shape == (3, 4, 16, 128)
     assert copies.dtype == torch.float16
     assert not copies.requires_grad
@@ -84,6 +84,6 @@ def test_copies_are_the_image_itself_and_crops_of_it():
 def test_one_copy_is_the_least():
     backbone = make_backbone("small_cnn", 64)
     images = torch.zeros(1, 64, 64, 3, dtype=torch.uint8)
-    assert encode_copies(backbone, images, 1, generator_of(0)).shape == (1, 1, 16, 128)
+    assert encode_copies(backbone, images, 1, generator_of(0), 4).shape == (1, 1, 16, 128)
     with pytest.raises(SpecError, match="at least 1 copy, got 0"):
-        encode_copies(backbone, images, 0, generator_of(0))
+        encode_copies(backbone, images, 0, generator_of(0), 4)

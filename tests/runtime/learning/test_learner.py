@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -117,6 +118,23 @@ def test_metrics_of_the_actor_are_means_over_its_own_updates(env, records):
     learner.catch_up(6)
     assert len(entropies) == 3
     assert learner.take_metrics()["actor/entropy"] == pytest.approx(np.mean(entropies), rel=1e-5)
+
+
+def test_no_record_waits_while_the_critics_are_asked_what_they_promise(env, records):
+    parts = Parts(env, utd=1, warmup_steps=0, takeover_discount=0.0)
+    learner, was_free = parts.learner, []
+    send(parts.actor, [replace(record, policy_version=0) for record in records])
+    learner.ingest()
+    learner.catch_up(1)
+
+    def value(batch):
+        was_free.append(learner.memory.lock.acquire(blocking=False))
+        learner.memory.lock.release()
+        return torch.ones(len(batch.reward))
+
+    learner.agent.value = value
+    assert np.isfinite(learner.take_metrics()["critic/optimism"])
+    assert was_free == [True]
 
 
 def test_weights_are_offered_every_so_many_steps_with_rising_versions(env, records):
@@ -384,8 +402,8 @@ def make_pixel_cell():
     return cell
 
 
-def make_pixel_learner(env, capacity, shares=SYMMETRIC, **values):
-    encoder = EncoderConfig(backbone="small_cnn", copies=2)
+def make_pixel_learner(env, capacity, shares=SYMMETRIC, crop_pad_px=4, **values):
+    encoder = EncoderConfig(backbone="small_cnn", copies=2, crop_pad_px=crop_pad_px)
     config: AgentConfig = make_agent_config(encoder=encoder, batch_size=4, **values)
     agent = make_agent(config, env.spec, 0)
     backbone = agent.policy.encoder.backbone
@@ -411,6 +429,19 @@ def test_features_of_every_image_are_there_when_a_batch_wants_them():
     caches = learner.memory.replay.features["online"]
     assert caches["wrist"].has(np.arange(14)).all()
     assert learner.catch_up(1) == 1
+
+
+def test_copies_of_images_are_shifted_as_far_as_is_said():
+    env, records = play_pixels(1)
+    features = []
+    for pad_px in (1, 1, 8):
+        actor, learner = make_pixel_learner(env, 100, crop_pad_px=pad_px)
+        send(actor, records)
+        learner.ingest()
+        cache = learner.memory.replay.features["online"]["wrist"]
+        features.append(cache.get(np.repeat(np.arange(7), 20), np.random.default_rng(0)))
+    np.testing.assert_array_equal(features[0], features[1])
+    assert not np.array_equal(features[0], features[2])
 
 
 def test_anchors_are_the_first_steps_without_those_of_people_and_have_their_features():

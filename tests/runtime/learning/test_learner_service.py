@@ -13,6 +13,7 @@ from robot_rl.runtime.learning.learner_run import LearnerRun
 from robot_rl.runtime.learning.learner_service import LearnerService
 from robot_rl.runtime.run_folder import RunFolder
 from tests.runs import make_agent_config, make_people_cell, make_train_config, play_records, send
+from tests.trainings import Notes
 
 PATIENCE_S = 20.0
 
@@ -32,26 +33,36 @@ def within(timeout_s, condition):
 
 
 class Served:
-    """A run in real time, new or resumed, with its actor's end of the channel."""
+    """A run, new or resumed, with its actor's end of the channel."""
 
-    def __init__(self, path, monkeypatch, **values):
+    def __init__(self, path, monkeypatch, mode="real_time", **values):
         monkeypatch.setattr(run_folder, "find_revision", lambda: "abc123")
         config = make_train_config(steps=30, demonstrations=0, **values)
-        config = replace(config, graph=replace(config.graph, mode="real_time"))
+        config = replace(config, graph=replace(config.graph, mode=mode))
         self.folder = RunFolder(path)
         if not self.folder.config_file.exists():
             self.folder.create(config)
         self.spec = make_people_cell().env.spec
         self.actor, channel = make_local_channels(self.spec)
-        self.run = LearnerRun(config, self.folder, self.spec, channel)
+        self.notes = Notes()
+        self.run = LearnerRun(config, self.folder, self.spec, channel, [self.notes])
         self.run.prepare(lambda update, total: None)
         self._channel = channel
 
     def serve(self):
         """Until the actor is told that the run is over; whether it was."""
-        end_s = time.monotonic() + PATIENCE_S
-        LearnerService(self.run, self._channel, lambda: self.is_told or time.monotonic() > end_s).serve()
-        return self.is_told
+        return self.serve_until(lambda: self.is_told)
+
+    def serve_until(self, condition):
+        """As if interrupted where a condition comes true; whether it did."""
+        end_s, held = time.monotonic() + PATIENCE_S, []
+
+        def is_interrupted():
+            held.extend([True] if condition() else [])
+            return bool(held) or time.monotonic() > end_s
+
+        LearnerService(self.run, self._channel, is_interrupted).serve()
+        return bool(held)
 
     @property
     def is_told(self):
@@ -109,4 +120,33 @@ def test_the_end_is_announced_where_the_last_weights_were_due_anyway(tmp_path, m
     send(served.actor, records)
     assert served.serve()
     served.check_newest(updates=1)
+    served.close()
+
+
+def test_a_frozen_policy_is_saved_at_once_and_what_is_measured_goes_on(tmp_path, monkeypatch, records):
+    """A run that goes on from a checkpoint of before would learn it again, from what came later, too."""
+    agent = make_agent_config(frozen_from_step=12)
+    served = Served(tmp_path / "run", monkeypatch, agent=agent, checkpoint_every_steps=1000, log_every_steps=6)
+
+    def updates_saved():
+        return checkpoint.load(checkpoint.find(served.folder.checkpoints)[-1])["updates"]
+
+    send(served.actor, records[:14])
+    assert served.serve_until(lambda: updates_saved() == (12 - 4) * 2)
+    assert served.run.steps == 12
+    send(served.actor, records[14:])
+    assert served.serve_until(lambda: 30 in [step for step, _ in served.notes.metrics]), "no update is due any more"
+    assert served.run.learner.budget.updates == (12 - 4) * 2
+    served.close()
+
+
+@pytest.mark.parametrize("mode", ["real_time", "lock_step"])
+def test_waiting_for_an_actor_is_no_training(tmp_path, monkeypatch, records, mode):
+    served = Served(tmp_path / "run", monkeypatch, mode=mode)
+    looks = iter(range(4))
+    assert served.serve_until(lambda: next(looks, None) is None)
+    assert served.run.training_s == 0.0
+    send(served.actor, records)
+    assert served.serve()
+    assert served.run.training_s > 0.0
     served.close()
