@@ -20,7 +20,7 @@ Batches of 256; 19 proprioceptive values, six continuous elements of the action 
 | ingest_block_ms_max_2cams | the same with two cameras and a frozen encoder, which then competes for the processor |
 | ingest_lock_ms_max, .._2cams | of that, the longest wait for the memory |
 | ingest_call_ms, .._2cams | median of `Learner.ingest` at rest; with cameras, it encodes two copies of two images |
-| replay_gb_200k_2cams | memory of 200 000 time steps with two cameras, features (two copies) in memory, images on disk; |
+| replay_gb_200k_2cams | memory of 200 000 time steps with two cameras, features (2 copies) in memory, images on disk; |
 | | from the sizes of the arrays, not filled: benchmarks/replay_memory.py fills them |
 | device, threads, load_1m | where, and on how busy a machine |
 
