@@ -27,10 +27,10 @@ from robot_rl.control.records import (
     STATE_DTYPE,
     Status,
 )
-from robot_rl.control.shaping import move_gains, set_target, shape_target, start
+from robot_rl.control.shaping import move_gains, rest_at, set_target, shape_target, start
 from robot_rl.geometry import Array
 
-__all__ = ["PARAMETERS_DTYPE", "STATE_DTYPE", "Status", "set_target", "start", "tick"]
+__all__ = ["PARAMETERS_DTYPE", "STATE_DTYPE", "Status", "rest_at", "set_target", "start", "tick"]
 
 _ERROR_CLIPPED = int(Status.ERROR_CLIPPED)
 _NOT_FINITE = int(Status.NOT_FINITE)
@@ -115,7 +115,9 @@ def tick(
         torque[j] += coriolis[j] + joint_torques.friction(parameters, j, joint_velocities[j], spring_torque[j], use)
         flags |= joint_torques.repel(parameters, j, joint_positions[j], torque)
     state["tick_count"] += 1
-    return flags | joint_torques.limit(parameters, previous_torque, torque)
+    is_release = state["release_left_s"] > 0.0
+    state["release_left_s"] = max(0.0, state["release_left_s"] - dt_s)
+    return flags | joint_torques.limit(parameters, previous_torque, torque, is_release)
 
 
 @compiled

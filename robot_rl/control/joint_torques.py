@@ -100,19 +100,30 @@ def repel(parameters: np.void, j: int, position: float, torque: Array) -> int:
 
 
 @compiled
-def limit(parameters: np.void, previous_torque: Array, torque: Array) -> int:
-    """Saturation, then the rate limit: last, so that it holds whatever came before."""
+def limit(parameters: np.void, previous_torque: Array, torque: Array, is_release: bool) -> int:
+    """Saturation, then the rate limit: last, so that it holds whatever came before.
+
+    In a release, all joints change by the same share of what is asked. Joint by joint, the wrench on its way would not
+    lie between the old one and the new: an arm that lets go of what it pushes at would first push harder. It is no
+    rule for ever, as one joint that chatters would keep all others.
+    """
     flags = 0
+    longest = 0.0
     step = parameters["torque_step_nm"]
     for j in range(7):
         limit = parameters["torque_limit_nm"][j]
         if abs(torque[j]) > limit:
             torque[j] = math.copysign(limit, torque[j])
             flags |= _TORQUE_SATURATED
-        change = torque[j] - previous_torque[j]
-        if abs(change) > step:
-            torque[j] = previous_torque[j] + math.copysign(step, change)
-            flags |= _RATE_LIMITED
+        longest = max(longest, abs(torque[j] - previous_torque[j]))
+    if longest > step:
+        flags |= _RATE_LIMITED
+        for j in range(7):
+            change = torque[j] - previous_torque[j]
+            if is_release:
+                change *= step / longest
+            if is_release or abs(change) > step:
+                torque[j] = previous_torque[j] + min(max(change, -step), step)
     return flags
 
 

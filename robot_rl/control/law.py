@@ -91,6 +91,15 @@ class ImpedanceLaw:
         if not impedance.set_target(self.state_record, pose.position.copy(), pose.quaternion.copy(), float(duration_s)):
             raise SpecError(f"Target must be finite and its duration >= 0, got {pose} in {duration_s} s.")
 
+    def rest_at(self, pose: Pose) -> None:
+        """Rest at T_base_tcp at once: what pulled elsewhere, and what had added up, is gone.
+
+        Raises:
+            SpecError: the pose is not finite; the law goes on as before.
+        """
+        if not impedance.rest_at(self.state_record, pose.position.copy(), pose.quaternion.copy()):
+            raise SpecError(f"A pose to rest at must be finite, got {pose}.")
+
     def set_preset(self, parameters: str | ImpedanceParameters) -> None:
         """Change the parameters; gains and clips in force move there smoothly.
 

@@ -120,6 +120,7 @@ STATE_DTYPE = np.dtype(
         ("goal_quaternion", "f8", (4,)),
         ("elapsed_s", "f8"),
         ("duration_s", "f8"),
+        ("release_left_s", "f8"),
         ("ramp", "f8"),
         ("null_posture_rad", "f8", (7,)),
         ("stiffness", "f8", (6,)),

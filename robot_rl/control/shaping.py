@@ -15,6 +15,7 @@ _BOX_CLIPPED = int(Status.BOX_CLIPPED)
 _SLEW_LIMITED = int(Status.SLEW_LIMITED)
 _LARGEST_INPUT = 1e6
 _ROUNDING = 1e-9
+_RELEASE_S = 0.1  # within which even a joint's largest torque is gone at the usual 0.9 Nm a millisecond
 
 
 @compiled
@@ -43,6 +44,7 @@ def start(
     for i in range(7):
         given = parameters["null_posture_rad"][i]
         state["null_posture_rad"][i] = joint_positions[i] if math.isnan(given) else given
+    state["release_left_s"] = 0.0
     state["integral_wrench"][:] = 0.0
     state["clipped_error"][:] = 0.0
     state["commanded_wrench"][:] = 0.0
@@ -92,6 +94,27 @@ def set_target(state: np.void, position: Array, quaternion: Array, duration_s: f
     for i in range(4):
         state["goal_quaternion"][i] = scale * quaternion[i]
     state["goal_position_m"][:] = position
+    return True
+
+
+@compiled
+def rest_at(state: np.void, position: Array, quaternion: Array) -> bool:
+    """The spring rests at this pose (base frame [m]; x, y, z, w) from the next tick on, with nothing left of before.
+
+    Neither a way there, for which the slew limit would keep the push of a far target alive, nor an integral. The
+    torque's rate limit is what keeps it smooth; see `joint_torques.limit` for the release.
+
+    Returns:
+        False, with the state untouched, if the pose is not finite or the quaternion zero.
+    """
+    if not set_target(state, position, quaternion, 0.0):
+        return False
+    state["shaped_position_m"][:] = state["goal_position_m"]
+    state["shaped_quaternion"][:] = state["goal_quaternion"]
+    _hold(state)
+    state["shaped_twist"][:] = 0.0
+    state["integral_wrench"][:] = 0.0
+    state["release_left_s"] = _RELEASE_S
     return True
 
 

@@ -81,8 +81,6 @@ VELOCITY_OFFSETS: Final = _constant(0.6599, 0.2517, 0.2000, 0.3533, 0.5757, 0.48
 """Offsets of the position-based velocity limits [rad/s]. Shape (7,)."""
 DECELERATION_LIMITS: Final = _constant(6.0, 2.585, 3.5, 4.0, 17.0, 5.5, 17.0)
 """Decelerations of the position-based velocity limits [rad/s^2]. Shape (7,)."""
-FLANGE_OFFSET_M: Final = 0.107
-"""From the frame of link 7 to the flange, along z [m]."""
 TCP_OFFSET_M: Final = 0.1034
 """From the flange to the tool centre point between the fingertips, along z [m]."""
 MAX_GRIPPER_WIDTH_M: Final = 0.08

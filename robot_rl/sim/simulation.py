@@ -9,7 +9,6 @@ from functools import cached_property
 import mujoco
 import numpy as np
 
-from robot_rl.clock import NS_PER_S
 from robot_rl.control.law import ImpedanceLaw
 from robot_rl.control.presets import ImpedanceParameters
 from robot_rl.geometry import Array, Pose
@@ -194,13 +193,13 @@ class Simulation:
         """Hold softly at the present pose; the first stop's record is kept."""
         if self.stop_record is None:
             self.stop_record = StopRecord(reason, detail, self.now_ns())
-            self.law.set_target(self.tcp_pose(), 0.0)
+            self.law.rest_at(self.tcp_pose())
         return self.stop_record
 
     def recover(self) -> None:
         """End a stop: the present pose becomes the rest pose."""
         self.stop_record = None
-        self.law.set_target(self.tcp_pose(), 0.0)
+        self.law.rest_at(self.tcp_pose())
 
     def place_robot(self, joint_positions: Array, width_m: float) -> None:
         """Put the robot there at rest, as if it had always stood there. A stop is not cleared by it."""
@@ -273,11 +272,6 @@ class Simulation:
         self.torque[:], self.wrench[:] = state.torque, state.wrench
         self._tick_count, self.stop_record = state.tick_count, state.stop
         self.refresh()
-
-
-def seconds_to_ticks(seconds: float) -> int:
-    """Whole ticks nearest to a time."""
-    return round(seconds * NS_PER_S / TICK_NS)
 
 
 def _add_contact_sensor(spec: mujoco.MjSpec) -> None:

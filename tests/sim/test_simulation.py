@@ -377,6 +377,42 @@ def test_stopping_in_contact_lets_go():
     assert cell.env.robot.arm.state().tcp_wrench[2] < 6.0
 
 
+def push_far_beyond_the_table(cell, preset):
+    """The target is 0.3 m below the touch: seconds away at the speed that a target moves with."""
+    cell.env.robot.arm.set_impedance(preset)
+    simcells.stand(cell, Pose(np.array([0.5, 0.1, 0.012]), DOWN))
+    simcells.push_to(cell, Pose(np.array([0.5, 0.1, -0.004]), DOWN), 4.0)
+    simcells.push_to(cell, Pose(np.array([0.5, 0.1, -0.3]), DOWN), 2.0)
+    return cell.env.robot.arm
+
+
+@pytest.mark.parametrize("preset", ["insertion", "precision"])
+def test_a_stop_takes_a_push_away_at_once_and_without_a_jump(preset):
+    cell = simcells.make("task=reach")
+    arm = push_far_beyond_the_table(cell, preset)
+    pushed_n = arm.state().tcp_wrench[2]
+    assert pushed_n > 12.0
+    arm.stop(Reason.REQUESTED, "enough")
+    step_nm = cell.simulation.law.parameters.torque_step_nm
+    for _ in range(150):
+        before = arm.state().joint_torques
+        simcells.sleep(cell, 0.001)
+        assert np.abs(arm.state().joint_torques - before).max() <= step_nm + 1e-9
+    assert arm.state().tcp_wrench[2] < 0.2 * pushed_n
+
+
+@pytest.mark.parametrize("verb", ["stop", "recover"])
+def test_what_had_added_up_before_a_stop_or_a_recovery_pushes_no_more(verb):
+    cell = simcells.make("task=reach")
+    arm = push_far_beyond_the_table(cell, "precision")
+    integral = cell.simulation.law.state_record["integral_wrench"]
+    assert np.abs(integral).max() > 1.0, "there is nothing to take away"
+    getattr(arm, verb)()
+    np.testing.assert_array_equal(integral, 0.0)
+    simcells.sleep(cell, 1.0)
+    assert np.linalg.norm(arm.state().tcp_wrench[:3]) < 6.0
+
+
 @pytest.mark.filterwarnings("ignore")  # MuJoCo has much to say about such a scene
 def test_the_arm_must_come_first_in_the_scene(tmp_path, monkeypatch):
     from robot_rl.sim.simulation import Simulation

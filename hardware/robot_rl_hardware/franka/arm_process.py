@@ -188,11 +188,10 @@ class ArmDriver:
 
     def _is_recovered(self) -> bool:
         """Carry out a recovery; whether a motion may begin."""
-        refusal = self._recover()
-        self._controller.answer_recovery(refusal)
-        if refusal:
+        is_recovered = self._controller.answer_recovery(self._recover())
+        if not is_recovered:
             self._controller.tell(self._now_ns(), is_moving=False)
-        return not refusal
+        return is_recovered
 
     def _recover(self) -> str:
         """Why there is no recovery; "" where there is."""

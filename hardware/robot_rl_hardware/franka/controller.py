@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from types import SimpleNamespace
 from typing import Any, Final
 
@@ -47,6 +48,7 @@ class ArmController:
         self._rest_ticks = told["rest_ticks"].data
         self.sensing = Sensing(settings.rotor_inertia_kg_m2, self._law.inputs, told["measured"])
         self._is_started = self._is_obeyed = False
+        self._is_to_rest = False  # where the arm is, as soon as a state says where that is
         self._commanded_ns: int | None = None
         self._late_ms = self._forced_ms = 0
         self._moving_ticks = 0
@@ -71,14 +73,15 @@ class ArmController:
         sensing.read(make_resting(), RestingModel())
         self._law.start(sensing.joint_positions, sensing.pose)
         self._law.set_target(sensing.pose, 0.0)
+        self._law.rest_at(sensing.pose)
         self._law.tick(1e-3)
         self._is_started = False
         sensing.quaternion[:] = 0.0  # says to whoever is told that nothing was measured yet
 
     def begin(self) -> None:
-        """A motion begins: the law starts anew at its first state, with no force."""
+        """A motion begins: the law starts anew at its first good state, with no force."""
         self._is_obeyed = False  # some orders were read while nothing moved
-        self._is_started, self._commanded_ns = False, None
+        self._is_started, self._is_to_rest, self._commanded_ns = False, False, None
         self._late_ms = self._forced_ms = self._moving_ticks = 0
         self.sensing.rest_ticks = 0
 
@@ -89,8 +92,9 @@ class ArmController:
         self.tick_count += 1
         self._moving_ticks += 1
         if not self._is_started:
-            self._law.start(sensing.joint_positions, sensing.pose)
-            self._is_started = True
+            self._start()
+        elif self._is_to_rest:
+            self._rest()
         self._success = state.control_command_success_rate
         # a motion is under way when its first command was taken; in lock-step time stands still only from there on
         self.tell(now_ns, is_moving=self._moving_ticks > 1)
@@ -124,9 +128,7 @@ class ArmController:
         if self.stop is not None:
             return
         self.set_stop(StopRecord(reason, detail, stamp_ns))
-        pose = self.sensing.pose
-        if self._is_started and np.isfinite(pose.to_vector()).all():
-            self._law.set_target(pose, 0.0)
+        self._rest()
 
     def set_stop(self, stop: StopRecord | None) -> None:
         """Record a stop, or its end."""
@@ -152,12 +154,37 @@ class ArmController:
             return False
         return True
 
-    def answer_recovery(self, refusal: str = "") -> None:
-        """Say that the newest recovery is carried out, or why not."""
+    def answer_recovery(self, refusal: str = "") -> bool:
+        """Say that the newest recovery is carried out, or why not; whether a motion may begin.
+
+        None may where it was refused, nor where a stop was ordered meanwhile: a recovery can take seconds.
+        """
+        self.orders.read()
         self._mode_count = int(self._order["mode_count"])
         self._report["refusal"] = to_bytes(refusal)
-        if not refusal:
-            self.set_stop(None)
+        if refusal or get_stop(self._order) is not None:
+            return False
+        self.set_stop(None)
+        return True
+
+    def _start(self) -> None:
+        """Start the law where the arm is; a state that does not say where that is, `command` stops at."""
+        try:
+            self._law.start(self.sensing.joint_positions, self.sensing.pose)
+        except SpecError:
+            return
+        self._is_started = True
+
+    def _rest(self) -> None:
+        """Let the spring rest where the arm is; until a state says where that is, at its target of now."""
+        if not self._is_started:
+            return  # the law will start at rest
+        try:
+            self._law.rest_at(self.sensing.pose)
+            self._is_to_rest = False
+        except SpecError:
+            self._law.rest_at(self._law.shaped_target)
+            self._is_to_rest = True
 
     def _obey(self, now_ns: int) -> None:
         if not self.orders.read() and self._is_obeyed:
@@ -171,7 +198,7 @@ class ArmController:
                 self.stop_softly(asked.reason, asked.detail, asked.stamp_ns)
             else:
                 self.set_stop(None)
-                self._law.set_target(self.sensing.pose, 0.0)
+                self._rest()
                 self._commanded_ns = None
         if int(order["life_count"]) != self._life_count:
             self._life_count = int(order["life_count"])
@@ -204,6 +231,8 @@ class ArmController:
     def _watch(self, now_ns: int, elapsed_ms: int, success: float) -> None:
         """Stop softly before the robot has to stop hard."""
         settings, force_n = self._settings, self.sensing.force_n
+        if math.isnan(force_n):  # no force would ever exceed the limit
+            self.stop_softly(Reason.NOT_FINITE, "the robot reports an external wrench that is no number", now_ns)
         self._forced_ms = self._forced_ms + elapsed_ms if force_n > settings.force_limit_n else 0
         if self._forced_ms >= settings.force_limit_ms:
             detail = f"force {force_n:.4g} N exceeds {settings.force_limit_n:g} N for {self._forced_ms} ms"

@@ -41,8 +41,6 @@ class FrankaGripper:
         self._lock = threading.Lock()
         self._told = ""
         self._children: list[Child] = []
-        self._orders = SharedRecord(HAND_ORDER_DTYPE)
-        self._moves, self._reports = SharedRecord(HAND_MOVE_DTYPE), SharedRecord(HAND_REPORT_DTYPE)
 
     def __enter__(self) -> FrankaGripper:
         """Connect.
@@ -51,6 +49,7 @@ class FrankaGripper:
             SetupError: the robot's library is missing.
             DeviceError: no hand answers.
         """
+        self._begin()
         files = (self._orders.file, self._moves.file, self._reports.file)
         for role in ("watch", "move"):
             words = [role, str(os.getpid()), *map(str, files), json.dumps(asdict(self._settings))]
@@ -115,11 +114,19 @@ class FrankaGripper:
     def withdraw(self) -> None:
         """The newest opening is void where the fingers have not begun to move there; a motion goes on to its end."""
         with self._lock:
+            if not self._children:
+                return  # nobody has opened it: nothing was commanded
             self._moves.read()
             order, begun = self._orders.record[0], self._moves.record[0]["count"]
             if begun < order["count"] != order["withdrawn_count"]:
                 order["withdrawn_count"] = order["count"]
                 self._orders.write()
+
+    def _begin(self) -> None:
+        """Nothing was ordered yet, nor told."""
+        self._told = ""
+        self._orders = SharedRecord(HAND_ORDER_DTYPE)
+        self._moves, self._reports = SharedRecord(HAND_MOVE_DTYPE), SharedRecord(HAND_REPORT_DTYPE)
 
     def _check(self) -> None:
         if any(child.status is not None for child in self._children):

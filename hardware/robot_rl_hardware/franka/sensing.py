@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from robot_rl.control.kernels import compiled, matrix_quaternion
+from robot_rl.control.kernels import compiled, is_bounded, matrix_quaternion
 from robot_rl.control.records import INPUT_DTYPE
 from robot_rl.geometry import Array, Pose
 from robot_rl_hardware.franka.axes import turn_jacobian
@@ -33,6 +33,7 @@ RAW_DTYPE: Final = np.dtype(
 """libfranka's numbers, matrices by columns."""
 _NEW_SHARE: Final = 0.02  # of the mean, in a millisecond: a time constant of 50 ms
 _AT_REST_RAD_S: Final = 0.02
+_LARGEST_WRENCH: Final = 1e6  # [N, Nm]: with more, or what is no number, nothing is felt
 _NUMBERS: Final = struct.Struct(f"={7 + 7 + 7 + 6 + 16}d")
 
 
@@ -44,7 +45,7 @@ class Sensing:
         torque: commanded last, without gravity, as the robot has it [Nm], (7,).
         position, quaternion: T_base_tcp.
         tare: what is felt although nothing touches the tool, (6,).
-        force_n: length of the force on the world at the TCP, without the tare.
+        force_n: length of the force on the world at the TCP, without the tare; nan where the wrench is none.
         rest_ticks: milliseconds since the arm has moved.
     """
 
@@ -82,7 +83,7 @@ class Sensing:
 def _sort(
     axes: Array, raw_bytes: Bytes, rotors: Array, tare: Array, input_bytes: Bytes, measured_bytes: Bytes
 ) -> tuple[float, bool]:
-    """Fill the two records from libfranka's; returns the length of the force [N], and whether joints rest."""
+    """Fill the two records from libfranka's; returns the length of the force [N], or nan, and whether joints rest."""
     raw, inputs = raw_bytes.view(RAW_DTYPE)[0], input_bytes.view(INPUT_DTYPE)[0]
     measured = measured_bytes.view(MEASURED_DTYPE)[0]
     jacobian = np.empty((7, 6))
@@ -105,20 +106,26 @@ def _sort(
     for i in range(3):
         measured["position_m"][i] = inputs["tcp_position"][i]
     wrench = measured["wrench"]
-    is_at_rest = feel(wrench, tare, measured["mean_wrench"], raw["dq"])
-    return math.sqrt(wrench[0] ** 2 + wrench[1] ** 2 + wrench[2] ** 2), is_at_rest
+    is_felt, is_at_rest = feel(wrench, tare, measured["mean_wrench"], raw["dq"])
+    force_n = math.sqrt(wrench[0] ** 2 + wrench[1] ** 2 + wrench[2] ** 2)
+    return force_n if is_felt else math.nan, is_at_rest
 
 
 @compiled
-def feel(wrench: Array, tare: Array, mean: Array, velocities: Array) -> bool:
-    """Average the wrench felt, then take the tare off it; whether the joints are at rest."""
+def feel(wrench: Array, tare: Array, mean: Array, velocities: Array) -> tuple[bool, bool]:
+    """Average the wrench felt, then take the tare off it; whether there is one, and whether the joints are at rest.
+
+    A wrench that is none is left out of the mean, which it would spoil for good, and is no rest either.
+    """
+    is_felt = is_at_rest = is_bounded(wrench, _LARGEST_WRENCH)
     for i in range(6):
-        mean[i] += _NEW_SHARE * (wrench[i] - mean[i])
+        if is_felt:
+            mean[i] += _NEW_SHARE * (wrench[i] - mean[i])
         wrench[i] -= tare[i]
-    fastest = 0.0
     for velocity in velocities:
-        fastest = max(fastest, abs(velocity))
-    return fastest <= _AT_REST_RAD_S
+        if not abs(velocity) <= _AT_REST_RAD_S:  # written so that nan is no rest
+            is_at_rest = False
+    return is_felt, is_at_rest
 
 
 @compiled

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -102,8 +103,12 @@ class ArmSettings:
                 f"force_limit_n must be below the robot's own thresholds {self.force_thresholds[:3]} N, "
                 f"got {self.force_limit_n} N."
             )
-        if self.load_kg < 0.0:
-            raise ConfigError(f"load_kg must not be negative, got {self.load_kg} kg.")
+        if not 0.0 <= self.load_kg < math.inf:
+            raise ConfigError(f"load_kg must be finite and not negative, got {self.load_kg} kg.")
+        if not 0.0 <= self.success_limit <= 1.0:
+            raise ConfigError(f"success_limit is a share from 0 to 1, got {self.success_limit}.")
+        if not self.recoveries_per_minute >= 0:
+            raise ConfigError(f"recoveries_per_minute must not be negative, got {self.recoveries_per_minute}.")
 
     def check_tare(self, wrench: Array) -> None:
         """Refuse to tare a wrench [N, Nm], shape (6,), that is more than a load leaves.
@@ -153,5 +158,6 @@ class HandSettings:
         for name in ("speed_m_s", "force_n", "connect_timeout_s"):
             if not getattr(self, name) > 0.0:
                 raise ConfigError(f"{name} must be positive, got {getattr(self, name)}.")
-        if self.turn_s < 0.0:
-            raise ConfigError(f"turn_s must not be negative, got {self.turn_s}.")
+        for name in ("turn_s", "grasp_width_m"):
+            if not 0.0 <= getattr(self, name) < math.inf:
+                raise ConfigError(f"{name} must be finite and not negative, got {getattr(self, name)}.")

@@ -72,7 +72,7 @@ def test_a_stop_that_nobody_has_seen_is_told_before_it_is_recovered_from():
     told = []
     with ScriptedArm(ArmSettings(), on_stop=lambda: told.append(1)) as arm:
         arm.set_impedance("compliant")
-        wait_for(lambda: arm._reports.peek("stop_reason"))
+        wait_for(lambda: arm._link._reports.peek("stop_reason"))
         assert told == []
         arm.recover()
         assert told == [1]

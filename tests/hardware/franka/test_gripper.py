@@ -137,6 +137,23 @@ def test_a_killed_process_is_told(robot):
             gripper.set_width(0.0)
 
 
+@fr3_only
+def test_it_can_be_opened_again(robot):
+    gripper = FrankaGripper(HandSettings(robot.host, robot.robot))
+    for width_m in (0.05, 0.07):
+        with gripper:
+            gripper.set_width(width_m)
+            wait_for(lambda width_m=width_m: abs(gripper.width() - width_m) < 0.002)
+
+
+def test_one_that_was_never_opened_holds_nothing_and_has_nothing_to_withdraw():
+    before = len(os.listdir("/proc/self/fd"))
+    grippers = [FrankaGripper(HandSettings()) for _ in range(3)]
+    for gripper in grippers:
+        gripper.withdraw()  # an arm that is opened before its hand, and is stopped
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
 def test_an_address_where_nobody_is_says_so():
     host = make_host()
     with (

@@ -38,6 +38,8 @@ class Parts:
     def __init__(self, **settings):
         settings = HandSettings(turn_s=0.0, **settings)
         self.gripper, self.hand = FrankaGripper(settings), NotedHand()
+        self.gripper._begin()
+        self.gripper._children.append(SimpleNamespace(status=None))
         self.reports = SharedRecord(HAND_REPORT_DTYPE, self.gripper._reports.file)
         self.reports.record["width_m"], self.reports.record["max_width_m"] = 0.04, 0.08
         self.reports.write()

@@ -23,6 +23,7 @@ from robot_rl.geometry import Pose
 from robot_rl.types import Reason, StopRecord
 
 PYLIBFRANKA_ERRORS = (pylibfranka.NetworkException, pylibfranka.FrankaException)
+NAN = float("nan")
 PAIR = np.dtype([("count", "i8"), ("values", "f8", (50,))], align=True)
 
 # ------------------------------------------------------------------------------------ records that are shared
@@ -188,7 +189,14 @@ def test_fingers_that_do_not_obey_are_no_lost_hand():
         {"torque_thresholds_nm": (0.0,) * 7},
         {"target_timeout_s": 0.0},
         {"load_kg": -0.1},
+        {"load_kg": NAN},
+        {"load_kg": float("inf")},
         {"force_limit_n": 60.0},
+        {"success_limit": NAN},
+        {"success_limit": 2.0},
+        {"success_limit": -0.1},
+        {"recoveries_per_minute": -1},
+        {"period_s": NAN},
     ],
 )
 def test_settings_that_make_no_sense_are_refused(wrong):
@@ -204,9 +212,18 @@ def test_a_name_that_does_not_exist_is_answered_with_those_that_do():
             settings(robot="fer")
 
 
-def test_a_hand_needs_force():
-    with pytest.raises(ConfigError, match="force_n"):
-        HandSettings(force_n=0.0)
+def test_the_ends_of_a_range_are_valid():
+    ArmSettings(success_limit=0.0, recoveries_per_minute=0, load_kg=0.0)
+    ArmSettings(success_limit=1.0)
+    HandSettings(turn_s=0.0)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"force_n": 0.0}, {"force_n": NAN}, {"turn_s": NAN}, {"turn_s": -0.1}, {"grasp_width_m": NAN}]
+)
+def test_settings_of_a_hand_that_make_no_sense_are_refused(wrong):
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        HandSettings(**wrong)
 
 
 @pytest.mark.parametrize("robot", ROBOTS)
