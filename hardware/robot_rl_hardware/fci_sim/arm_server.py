@@ -40,6 +40,7 @@ class ArmServer:
         """
         self._loop, self.robot, self._dialect, self._host = loop, robot, dialect, host
         self._is_lock_step = is_lock_step
+        self._silence = loop.add_timer(PERIOD_S, self._end_silence)
         self._listen()
         self.link = Link(host)
         self._report = Report(robot, dialect)
@@ -52,7 +53,6 @@ class ArmServer:
         self.is_advancing_at_rest: Callable[[], bool] = lambda: not is_lock_step
         """Whether physics go on between motions although the arm is at rest."""
         self._timer = loop.add_timer(PERIOD_S, self._tick)
-        self._silence = loop.add_timer(PERIOD_S, self._end_silence)
         loop.watch(self.link.socket, self._take_command)
         self._timer.start()
 
@@ -60,7 +60,8 @@ class ArmServer:
 
     def _listen(self) -> None:
         self._listener = listen(self._host, ARM_PORT)
-        self._loop.watch(self._listener, self._accept)
+        if not self._silence.is_running:
+            self._loop.watch(self._listener, self._accept)
 
     def _accept(self) -> None:
         self._client = accept(self._listener, HEADER)
@@ -191,6 +192,8 @@ class ArmServer:
     def _tick(self) -> None:
         """A millisecond of the wall clock, while it is the clock."""
         robot = self.robot
+        if self._silence.is_running:
+            return
         if robot.motion is None:
             robot.rest(self.is_advancing_at_rest())
             self._publish()
@@ -227,7 +230,7 @@ class ArmServer:
             if ended is not None:
                 self._answer_move(ended)
                 return
-            if not self._is_lock_step or self._awaited is not None:
+            if not self._is_lock_step or self._awaited is not None or self._silence.is_running:
                 return
             command = None
 
@@ -251,8 +254,7 @@ class ArmServer:
         self.link.behave()  # what is left of an order does not reach into the next motion
         if self._client is not None and number is not None:
             self._client.send(self._dialect.to_reply(Request.MOVE, number, ended))
-        if not self._silence.is_running:
-            self._timer.start(PERIOD_S)
+        self._timer.start(PERIOD_S)
 
     # --- what may go wrong --------------------------------------------------------------------------------------
 
@@ -270,17 +272,28 @@ class ArmServer:
         self._end(self.robot.press_user_stop())
 
     def fall_silent(self, duration_s: float) -> None:
-        """Neither send nor receive anything for a while."""
-        self._timer.stop()
-        self._loop.forget(self.link.socket)
+        """Neither send nor receive anything for a while; the robot's time stands still, too."""
+        self._silence.start(duration_s)  # first: what is no duration changes nothing
+        self.link.is_silent = True
+        for source in (self.link.socket, self._listener):
+            self._loop.forget(source)
         if self._client is not None:
+            self._client.is_silent = True
             self._loop.forget(self._client.socket)
-        self._silence.start(duration_s)
 
     def _end_silence(self) -> None:
         self._silence.stop()
+        self.link.is_silent = False
         self._loop.watch(self.link.socket, self._take_command)
-        if self._client is not None:
-            self._loop.watch(self._client.socket, self._take_requests)
-        if not self._is_lock_step or self.robot.motion is None or self._awaited is None:
-            self._timer.start()
+        if self._client is None:
+            self._loop.watch(self._listener, self._accept)
+            return
+        self._loop.watch(self._client.socket, self._take_requests)
+        self._show()  # before the reply to a motion that has ended meanwhile
+        self._client.is_silent = False
+        self._client.send()
+        if self._is_lock_step and self.robot.motion is not None and self._awaited is None:
+            # silence fell after this millisecond's command, so the client waits for its state; unless it is lost, too
+            self._awaited = self._publish()
+            if self._awaited is None:
+                self._cycle(None)

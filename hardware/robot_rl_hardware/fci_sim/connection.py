@@ -16,11 +16,16 @@ _LONGEST: Final = 1 << 16
 
 
 class Connection:
-    """One client's connection."""
+    """One client's connection.
+
+    Attributes:
+        is_silent: whether messages are kept for later.
+    """
 
     def __init__(self, accepted: socket.socket, host: str, header: np.dtype[np.void]) -> None:
         self.socket, self.host = accepted, host
-        self._header, self._buffer = header, b""
+        self.is_silent = False
+        self._header, self._buffer, self._unsent = header, b"", b""
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def receive(self) -> bool:
@@ -49,10 +54,14 @@ class Connection:
             payload, self._buffer = self._buffer[length:size], self._buffer[size:]
             yield int(header["command"]), int(header["number"]), payload
 
-    def send(self, message: bytes) -> None:
-        """Send a message; a client that is gone misses it."""
+    def send(self, message: bytes = b"") -> None:
+        """Send a message, after those of a silence that is over; a client that is gone misses it."""
+        self._unsent += message
+        if self.is_silent:  # a broken network loses datagrams, but TCP delivers later
+            return
         with suppress(OSError):
-            self.socket.sendall(message)
+            self.socket.sendall(self._unsent)
+        self._unsent = b""
 
 
 def accept(listener: socket.socket, header: np.dtype[np.void]) -> Connection | None:

@@ -73,6 +73,7 @@ class RobotController:
         if self.mode is not RobotMode.IDLE:
             return Status.NOT_POSSIBLE
         self.settle()
+        self.contact.reset()  # what has stopped no motion does not stop this one; what still pushes is felt anew
         self.servo.stand_still()
         self.motion = make_motion(generator, self.servo, self.settings)
         if isinstance(self.motion, TorqueMotion):  # torques begin at zero, also those in the state

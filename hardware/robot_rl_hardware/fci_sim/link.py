@@ -16,6 +16,7 @@ class Link:
 
     Attributes:
         client: where states go to, None while nobody is connected.
+        is_silent: whether nothing is sent at all.
         dropped_states, swapped_states, dropped_commands: how many of the next ones; of pairs the later comes first.
         delayed_states: how many of the next ones. delay_ms: by how much.
     """
@@ -25,6 +26,7 @@ class Link:
         self.socket.bind((host, 0))
         self.socket.setblocking(False)
         self.client: Address | None = None
+        self.is_silent = False
         self.dropped_states = self.swapped_states = self.delayed_states = self.delay_ms = self.dropped_commands = 0
         self._held: list[tuple[int, int, bytes]] = []
         self._swapped: tuple[int, bytes] | None = None
@@ -43,7 +45,7 @@ class Link:
         Returns:
             Number of the newest state that the client has got by now, if that is news to it.
         """
-        if self.client is None:
+        if self.client is None or self.is_silent:
             return None
         due = [one for one in self._held if one[0] <= number]
         self._held = [one for one in self._held if one[0] > number]

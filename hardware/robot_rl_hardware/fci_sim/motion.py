@@ -188,8 +188,20 @@ class CartesianMotion(JointMotion):
             if _is_beyond(value, translation, rotation):
                 return name
         self.twist, self._acceleration = twist, acceleration
-        jacobian = self.servo.desired_jacobian(present[:3, 3])
-        return self._go(np.linalg.pinv(jacobian) @ twist)
+        return self._go(self._joint_velocities(present))
+
+    def extrapolate(self) -> None:
+        """Constant acceleration of the tool: the next command is measured against where that leads to."""
+        servo, last = self.servo, self.servo.velocities.copy()
+        self.twist = self.twist + self._acceleration * PERIOD_S
+        servo.velocities[:] = self._joint_velocities(servo.desired_flange() @ self._flange_to_tool)
+        servo.accelerations[:] = (servo.velocities - last) / PERIOD_S
+        servo.positions += servo.velocities * PERIOD_S
+        np.clip(servo.positions, franka.JOINT_LOWER, franka.JOINT_UPPER, out=servo.positions)
+
+    def _joint_velocities(self, present: Array) -> Array:
+        """The least ones that give the tool its twist at T_base_tool, where `desired_flange` was asked last. (7,)."""
+        return np.linalg.pinv(self.servo.desired_jacobian(present[:3, 3])) @ self.twist
 
 
 def _difference(start: Array, end: Array) -> Array:

@@ -353,6 +353,48 @@ def test_a_contact_is_marked_before_it_is_a_collision(robot):
     assert not robot.contact.cartesian_collision.any()
 
 
+def set_force_thresholds(robot, upper_n):
+    thresholds = {f"{side}_torque_{phase}": np.full(7, 80.0) for side in ("lower", "upper") for phase in PHASES}
+    thresholds |= {f"{side}_force_{phase}": np.full(6, upper_n) for side in ("lower", "upper") for phase in PHASES}
+    assert robot.apply(Request.SET_COLLISION_BEHAVIOR, thresholds) is Status.SUCCESS
+
+
+@pytest.fixture
+def pressing(robot):
+    """Between motions, while the hand still pushes on the table with some newtons; nothing was marked so far."""
+    over_the_table(robot, 0.012)
+    set_force_thresholds(robot, 60.0)
+    start(robot)
+    assert press(robot, 30.0, 3000) is None
+    assert robot.step(command(torque_command_finished=True)) is Status.SUCCESS
+    assert not robot.contact.cartesian_collision.any()
+    return robot
+
+
+def test_a_collision_between_motions_is_marked_and_stops_no_later_motion(pressing):
+    robot = pressing
+    set_force_thresholds(robot, 2.0)
+    for _ in range(50):
+        robot.rest(is_advancing=True)
+    assert robot.contact.cartesian_collision.any()
+    assert (robot.mode, errors_of(robot)) == (RobotMode.IDLE, [])
+    robot.place(franka.HOME_JOINTS)
+    robot.settle()
+    assert robot.contact.cartesian_collision.any()  # shown until something begins anew
+    start(robot)
+    assert not robot.contact.cartesian_collision.any()
+    assert [robot.step(torques(0.0)) for _ in range(50)] == [None] * 50
+
+
+def test_what_still_pushes_stops_a_motion_in_its_first_millisecond(pressing):
+    robot = pressing
+    robot.settle()
+    assert robot.contact.wrench[2] > 2.5
+    set_force_thresholds(robot, 2.0)
+    start(robot)
+    assert stopped_by(robot, robot.step(torques(0.0))) == ["cartesian_reflex"]
+
+
 # ------------------------------------------------------------------------------------ settings
 
 
@@ -461,6 +503,57 @@ def test_the_tool_follows_commanded_twists(robot):
         assert robot.step(command(O_dP_EE_c=[0.0, 0.0, 0.02 * np.sin(np.pi * tick / 1000), 0.0, 0.0, 0.0])) is None
     moved = (robot.servo.desired_flange() @ robot.settings.flange_to_tool - first)[:3, 3]
     np.testing.assert_allclose(moved, [0.0, 0.0, 0.02 * 2.0 / np.pi], atol=2e-5)
+
+
+TOOL_ACCELERATION = np.array([-1.2, 0.9, -1.0, 0.6, -0.8, 1.5])
+"""Of the tool: [m/s^2], [rad/s^2]."""
+
+
+def accelerate_tool(robot, generator, missing, last):
+    """Constant acceleration from rest, without the commands of some milliseconds; how the motion ended, or None."""
+    start(robot, generator)
+    pose = robot.servo.desired_flange() @ robot.settings.flange_to_tool
+    twist, acceleration, turn = np.zeros(6), np.zeros(6), np.empty(4)
+    for tick in range(last):
+        acceleration = TOOL_ACCELERATION * min(0.1 * tick, 1.0)  # within the largest jerk
+        twist = twist + acceleration * PERIOD_S
+        pose = pose.copy()
+        pose[:3, 3] += twist[:3] * PERIOD_S
+        angle = np.linalg.norm(twist[3:]) * PERIOD_S
+        mujoco.mju_axisAngle2Quat(turn, twist[3:] / max(np.linalg.norm(twist[3:]), 1e-12), angle)
+        rotation = np.empty(9)
+        mujoco.mju_quat2Mat(rotation, turn)
+        pose[:3, :3] = rotation.reshape(3, 3) @ pose[:3, :3]
+        is_pose = generator is Generator.CARTESIAN_POSITION
+        asked = command(O_T_EE_c=pose.T.ravel()) if is_pose else command(O_dP_EE_c=twist)
+        ended = robot.step(None if tick in missing else asked)
+        if ended is not None:
+            return ended
+    return None
+
+
+CARTESIAN_GENERATORS = [Generator.CARTESIAN_POSITION, Generator.CARTESIAN_VELOCITY]
+
+
+@pytest.mark.parametrize("generator", CARTESIAN_GENERATORS)
+@pytest.mark.parametrize("count", [1, 3, 19])
+def test_a_smooth_motion_of_the_tool_bears_missing_commands(robot, generator, count):
+    """Even again and again: the command after the last missing one asks for nothing sudden."""
+    missing = {first + one for first in (60, 100, 140) for one in range(count)}
+    assert accelerate_tool(robot, generator, missing, 180) is None, errors_of(robot)
+
+
+@pytest.mark.parametrize("generator", CARTESIAN_GENERATORS)
+def test_the_tool_goes_on_at_constant_acceleration_where_commands_are_missing(robot, generator):
+    reference = RobotController(make_plant("table", 0))
+    assert accelerate_tool(reference, generator, missing=(), last=119) is None
+    assert accelerate_tool(robot, generator, missing=range(100, 119), last=119) is None
+    tool = robot.settings.flange_to_tool
+    np.testing.assert_allclose(robot.desired_twist, reference.desired_twist, atol=5e-4)
+    expected = TOOL_ACCELERATION * PERIOD_S * (118 - 4.5)  # the first ten milliseconds bring 4.5 of them
+    np.testing.assert_allclose(robot.desired_twist, expected, atol=5e-3)
+    desired = robot.servo.desired_flange() @ tool
+    np.testing.assert_allclose(desired, reference.servo.desired_flange() @ tool, atol=1e-5)
 
 
 @pytest.mark.parametrize(
