@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from rclpy.node import Node
 from rclpy.qos import QoSDurabilityPolicy, QoSReliabilityPolicy
+from robot_rl_ros import assembly
 from robot_rl_ros.driver import GraphObserver
 
 from tests.ros import simulated
@@ -59,6 +60,17 @@ def test_the_nodes_are_those_documented(node):
     listed = split(table("Processes")[0][1].replace("(scripted person)", "")) - {"camera_NAME"}
     expected = listed | {"camera_side", "camera_wrist", "actor"}
     assert_soon(lambda: set(node.get_node_names()) - {"looking"}, expected)
+
+
+def test_every_node_that_a_process_makes_is_in_the_table():
+    """Those of devices that no graph here has, too."""
+    package = Path(assembly.__file__).parent
+    sources = [path.read_text() for folder in (".", "nodes", "devices") for path in (package / folder).glob("*.py")]
+    made = {name for text in sources for name in re.findall(r'(?:\bNode|__init__)\(f?"(\w+?)(?:_{|")', text)}
+    listed = set(re.findall(r"\w+", " ".join(row[1] for row in table("Processes"))))
+    assert {"external_arm", "teleop_source", "camera"} <= made
+    assert made - {"ask", "camera"} <= listed
+    assert "camera_NAME" in listed
 
 
 def test_topics_types_and_quality_of_service_are_those_documented(node):

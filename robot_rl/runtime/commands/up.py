@@ -15,7 +15,7 @@ from robot_rl.runtime.processes.executables import to_command
 from robot_rl.runtime.processes.graph import list_processes
 from robot_rl.runtime.processes.merged_log import MergedLog
 from robot_rl.runtime.processes.ros_domain import reserve_domain
-from robot_rl.runtime.processes.running_graph import RunningGraph, announced, to_domain
+from robot_rl.runtime.processes.running_graph import RunningGraph, announced, claimed, to_domain
 from robot_rl.runtime.processes.supervisor import Supervisor
 from robot_rl.runtime.run_folder import check_unclaimed
 
@@ -32,8 +32,8 @@ def run(graph: str, overrides: list[str], namespace: str = "", *, is_dry: bool =
     Returns the exit status, see `Supervisor.run`.
 
     Raises:
-        UnknownNameError, ConfigError: graph, namespace or overrides are wrong, the run is being run already, or its
-            folder is that of something else.
+        UnknownNameError, ConfigError: graph, namespace or overrides are wrong, a graph runs already in the same ROS
+            domain and namespace, the run is being run already, or its folder is that of something else.
         SetupError: a program is not installed.
     """
     processes = list_processes(graph, overrides, namespace)
@@ -48,19 +48,20 @@ def run(graph: str, overrides: list[str], namespace: str = "", *, is_dry: bool =
     for folder in folders:  # nothing is left in what the learner would refuse
         check_unclaimed(folder.parent, may_be_run=True)
     with ExitStack() as stack:
+        said = os.environ.get("ROS_DOMAIN_ID")
+        domain = to_domain(said) if said else stack.enter_context(reserve_domain())
+        running = RunningGraph(domain, namespace.strip("/"))
+        claim = stack.enter_context(claimed(running))
         locks = [stack.enter_context(_lock(folder)) for folder in folders]
         log = stack.enter_context(MergedLog({process.name: process.log_file for process in processes}))
-        environment = make_environment(os.environ, log.columns)
-        if not environment.get("ROS_DOMAIN_ID"):
-            environment["ROS_DOMAIN_ID"] = str(stack.enter_context(reserve_domain()))
-        running = RunningGraph(to_domain(environment["ROS_DOMAIN_ID"]), namespace.strip("/"))
+        environment = make_environment(os.environ, log.columns) | {"ROS_DOMAIN_ID": str(domain)}
         stack.enter_context(announced(running))
-        supervisor = Supervisor(processes, log, environment, keep=locks)
+        supervisor = Supervisor(processes, log, environment, keep=[claim, *locks])
         log.say(f"{graph}: {', '.join(process.name for process in processes)}")
         log.say(f"logs in {', '.join(map(str, folders))}")
-        log.say(f"to look at it with ros2: export ROS_DOMAIN_ID={environment['ROS_DOMAIN_ID']}")
+        log.say(f"to look at it with ros2: export ROS_DOMAIN_ID={domain}")
         for process, command in by_hand:
-            words = ["--domain", str(running.domain)] if process.needs_terminal else []
+            words = ["--domain", str(domain)] if process.needs_terminal else []
             log.say(f"to be started {process.by_hand}: {shlex.join([*command, *words])}")
         code = supervisor.run()
         if result := supervisor.result():

@@ -24,14 +24,16 @@ _EPILOG = """examples:
   robot-rl up evaluate policy=runs/peg-rlpd-0 episodes=100
   robot-rl up train_peg --dry-run                           the command lines, to be run by hand
 
-What each process prints is shown with its name before it, and kept in logs/ of the run's folder. One that fails is
+What each process prints is shown with its name before it, and kept in logs/ of the run's folder; where the reader
+stalls, lines are left out here, and their number is said. A process that fails, or ends before the run is over, is
 started again, after a pause, at most 5 times a minute, unless its status is 2: an error that would only come again.
 Ctrl-C (or SIGTERM, or closing the terminal, unless it was started with nohup) ends the graph: the robot is stopped
 first, the learner saves a checkpoint last; a second Ctrl-C kills. No process is left behind, even if this one dies.
 The exit status is that of the process that ends the run (the actor), or of the one that could not be restarted.
 
 Set in the environment, unless it is set there already:
-  ROS_DOMAIN_ID                    one that nobody on this machine uses (it is printed), so that graphs don't meet
+  ROS_DOMAIN_ID                    one that nobody on this machine uses (it is printed), so that graphs don't meet; a
+                                   second graph in one that is said is refused, unless --namespace is another
   ROS_AUTOMATIC_DISCOVERY_RANGE    LOCALHOST: no other machine hears the robot's commands; SUBNET lets them
   OMP_NUM_THREADS and its like     1: the processes share the cores already
 

@@ -18,6 +18,7 @@ from robot_rl.runtime.channels.channel_config import ChannelConfig
 from robot_rl.runtime.config import EnvConfig, RecordConfig, TrainConfig
 from robot_rl.runtime.policy_config import DistillConfig, EvalConfig, PolicyConfig
 from robot_rl.runtime.processes.process_spec import ProcessSpec, Restart, RosExecutable
+from robot_rl.runtime.processes.running_graph import check_namespace
 
 
 def _make_ros(name: str, restart: Restart = Restart.ON_FAILURE, grace_s: float = 10.0) -> ProcessSpec:
@@ -75,7 +76,6 @@ _KEYBOARD = ProcessSpec("keyboard", ("robot-rl", "keyboard"), needs_terminal=Tru
 _KEYBOARD_KEYS = re.compile(r"\+*(teleop\.keyboard\.\w+|task\.episode\.teleop_rate_hz)")
 
 _STEP_LIMIT, _NO_STEP_LIMIT = "task.episode.step_limit", 1_000_000_000  # three years
-_LONGEST_NAMESPACE = 64  # a running graph is announced by it, in a name of 107 characters
 
 
 def list_processes(graph: str, overrides: Sequence[str] = (), namespace: str = "") -> list[ProcessSpec]:
@@ -98,7 +98,7 @@ def list_processes(graph: str, overrides: Sequence[str] = (), namespace: str = "
     """
     if graph not in _GRAPHS:
         raise UnknownNameError("graph", graph, _GRAPHS)
-    _check_namespace(namespace)
+    check_namespace(namespace.removeprefix("/"))
     chosen = _GRAPHS[graph]
     config = configuration.load(chosen.schema, chosen.config, list(overrides))
     if isinstance(config, PolicyConfig):
@@ -193,12 +193,3 @@ def find_free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def _check_namespace(namespace: str) -> None:
-    is_one = re.fullmatch(r"/?[A-Za-z_]\w*(/[A-Za-z_]\w*)*", namespace, re.ASCII)
-    if namespace and not (is_one and len(namespace) <= _LONGEST_NAMESPACE):
-        raise ConfigError(
-            f"{namespace!r} is no namespace: letters, digits and _, at most {_LONGEST_NAMESPACE}, not beginning with a "
-            "digit, such as left_arm."
-        )

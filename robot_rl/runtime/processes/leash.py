@@ -1,12 +1,14 @@
-"""A program of its own that runs one command for `supervised.SupervisedProcess`, and never lets it outlive that.
+"""A program that runs one command for `supervised_process.SupervisedProcess`, and never lets it outlive that.
 
     python leash.py GRACE_S COMMAND [ARGUMENT ...]
 
-Standard input is a pipe whose other end the supervisor alone holds; nothing is ever written to it. It breaks when the
-supervisor ends, also by `kill -9`: then the command gets SIGINT (the arm stops softly, the learner saves), SIGTERM
-when most of the grace time [s] is over, and what is left of its process group after it is killed. If the leash itself
-is killed, the kernel kills the command. A flag in the command alone (PR_SET_PDEATHSIG) could do either a soft end or a
-sure one, and it would have to be set between fork and exec of a supervisor that has threads.
+Leash, command and what that starts are one process group. Standard input is a pipe whose other end the supervisor alone
+holds; nothing is ever written to it. It breaks when the supervisor ends, also by `kill -9`: then the group gets SIGINT
+(the arm stops softly, the learner saves), SIGTERM where the command still runs after three quarters of the grace time
+[s], and what is left of it is killed when that is over, or as soon as the command has ended. If the leash itself is
+killed, the kernel kills the command; what that has started is left to the supervisor. A flag in the command alone
+(PR_SET_PDEATHSIG) could do either a soft end or a sure one, and it would have to be set between fork and exec of a
+supervisor that has threads.
 
 Imports the standard library only, so that it starts in milliseconds.
 """

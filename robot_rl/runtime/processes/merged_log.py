@@ -7,12 +7,13 @@ import sys
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Self, TextIO
 
 from rich.console import Console
 from rich.text import Text
 
 from robot_rl.errors import ConfigError
+from robot_rl.runtime.processes.output_thread import OutputThread
 
 SUPERVISOR = "up"
 """The name before the supervisor's own lines."""
@@ -21,19 +22,14 @@ _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
-class _Console(Console):
-    def on_broken_pipe(self) -> None:
-        """Leave it to the caller: Rich would end this process, and the robot has to be stopped first."""
-        raise BrokenPipeError
-
-
 class MergedLog:
     """Shows the lines of processes under each other, and appends them to their files.
 
-    Used as a context manager, which closes the files.
+    Used as a context manager, which waits until all that is shown was read, and closes the files. Nobody waits before:
+    where the reader stalls, lines are left out there, but not in the files.
     """
 
-    def __init__(self, files: dict[str, Path | None], stream: IO[str] | None = None) -> None:
+    def __init__(self, files: dict[str, Path | None], stream: TextIO | None = None) -> None:
         """Open the files.
 
         Args:
@@ -43,22 +39,30 @@ class MergedLog:
         Raises:
             ConfigError: a file cannot be written.
         """
-        self._console = _Console(file=stream or sys.stdout, highlight=False, markup=False, emoji=False)
+        stream = stream or sys.stdout
+        self._console = Console(file=stream, highlight=False, markup=False, emoji=False)
         self._width = max(len(name) for name in (*files, SUPERVISOR))
         self._styles = {name: _STYLES[index % len(_STYLES)] for index, name in enumerate(files)}
         self._files: dict[str, IO[str]] = {}
-        self.is_broken = False
-        """Whether the reader, a terminal or a program, has gone."""
         for name, path in files.items():
             if path is not None:
                 self._files[name] = _open(path)
+        self._output = OutputThread(stream)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        for file in self._files.values():
-            file.close()
+        try:
+            self._output.close()
+        finally:
+            for file in self._files.values():
+                file.close()
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether the reader, a terminal or a program, has gone."""
+        return self._output.is_broken
 
     @property
     def columns(self) -> int:
@@ -69,17 +73,19 @@ class MergedLog:
         """One line that the process `name` has printed."""
         line = line.rstrip("\r").rpartition("\r")[2]  # of a line that was written over, what could be seen at the end
         self._write(name, _to_plain(line))
-        self._print(Text.assemble((f"{name:>{self._width}} | ", self._styles.get(name, "")), Text.from_ansi(line)))
+        self._print(
+            name, Text.assemble((f"{name:>{self._width}} | ", self._styles.get(name, "")), Text.from_ansi(line))
+        )
 
     def say(self, text: str) -> None:
         """A line of the supervisor itself, which goes into every file, too: it says why the process there ended."""
         for name in tuple(self._files):
             self._write(name, f"--- {time.strftime('%Y-%m-%d %H:%M:%S')} {text}")
-        self._print(Text.assemble((f"{SUPERVISOR:>{self._width}} | {text}", "bold")))
+        self._print(SUPERVISOR, Text.assemble((f"{SUPERVISOR:>{self._width}} | {text}", "bold")))
 
     def show_plain(self, line: str) -> None:
         """A line without a name before it, for scripts."""
-        self._print(Text(_to_plain(line)))
+        self._print("", Text(_to_plain(line)))
 
     def _write(self, name: str, line: str) -> None:
         if name not in self._files:
@@ -91,16 +97,13 @@ class MergedLog:
             del self._files[name]
             self.say(f"the log file of {name} cannot be written any more: {error.strerror}")
 
-    def _print(self, text: Text) -> None:
-        if self.is_broken:
-            return
+    def _print(self, source: str, text: Text) -> None:
         if not self._console.is_terminal:
             encoding = self._console.encoding  # what it cannot express must not be an error either
             text = Text(_to_plain(text.plain).encode(encoding, "backslashreplace").decode(encoding))
-        try:
+        with self._console.capture() as capture:
             self._console.print(text, soft_wrap=True)
-        except OSError:  # a broken pipe, or a terminal that was closed
-            self.is_broken = True
+        self._output.put(source, capture.get())
 
 
 def _to_plain(line: str) -> str:

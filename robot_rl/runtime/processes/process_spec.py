@@ -12,7 +12,7 @@ from robot_rl.runtime.processes.restart_limit import Backoff, RestartLimit
 
 
 class Restart(StrEnum):
-    """Whether a process that has failed is started again. One that has ended well never is."""
+    """Whether a process that has failed is started again; so has one that ends while the run needs it."""
 
     NEVER = "never"
     """Its failure is the end of the graph."""
@@ -40,7 +40,7 @@ class ProcessSpec:
         backoff: how often, and after which pauses, it is started again.
         ends_run: whether the graph ends when this process has ended well.
         ends_itself: whether it ends without being asked once the run has ended well. Then it is asked to only when
-            its grace time is over: it has something to finish.
+            its grace time is over: it has something to finish. Of any other, status 0 is a failure, too, until then.
         moves_robot: whether it asks the robot to move: it is stopped before all others.
         needs_terminal: whether a person starts it, in a terminal of theirs: who starts the others says how.
         machine: another one, where a person starts it; "" for this one.

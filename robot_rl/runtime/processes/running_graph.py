@@ -14,7 +14,10 @@ from robot_rl.errors import ConfigError
 
 LAST_DOMAIN = 232
 """The ports of a higher one would lie beyond the last port that there is."""
-_NAME = "robot_rl.graph"
+_NAME, _CLAIM = "robot_rl.graph", "robot_rl.claim"
+_LONGEST_NAMESPACE = 64
+"""A running graph is announced by it, in a name of 107 characters."""
+_NAMESPACE = re.compile(r"[A-Za-z_]\w*(/[A-Za-z_]\w*)*", re.ASCII)
 _SOCKETS = Path("/proc/net/unix")
 _ANNOUNCED = re.compile(rf"@{re.escape(_NAME)}\.(\d+)\.(\d+)\.([\w/]*)$", re.ASCII | re.MULTILINE)
 
@@ -34,11 +37,21 @@ class RunningGraph:
     def __post_init__(self) -> None:
         if not 0 <= self.domain <= LAST_DOMAIN:
             raise ConfigError(f"a ROS domain is a number from 0 to {LAST_DOMAIN}, got {self.domain}.")
+        check_namespace(self.namespace)
 
     @property
     def words(self) -> str:
         """What a command is told to find this graph and no other."""
         return f"--domain {self.domain}" + (f" --namespace {self.namespace}" if self.namespace else "")
+
+
+def check_namespace(namespace: str) -> None:
+    """Raise ConfigError where this is neither "" nor a namespace of ROS, without a slash before it."""
+    if namespace and not (_NAMESPACE.fullmatch(namespace) and len(namespace) <= _LONGEST_NAMESPACE):
+        raise ConfigError(
+            f"{namespace!r} is no namespace: letters, digits and _, at most {_LONGEST_NAMESPACE}, not beginning with a "
+            "digit, such as left_arm."
+        )
 
 
 def to_domain(text: str) -> int:
@@ -61,10 +74,38 @@ def announced(graph: RunningGraph) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def claimed(graph: RunningGraph) -> Iterator[int]:
+    """The descriptor of a claim: nobody else on this machine has it until all who keep the descriptor open have ended.
+
+    Two graphs in one place would be one: the second driver would recover and move the arm of the first.
+
+    Raises:
+        ConfigError: the graph runs already, or its processes are still ending.
+    """
+    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as claim:
+        try:
+            claim.bind(f"\0{_CLAIM}.{graph.domain}.{graph.namespace}")
+        except OSError as error:
+            pids = [pid for pid, other in _read_announced() if other == graph]
+            by = f"`robot-rl up` with the process id {pids[0]}" if pids else "one whose processes are still ending"
+            where = f"ROS domain {graph.domain}" + (f", namespace {graph.namespace}" if graph.namespace else "")
+            raise ConfigError(
+                f"A graph runs already in {where}: {by}. Both would move the same arm. End it first, or set "
+                "ROS_DOMAIN_ID to another domain, or unset it to get a free one."
+            ) from error
+        yield claim.fileno()
+
+
 def list_announced() -> set[RunningGraph]:
     """The graphs that `robot-rl up` runs on this machine, whoever started them."""
+    return {graph for _, graph in _read_announced()}
+
+
+def _read_announced() -> list[tuple[int, RunningGraph]]:
+    """The process id of each `robot-rl up`, and its graph."""
     found = _ANNOUNCED.findall(_SOCKETS.read_text(errors="replace"))
-    return {RunningGraph(int(domain), namespace) for _, domain, namespace in found}
+    return [(int(pid), RunningGraph(int(domain), namespace)) for pid, domain, namespace in found]
 
 
 def find_graph(

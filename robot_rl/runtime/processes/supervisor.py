@@ -18,6 +18,8 @@ from robot_rl.runtime.processes.restart_limit import RestartLimit
 from robot_rl.runtime.processes.supervised_process import SupervisedProcess
 
 _TICK_S = 0.05
+_ENDED_EARLY = 1
+"""What status 0 counts as, of a process that should have gone on."""
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
 
@@ -50,8 +52,9 @@ class Supervisor:
 
     All of them are stopped when the one that ends the run has ended well, when one fails that may not be restarted
     (again), and at Ctrl-C, SIGTERM or the end of the terminal: first what moves the robot, then the others as they are
-    listed, each when the one before has ended. What ends by itself when the run has ended well is given the time to. A
-    second Ctrl-C kills them. If this process itself is killed, their leashes end them.
+    listed, each when the one before has ended. What ends by itself when the run has ended well is given the time to;
+    any other that ends before has failed, whatever its status. A second Ctrl-C kills them. If this process itself is
+    killed, their leashes end them.
     """
 
     def __init__(
@@ -160,25 +163,30 @@ class Supervisor:
             self._stop("nobody reads this any more: stopping")
 
     def _on_end(self, member: _Member, code: int, now_s: float) -> None:
-        name = member.spec.name
+        name, how = member.spec.name, _describe(code)
         if self._to_stop is not None:
-            self._log.say(f"{name} {_describe(code)}")
-        elif code == 0 and member.spec.ends_run:
+            self._log.say(f"{name} {how}")
+            return
+        if code == 0 and member.spec.ends_run:
             self._stop(f"{name} has ended well, stopping the others", is_well=True)
-        elif code == 0:
+            return
+        if code == 0 and member.spec.ends_itself:
             self._log.say(f"{name} has ended well, the others go on")
-        elif not member.spec.may_restart(code):
+            return
+        if code == 0:  # the others need it: nothing of it is well
+            code, how = _ENDED_EARLY, f"{how} before the run was over"
+        if not member.spec.may_restart(code):
             self._code = code
-            self._stop(f"{name} {_describe(code)}, stopping the others")
+            self._stop(f"{name} {how}, stopping the others")
         elif (pause_s := member.limit.next_pause_s(now_s)) is None:
             self._code = code
             limit = member.spec.backoff
             self._stop(
-                f"{name} {_describe(code)}, after {limit.restarts} restarts within {limit.window_s:g} s: giving up, "
+                f"{name} {how}, after {limit.restarts} restarts within {limit.window_s:g} s: giving up, "
                 "stopping the others"
             )
         else:
-            self._log.say(f"{name} {_describe(code)}, restarting it in {pause_s:g} s")
+            self._log.say(f"{name} {how}, restarting it in {pause_s:g} s")
             member.restart_at_s = now_s + pause_s
 
     def _stop(self, reason: str, *, is_well: bool = False) -> None:

@@ -1,12 +1,16 @@
 """A graph that runs is found on its machine, in whatever domain it is; and which of several is asked for."""
 
+import os
+import subprocess
+
 import pytest
 
+from robot_rl import cli
 from robot_rl.errors import ConfigError
 from robot_rl.runtime.commands import up
 from robot_rl.runtime.processes import running_graph
 from robot_rl.runtime.processes.graph import list_processes
-from robot_rl.runtime.processes.running_graph import RunningGraph, announced, find_graph, list_announced
+from robot_rl.runtime.processes.running_graph import RunningGraph, announced, claimed, find_graph, list_announced
 
 LONGEST = "a" * 31 + "/" + "b" * 32
 
@@ -29,10 +33,57 @@ def test_a_graph_is_found_while_it_runs_and_no_longer(namespace):
     assert graph not in list_announced()
 
 
+OURS = f"arm_{os.getpid()}"  # other tests may run on this machine
+
+
+def test_a_graph_is_claimed_once():
+    graph = RunningGraph(231, OURS)
+    with claimed(graph), announced(graph):
+        with pytest.raises(ConfigError, match=f"in ROS domain 231.*process id {os.getpid()}.* ROS_DOMAIN_ID"):
+            claimed(graph).__enter__()
+        with claimed(RunningGraph(231, f"{OURS}/b")), claimed(RunningGraph(230, OURS)):
+            pass
+    with claimed(graph):
+        pass
+
+
+def test_a_graph_whose_processes_are_still_ending_runs():
+    graph = RunningGraph(231, OURS)
+    with claimed(graph) as claim:
+        left = subprocess.Popen(["sleep", "60"], pass_fds=[claim])
+    try:
+        with pytest.raises(ConfigError, match="still ending"):
+            claimed(graph).__enter__()
+    finally:
+        left.kill()
+        left.wait()
+    with claimed(graph):
+        pass
+
+
+def test_a_second_graph_in_one_domain_is_refused_before_it_leaves_anything(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ROS_DOMAIN_ID", "228")
+    with claimed(RunningGraph(228, OURS)), pytest.raises(ConfigError, match="runs already in ROS domain 228"):
+        up.run("teleop", ["task=reach", "teleop=expert"], f"/{OURS}")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_namespace_that_could_not_be_announced_is_refused():
     list_processes("evaluate", ["task=reach"], LONGEST)
     with pytest.raises(ConfigError, match="at most 64"):
         list_processes("evaluate", ["task=reach"], LONGEST + "b")
+
+
+@pytest.mark.parametrize("namespace", ["9arm", "left arm", "left//arm", "left-arm", LONGEST + "b"])
+def test_what_is_no_namespace_is_refused_in_one_line(namespace, capsys):
+    with pytest.raises(ConfigError, match="is no namespace: letters, digits and _, at most 64, not beginning with"):
+        RunningGraph(3, namespace)
+    for words in (["where"], ["recover"], ["keyboard"], ["up", "evaluate", "task=reach"]):
+        assert cli.main([*words, "--namespace", namespace]) == 2
+        error = capsys.readouterr().err
+        assert f"{namespace!r} is no namespace" in error
+        assert "Traceback" not in error
 
 
 LEFT, RIGHT, ALONE = RunningGraph(3, "left"), RunningGraph(3, "right"), RunningGraph(7)

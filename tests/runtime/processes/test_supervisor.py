@@ -163,6 +163,29 @@ def test_very_long_and_endless_output_does_not_keep_the_others_waiting(start):
     assert "actor | over" in output
 
 
+def test_a_reader_that_stalls_does_not_keep_anybody_from_being_watched(start):
+    """Of a pager, say: who fails is started again, all are stopped in order, and the files have everything."""
+    body = "for i in range(20000): print(f'line {i} ' + 'x' * 40)\nnote('printed')\n" + WAIT
+    graph = start(program("simulation"), program("actor", body, **DRIVER))
+    graph.wait_for("simulation")
+    graph.wait_for("actor", "printed")
+    (first,) = {int(pid) for name, what, pid in graph.events() if (name, what) == ("simulation", "started")}
+    os.kill(first, signal.SIGKILL)
+    graph.wait_for("simulation", times=2)
+    graph.process.send_signal(signal.SIGINT)
+    graph.wait_for("simulation", "ended")
+    assert graph.process.poll() is None, "it waits for its reader at its end"
+    code, output = graph.finish()
+    assert code == 130
+    gaps = [int(line.split()[1]) for line in output.splitlines() if "lines of actor are left out here" in line]
+    assert sum(gaps) > 0
+    assert output.count("actor | line ") + sum(gaps) == 20000
+    for line in ("simulation was ended by SIGKILL, restarting it", "SIGINT: stopping", "result:"):
+        assert line in output
+    kept = (graph.folder / "logs" / "actor.log").read_text().splitlines()
+    assert sum(line.startswith("line ") for line in kept) == 20000
+
+
 def test_bytes_that_are_no_text_are_no_end(start):
     graph = start(program("actor", "sys.stdout.buffer.write(b'\\xff\\xfe\\n'); print('over')", **DRIVER))
     code, output = graph.finish()
@@ -329,11 +352,30 @@ def test_what_may_not_be_restarted_ends_the_graph(start, restart, status):
 
 
 def test_a_good_end_that_is_not_the_end_of_the_run_is_left_alone(start):
-    graph = start(program("simulation", ""), program("actor", "time.sleep(0.6)", **DRIVER))
+    graph = start(program("simulation", "", ends_itself=True), program("actor", "time.sleep(0.6)", **DRIVER))
     code, output = graph.finish()
     assert code == 0
     assert "simulation has ended well, the others go on" in output
     assert sum(event[:2] == ["simulation", "started"] for event in graph.events()) == 1
+
+
+def test_one_that_keeps_ending_without_an_error_is_given_up(start):
+    """The others need it: without it they would fail again and again, and never say why."""
+    graph = start(program("simulation", ""), program("actor", **DRIVER), restarts=2)
+    code, output = graph.finish()
+    assert code == 1
+    assert sum(event[:2] == ["simulation", "started"] for event in graph.events()) == 3
+    assert output.count("simulation has ended with status 0 before the run was over, restarting it in") == 2
+    assert "before the run was over, after 2 restarts within 60 s: giving up, stopping the others" in output
+    assert "ended well" not in output
+
+
+def test_a_real_robot_that_ends_without_an_error_ends_the_graph(start):
+    graph = start(program("robot", "", restart="never"), program("actor", **DRIVER))
+    code, output = graph.finish()
+    assert code == 1
+    assert sum(event[:2] == ["robot", "started"] for event in graph.events()) == 1
+    assert "robot has ended with status 0 before the run was over, stopping the others" in output
 
 
 def test_a_program_that_cannot_be_started_is_named(start):

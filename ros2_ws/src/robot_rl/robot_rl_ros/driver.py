@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from rclpy.node import Node
 from robot_rl_msgs.msg import Episode
 
+from robot_rl.errors import DeviceError
 from robot_rl.runtime.config import EnvConfig
 from robot_rl.runtime.processes.running_graph import RunningGraph
 from robot_rl.runtime.reporting.evaluation import EpisodeResult
@@ -20,9 +22,13 @@ from robot_rl_ros.assembly import RosWorkcell
 from robot_rl_ros.devices.arm import CONTROLLER
 from robot_rl_ros.link import Link
 
-_JOIN_S = 30.0
-"""What is started with the graph has at least this time to appear; a robot that moves is judged by its patience."""
+_JOIN_S = 240.0
+"""What is started with the graph has at least this time to appear; a robot that moves is judged by its patience.
 
+On a machine that has never run the law, that is compiled first: about a minute, and an arm's driver may take three.
+"""
+_SETTLE_S = 3.0
+"""Whoever is in the graph has answered a node that joins by then: on a busy machine that has taken 2 s."""
 _REMIND_EVERY_S = 10.0
 
 
@@ -64,12 +70,14 @@ def joined(name: str, config: EnvConfig) -> Iterator[Driver]:
     """Join the robot of the graph as the node `name`; its arm may move, and is stopped at the end.
 
     Raises:
-        DeviceError: nobody is there.
+        DeviceError: nobody is there, or somebody else drives there.
     """
     node = Node(name)
     link = Link(node, max(config.graph.patience_s, _JOIN_S))
     try:
+        wait_alone(link)
         cell = RosWorkcell(link, config)
+        check_alone(node, own=1)  # whoever came meanwhile
         free_to_move(link, cell, config)
         link.patience_s = config.graph.patience_s
         process.freeze_heap()
@@ -78,6 +86,52 @@ def joined(name: str, config: EnvConfig) -> Iterator[Driver]:
     finally:
         link.close()
         node.destroy_node()
+
+
+def wait_alone(link: Link) -> None:
+    """Wait for the controller of the graph, and see to it that nobody drives it.
+
+    Before anything is created that the controller would hear: it stops its arm when one who may command it leaves.
+
+    Raises:
+        DeviceError: it is not there; or see `check_alone`.
+    """
+    node = link.node
+    topic = node.resolve_topic_name(f"{CONTROLLER}/state")
+    deadline_s = time.monotonic() + link.patience_s
+    while not link.spin_until(lambda: node.count_publishers(topic) > 0, min(_REMIND_EVERY_S, link.patience_s)):
+        if time.monotonic() >= deadline_s:
+            raise DeviceError(f"No robot has joined within {link.patience_s:g} s: nobody publishes {topic}.")
+        node.get_logger().info(f"waiting for a robot: nobody publishes {topic} yet")
+    link.spin_until(lambda: bool(find_rival(node, own=0)), _SETTLE_S)
+    check_alone(node, own=0)
+
+
+def check_alone(node: Node, own: int) -> None:
+    """See to it that nobody else drives the robot: two graphs in one place hear, and would move, each other's arm.
+
+    Args:
+        node: a node of the graph.
+        own: how many publishers of commands this process has.
+
+    Raises:
+        DeviceError: there is another driver, or another robot.
+    """
+    rival = find_rival(node, own)
+    if rival:
+        raise DeviceError(
+            f"Another graph runs in ROS domain {node.context.get_domain_id()}: {rival}. This one leaves its arm alone. "
+            "End it, or give this one a ROS_DOMAIN_ID or a --namespace of its own."
+        )
+
+
+def find_rival(node: Node, own: int) -> str:
+    """Which sign there is of another graph; "" for none. Arguments as in `check_alone`."""
+    states, commands = (node.resolve_topic_name(f"{CONTROLLER}/{topic}") for topic in ("state", "equilibrium_pose"))
+    robots = node.count_publishers(states)
+    if robots > 1:
+        return f"{robots} controllers publish {states}"
+    return f"somebody else publishes {commands}" if node.count_publishers(commands) > own else ""
 
 
 def free_to_move(link: Link, cell: RosWorkcell, config: EnvConfig) -> None:
