@@ -354,3 +354,14 @@ def test_a_limit_that_limits_nothing_is_none(word):
     assert load("teleop.human.budget_s=inf").teleop.human.budget_s == float("inf"), (
         "it is the default, and means without end"
     )
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "1e-12", "0.009", "3601", "1e12"])
+def test_an_arm_whose_commander_is_gone_is_stopped_within_a_sensible_time(seconds):
+    with pytest.raises(ConfigError, match=rf"graph\.lease_s must lie in \[0\.01, 3600\], got {float(seconds)} s"):
+        load(f"graph.lease_s={seconds}")
+
+
+@pytest.mark.parametrize("seconds", [0.01, 3600.0])
+def test_the_ends_of_that_range_are_allowed(seconds):
+    assert load(f"graph.lease_s={seconds}").graph.lease_s == seconds

@@ -32,6 +32,8 @@ from robot_rl.runtime.torch_device import check_threads
 from robot_rl.sim.human import HumanConfig
 from robot_rl.sim.tasks.scene import SceneConfig
 
+_LEAST_LEASE_S, _LONGEST_LEASE_S = 0.01, 3600.0
+
 
 @dataclass(frozen=True)
 class RobotConfig:
@@ -123,7 +125,8 @@ class GraphConfig:
 
     Attributes:
         mode: "lock_step" (simulation: time passes when the actor has made up its mind) or "real_time".
-        lease_s: the arm is stopped when whoever commands it has not been heard for so long [s].
+        lease_s: the arm is stopped when whoever commands it has not been heard for so long [s], from 0.01 to 3600: for
+            less than a nanosecond the middleware would never stop it.
         patience_s: a node that has not answered for so long counts as dead [s].
         recovers: whether an actor that starts recovers a stopped arm; on a robot a person does that.
     """
@@ -134,9 +137,12 @@ class GraphConfig:
     patience_s: float = 20.0
 
     def __post_init__(self) -> None:
-        for name in ("lease_s", "patience_s"):
-            if not getattr(self, name) > 0.0:
-                raise ConfigError(f"graph.{name} must be positive, got {getattr(self, name)} s.")
+        if not _LEAST_LEASE_S <= self.lease_s <= _LONGEST_LEASE_S:
+            raise ConfigError(
+                f"graph.lease_s must lie in [{_LEAST_LEASE_S}, {_LONGEST_LEASE_S:g}], got {self.lease_s} s."
+            )
+        if not self.patience_s > 0.0:
+            raise ConfigError(f"graph.patience_s must be positive, got {self.patience_s} s.")
 
     @property
     def is_lock_step(self) -> bool:
@@ -213,7 +219,7 @@ class RecordConfig(EnvConfig):
 
     Attributes:
         store: folder of the recording; made, or continued.
-        episodes: how many to keep.
+        episodes: how many to keep, beside those that it holds already.
         seed: of the first episode's scene; the others follow from it.
         is_success_only: whether failed episodes are left out.
         teleop: who demonstrates: the scripted expert, or a person's device.

@@ -55,7 +55,7 @@ class DistillConfig(PolicyConfig):
 
     Attributes:
         policy: folder of the corrector's run.
-        episodes: how many successes to keep.
+        episodes: how many successes to keep, beside those that the recording holds already.
         store: folder of the recording; made, or continued.
         alone: the base policy acts alone first, for a random time of at most so large a share of the step limit.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from robot_rl.data.store_reader import StoreReader
 from robot_rl.data.store_writer import StoreWriter
 from robot_rl.env.robot_env import RobotEnv
 from robot_rl.errors import ConfigError
-from robot_rl.runtime import action_meaning
+from robot_rl.runtime import action_meaning, cut_recording
 from robot_rl.runtime.acting.actor import to_episode_seed
 from robot_rl.runtime.acting.episode import play_episode
 from robot_rl.runtime.acting.policies import Policy, ZeroPolicy
@@ -36,8 +37,11 @@ def record_demonstrations(
     on_episode: Callable[[int, bool], bool],
     observers: Sequence[Observer] = (),
     policy: Policy | None = None,
+    is_restarted: bool = False,
 ) -> int:
     """Record until `episodes` episodes were kept, or `on_episode` says so; return how many that were.
+
+    They come beside those that the store may hold already.
 
     Args:
         env: with someone at its teleop, or for a policy; nobody else commands it.
@@ -49,6 +53,8 @@ def record_demonstrations(
         on_episode: called with the number kept so far and whether the last one succeeded; False ends the recording.
         observers: told everything.
         policy: acts where nobody at the teleop does; None asks for nothing.
+        is_restarted: whether this process is started again where it fails: then the episodes that it has kept until
+            then count, see `cut_recording.counting`.
 
     Raises:
         ConfigError: the store holds another task, or nobody succeeds.
@@ -57,8 +63,11 @@ def record_demonstrations(
     check_same_task(path, attributes)
     spec = env.own_spec
     actor = ZeroPolicy(spec) if policy is None else policy
-    kept = failures = 0
-    with stopping(env.robot, "the recording"), StoreWriter(path, spec, attributes) as store:
+    failures = 0
+    with ExitStack() as stack:
+        stack.enter_context(stopping(env.robot, "the recording"))
+        store = stack.enter_context(StoreWriter(path, spec, attributes))
+        kept = stack.enter_context(cut_recording.counting(path, attributes)) if is_restarted else 0
         episode = max(StoreReader(path).newest_steps(), default=-1) + 1
         while kept < episodes:
             records = _run_episode(env, actor, spec, episode, to_episode_seed(seed, episode), observers)

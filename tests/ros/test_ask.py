@@ -1,5 +1,6 @@
 """What a person asks of a running graph: where the tool is, and that a stopped arm recovers."""
 
+import io
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 from geometry_msgs.msg import Pose, Quaternion
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.task import Future
 from robot_rl_msgs.msg import ArmState
 from robot_rl_ros import ask, convert, driver, qos
 from std_srvs.srv import Trigger
@@ -63,15 +65,15 @@ def test_a_stopped_arm_is_recovered(here, capsys):
     assert said(capsys, "recover") == (0, ["the arm is free to move: it was not stopped"])
 
 
-class Stubborn:
-    """A controller in a thread, whose arm is stopped and does not come free."""
+class Stopped:
+    """A controller in a thread, whose arm is stopped; what comes of a recovery is the subclass's to say."""
 
-    def __init__(self, is_refused):
-        self._context, self._is_refused = simulated.make_context(), is_refused
-        node = Node("impedance_controller", context=self._context, namespace="stubborn")
+    def __init__(self):
+        self._context = simulated.make_context()
+        self._node = node = Node("impedance_controller", context=self._context, namespace="stubborn")
         self._states = node.create_publisher(ArmState, "~/state", qos.STREAM)
         self._stop = StopRecord(Reason.WRENCH, "71 N", 1)
-        node.create_service(Trigger, "~/recover", self._recover)
+        self._service = node.create_service(Trigger, "~/recover", self._recover)
         node.create_timer(0.05, self._tell)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(node)
@@ -82,6 +84,19 @@ class Stubborn:
         pose = Pose(orientation=Quaternion(w=1.0))
         self._states.publish(ArmState(tcp_pose=pose, stop=convert.to_stop_msg(self._stop)))
 
+    def close(self):
+        self._executor.shutdown()
+        self._thread.join()
+        self._context.try_shutdown()
+
+
+class Stubborn(Stopped):
+    """Its arm does not come free."""
+
+    def __init__(self, is_refused):
+        self._is_refused = is_refused
+        super().__init__()
+
     def _recover(self, request, response):
         del request
         response.success, response.message = not self._is_refused, "the user stop is pressed"
@@ -89,10 +104,104 @@ class Stubborn:
             self._stop = StopRecord(Reason.SPEED, "2 m/s", 2)
         return response
 
+
+class Slow(Stopped):
+    """Its arm comes free when it is allowed to; nothing else is served meanwhile, as where a driver recovers."""
+
+    def __init__(self):
+        self.may_end = threading.Event()
+        super().__init__()
+
+    def _recover(self, request, response):
+        del request
+        response.success = self.may_end.wait(simulated.PATIENCE_S)
+        self._stop = None
+        return response
+
     def close(self):
-        self._executor.shutdown()
-        self._thread.join()
-        self._context.try_shutdown()
+        self.may_end.set()
+        super().close()
+
+
+class Gone(Stopped):
+    """Its process dies of being asked."""
+
+    async def _recover(self, request, response):
+        del request, response
+        self._node.destroy_service(self._service)
+        await Future()
+
+
+@pytest.fixture
+def slow():
+    controller = Slow()
+    yield controller
+    controller.close()
+
+
+class Screen(io.StringIO):
+    """A terminal, at which somebody does something once they have read a word."""
+
+    def __init__(self, word, act):
+        super().__init__()
+        self._word, self._act = word, act
+
+    def write(self, text):
+        if self._word in text:
+            self._act()
+        return super().write(text)
+
+
+def recover_slowly(monkeypatch, screen):
+    """What the command's exit status is, while a person reads at this screen; it speaks without delay."""
+    monkeypatch.setattr(ask, "_SAY_EVERY_S", 0.05)
+    monkeypatch.setattr(sys, "stdout", screen)
+    return ask.main(["ask", "recover", "--ros-args", "-r", "__ns:=/stubborn"])
+
+
+def test_a_recovery_that_takes_long_is_waited_for_and_told_of(slow, monkeypatch):
+    """Whoever was told that it failed would walk up to an arm that moves."""
+    monkeypatch.setattr(ask, "_PATIENCE_S", 5.0)
+    screen = Screen("still recovering", slow.may_end.set)
+    assert recover_slowly(monkeypatch, screen) == 0
+    first, *between, last = screen.getvalue().splitlines()
+    assert (first, last) == ("the arm was stopped: wrench limit: 71 N", "it may move again")
+    assert between, "people who wait want to know why"
+    assert all(re.fullmatch(r"still recovering after \d+ s: keep clear", line) for line in between)
+
+
+def test_a_recovery_that_is_no_longer_waited_for_may_still_come(slow, monkeypatch, capsys):
+    monkeypatch.setattr(ask, "_RECOVERY_S", 0.2)
+    with pytest.raises(SystemExit) as end:
+        recover_slowly(monkeypatch, io.StringIO())
+    assert end.value.code == DeviceError.exit_status
+    (line,) = capsys.readouterr().err.splitlines()
+    said = "The controller has not answered within 0.2 s. It may still recover, and the arm may move then: keep clear."
+    assert line == f"robot-rl: {said}"
+    assert not slow.may_end.is_set()
+
+
+def test_a_controller_that_is_gone_is_not_waited_for(monkeypatch, capsys):
+    gone, screen = Gone(), io.StringIO()
+    try:
+        with pytest.raises(SystemExit) as end:
+            recover_slowly(monkeypatch, screen)
+    finally:
+        gone.close()
+    assert end.value.code == DeviceError.exit_status
+    said = "The controller has not answered and is not heard any more. It may still recover"
+    assert capsys.readouterr().err.startswith(f"robot-rl: {said}")
+
+
+def test_ctrl_c_does_not_end_the_recovery_and_the_person_is_told(slow, monkeypatch, capsys):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as end:
+        recover_slowly(monkeypatch, Screen("still recovering", interrupt))
+    assert end.value.code == 130
+    assert capsys.readouterr().err == "It may still recover, and the arm may move then: keep clear.\n"
+    assert not slow.may_end.is_set()
 
 
 @pytest.mark.parametrize(

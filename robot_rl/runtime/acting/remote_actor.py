@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -36,6 +37,9 @@ def run_remote_actor(
 ) -> Evaluation | None:
     """Run what is left of a training run, and evaluate; whatever happens, the robot is stopped then.
 
+    What was made is the learner's before an error is raised, of a stopped robot for example: it cannot be made again.
+    A learner that is away is waited for, for `config.channel.patience_s` at most.
+
     Waits for the learner's first weights, goes on with the run where the learner says it is, and evaluates the slow
     average of the policy on the scenes that `Training` evaluates it on. With `config.waits_for_learner` it waits
     for the learner after each time step, also for one that has died and comes back; without it the robot goes on with
@@ -57,11 +61,19 @@ def run_remote_actor(
         RefusedError: the learner refuses this actor; the message says why.
         KeyboardInterrupt: it was interrupted while it waited for the learner in the middle of an episode.
     """
-    with ExitStack() as stack:
-        for robot in {id(each.robot): each.robot for each in (env, evaluation_env)}.values():
-            stack.enter_context(stopping(robot))
-        actor = _RemoteActor(env, evaluation_env, config, channel, observers, is_interrupted, evaluated_at_step)
-        return actor.run()
+    actor = None
+    try:
+        with ExitStack() as stack:
+            for robot in {id(each.robot): each.robot for each in (env, evaluation_env)}.values():
+                stack.enter_context(stopping(robot))
+            actor = _RemoteActor(env, evaluation_env, config, channel, observers, is_interrupted, evaluated_at_step)
+            return actor.run()
+    except ChannelError:
+        raise
+    except Exception as error:  # not Ctrl-C in a hurry, which waits for nobody
+        if actor is not None:
+            actor.hand_over(error)
+        raise
 
 
 class _StepCounter(Observer):
@@ -127,6 +139,22 @@ class _RemoteActor:
         load_newest(self._runner, self._channel)
         return self._schedule.evaluate_at_end(self._progress.steps)
 
+    def hand_over(self, error: Exception) -> None:
+        """Wait until the learner has stored what was made before an error, if it can; the robot is stopped already."""
+        try:
+            if self._channel.flush(0.0):
+                return
+            count = self._channel.unacknowledged
+            _log.warning("the actor ends as soon as the learner has stored its last %d records: %s", count, error)
+            self._wait(
+                lambda: self._channel.flush(_ASK_EVERY_S),
+                "it to store the last steps",
+                can_end=False,
+                patience_s=self._config.channel.patience_s,
+            )
+        except ChannelError as refusal:  # it must not hide the first error
+            _log.warning("the learner does not take the last steps: %s", refusal)
+
     @property
     def _progress(self) -> Progress:
         progress = self._channel.progress
@@ -162,15 +190,18 @@ class _RemoteActor:
             return False
         return self._channel.wait_taken(0.0)  # the last weights were announced since
 
-    def _wait(self, has_come: Callable[[], bool], what: str, *, can_end: bool = True) -> bool:
-        """Wait for the learner, also for one that is not there, and say so in the log; False where interrupted.
+    def _wait(
+        self, has_come: Callable[[], bool], what: str, *, can_end: bool = True, patience_s: float = math.inf
+    ) -> bool:
+        """Wait for the learner, also for one that is not there, and say so in the log; False where that was cut short.
 
         Args:
             has_come: waits for a moment, and says whether what is waited for has come.
             what: is waited for, in words.
             can_end: whether an interruption ends the wait while the learner is there; while it is not, it always does.
+            patience_s: a learner that is not there for so long ends it, too.
         """
-        started_s = time.monotonic()
+        started_s = here_s = time.monotonic()
         said_s: float | None = None
         was_gone = False
         while not has_come():
@@ -178,6 +209,9 @@ class _RemoteActor:
             if self._is_interrupted() and (is_gone or can_end):
                 return False
             now_s = time.monotonic()
+            here_s = here_s if is_gone else now_s
+            if now_s - here_s >= patience_s:
+                return False
             if (is_gone and not was_gone) or now_s - (said_s or started_s) > _SAY_EVERY_S:
                 reason = "the learner is not there; the robot holds" if is_gone else "the learner is busy"
                 _log.warning("%s: waiting for %s since %.0f s", reason, what, now_s - started_s)

@@ -20,7 +20,8 @@ class ChannelConfig:
         keys: folder of CURVE certificates, needed where HOST is not this machine: the learner reads learner.key_secret
             and admits whose public NAME.key lies beside it; an actor reads actor.key_secret and learner.key.
         actor: number of this actor among those of the learner, each of which needs another.
-        patience_s: a learner whose run is over waits so long for an actor that has fallen silent [s].
+        patience_s: a learner whose run is over waits so long for an actor that has fallen silent, and an actor that an
+            error ends, for a learner that is away and lacks what was made [s].
     """
 
     address: str = DEFAULT_ADDRESS

@@ -60,7 +60,7 @@ class ZmqEnd(ABC):
             raise ChannelError("the channel's thread has died; the log says of what.")
 
     def _close(self) -> bool:
-        """Stop the thread, which closes its sockets; False if that has happened before."""
+        """Stop the thread, so that the sockets are the caller's to close; False if that has happened before."""
         with self._wake_lock:
             was_closing, self._is_closing = self._is_closing, True
             if not was_closing:

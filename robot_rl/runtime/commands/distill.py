@@ -23,13 +23,16 @@ def run(overrides: list[str]) -> int:
     return run_on(make_env(config), config)
 
 
-def run_on(env: RobotEnv, config: DistillConfig, observers: Sequence[Observer] = ()) -> int:
+def run_on(
+    env: RobotEnv, config: DistillConfig, observers: Sequence[Observer] = (), *, is_restarted: bool = False
+) -> int:
     """Record successes of a corrected base policy; the last line printed is a JSON object.
 
     Args:
         env: that of the training; a person may help.
         config: from `named_policy.resolve`.
         observers: told everything.
+        is_restarted: see `record_demonstrations`.
 
     Returns:
         0, or 130 where interrupted.
@@ -45,6 +48,7 @@ def run_on(env: RobotEnv, config: DistillConfig, observers: Sequence[Observer] =
             is_success_only=True,
             observers=observers,
             policy=Hybrid(corrected, int(config.alone * env.config.step_limit), config.seed),
+            is_restarted=is_restarted,
         )
     if kept:
         data = f"data={config.store},DEMONSTRATIONS"

@@ -27,13 +27,16 @@ def run(overrides: list[str]) -> int:
     return run_on(make_env(config), config)
 
 
-def run_on(env: RobotEnv, config: RecordConfig, observers: Sequence[Observer] = ()) -> int:
+def run_on(
+    env: RobotEnv, config: RecordConfig, observers: Sequence[Observer] = (), *, is_restarted: bool = False
+) -> int:
     """Record in an environment; the last line printed is a JSON object.
 
     Args:
         env: with somebody at its teleop.
         config: what is recorded.
         observers: told everything.
+        is_restarted: see `record_demonstrations`.
 
     Returns:
         0, or 130 where interrupted.
@@ -48,6 +51,7 @@ def run_on(env: RobotEnv, config: RecordConfig, observers: Sequence[Observer] = 
         config.seed,
         is_success_only=config.is_success_only,
         observers=observers,
+        is_restarted=is_restarted,
     )
     if kept:
         print(f"look at it with: robot-rl show {store} --picture {store}.png", file=sys.stderr)
@@ -65,12 +69,14 @@ def keep(
     is_success_only: bool,
     observers: Sequence[Observer] = (),
     policy: Policy | None = None,
+    is_restarted: bool = False,
 ) -> tuple[int, int]:
     """Record with a progress bar; the last line printed is a JSON object.
 
     Args:
         who: acts, and in which task; for people.
-        env, store, attributes, episodes, seed, is_success_only, observers, policy: see `record_demonstrations`.
+        env, store, attributes, episodes, seed, is_success_only, observers, policy, is_restarted: see
+            `record_demonstrations`.
 
     Returns:
         (episodes that were kept; 0, or 130 where interrupted).
@@ -96,6 +102,7 @@ def keep(
             on_episode=on_episode,
             observers=observers,
             policy=policy,
+            is_restarted=is_restarted,
         )
     if interrupted:
         console.print("Interrupted; what was kept is in the store.")

@@ -4,7 +4,7 @@ import pytest
 
 from robot_rl.data.store_reader import StoreReader
 from robot_rl.data.store_writer import StoreWriter
-from robot_rl.errors import ConfigError, StoreError
+from robot_rl.errors import ConfigError, StoppedError, StoreError
 from robot_rl.runtime import run_folder
 from robot_rl.runtime.config import TaskConfig
 from robot_rl.runtime.learning import checkpoint, demonstrations, learner_run
@@ -142,6 +142,22 @@ def test_an_error_in_the_run_closes_the_store_and_the_observers_and_stops_the_ro
     again, _ = resume(tmp_path / "run")
     again.run()
     assert again.learner.budget.updates == (again.learner.budget.steps - 4) * 2
+
+
+def test_a_stop_loses_nothing_of_what_was_made_before_it(tmp_path):
+    run, notes = start(tmp_path / "run")
+    step = run.env.step
+
+    def stop(action):
+        if notes.time_steps == 11:
+            raise StoppedError("the user stop is pressed")
+        return step(action)
+
+    run.env.step = stop
+    with pytest.raises(StoppedError):
+        run.run()
+    made = [(0, s) for s in range(7)] + [(1, s) for s in range(4)]
+    assert [(r.episode, r.step) for r in stored(tmp_path / "run")] == made
 
 
 def test_a_run_that_is_written_by_another_process_is_a_clear_error(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +24,10 @@ from robot_rl_ros.link import Link, Newest
 from robot_rl_ros.membership import joined
 
 _PATIENCE_S = 10.0
+_RECOVERY_S = 600.0
+"""Longer than any driver needs: that of a Franka may start a process and compile the law, within 180 s."""
+_SAY_EVERY_S = 10.0
+_MAY_STILL = "It may still recover, and the arm may move then: keep clear."
 _DIGITS = 6
 
 
@@ -62,16 +67,40 @@ class Controller:
         """Ask a stopped arm to recover; why it has not.
 
         Raises:
-            DeviceError: nobody answers.
+            DeviceError: nobody answers; the arm may recover all the same, later.
         """
         before = self.read().stop
-        answer = self._link.call(self._recover, Trigger.Request())
+        try:
+            answer = self._ask_to_recover()
+        except KeyboardInterrupt:
+            print(_MAY_STILL, file=sys.stderr)
+            raise
         if not answer.success:
             return str(answer.message)
         if not self._link.wait_for(lambda: self.read().stop != before):
             return "it says that it has, and still reports the same stop"
         after = self.read().stop
         return None if after is None else f"it was stopped again at once: {_describe(after)}"
+
+    def _ask_to_recover(self) -> Trigger.Response:
+        """The controller's answer; DeviceError where none comes.
+
+        Who no longer waits for it leaves an arm behind that may come free unexpectedly.
+        """
+        link, client = self._link, self._recover
+        if not link.spin_until(client.service_is_ready, link.patience_s):
+            raise DeviceError(f"The service {client.srv_name} was not there within {link.patience_s:g} s.")
+        asked_s = time.monotonic()
+        answer = client.call_async(Trigger.Request())
+        while not link.spin_until(answer.done, _SAY_EVERY_S):
+            waited_s = time.monotonic() - asked_s
+            if waited_s >= _RECOVERY_S:
+                raise DeviceError(f"The controller has not answered within {_RECOVERY_S:g} s. {_MAY_STILL}")
+            if not client.service_is_ready():
+                raise DeviceError(f"The controller has not answered and is not heard any more. {_MAY_STILL}")
+            print(f"still recovering after {waited_s:.0f} s: keep clear", flush=True)
+        response: Trigger.Response = answer.result()
+        return response
 
 
 def _to_state(message: ArmStateMsg) -> tuple[int, ArmState]:
@@ -100,7 +129,7 @@ def _recover(controller: Controller) -> int:
     if stop is None:
         print("the arm is free to move: it was not stopped")
         return 0
-    print(f"the arm was stopped: {_describe(stop)}")
+    print(f"the arm was stopped: {_describe(stop)}", flush=True)
     refusal = controller.recover()
     print("it may move again" if refusal is None else f"it has not recovered: {refusal}")
     return 0 if refusal is None else 1

@@ -23,8 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise ConfigError("the recorder records: --config record or --config distill.")
         with driver.joined("recorder", config) as here:
             if isinstance(config, DistillConfig):
-                return distill_command.run_on(here.cell.env, config, [here.observer])
-            return record_command.run_on(here.cell.env, config, [here.observer])
+                return distill_command.run_on(here.cell.env, config, [here.observer], is_restarted=True)
+            return record_command.run_on(here.cell.env, config, [here.observer], is_restarted=True)
 
 
 if __name__ == "__main__":

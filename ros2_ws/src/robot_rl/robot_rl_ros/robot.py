@@ -77,10 +77,11 @@ class RobotNode(Node):
         except DeviceError as error:
             self._lose_hand(error)
             return
+        self._has_hand = True
         self._task.publish(RobotReading(self._arm.state(), width_m, {}))
 
     def _lose_hand(self, error: DeviceError) -> None:
-        """Nobody may go on without it: what it holds is not known any more."""
+        """Nobody may go on without it: what it holds is not known any more. The log says it once for each loss."""
         if self._has_hand:
             self.get_logger().error(str(error))
         self._has_hand = False

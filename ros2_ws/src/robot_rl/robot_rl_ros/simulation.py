@@ -15,11 +15,13 @@ from rosgraph_msgs.msg import Clock as ClockMsg
 
 from robot_rl.clock import NS_PER_S, to_ns
 from robot_rl.control.guard import Guard
+from robot_rl.control.law import ImpedanceLaw
 from robot_rl.env.robot_env import make_safety_filter
 from robot_rl.rewards.config import RewardConfig
 from robot_rl.robot.robot import RobotReading
 from robot_rl.runtime.assembly import SimWorkcell, make_served_workcell
 from robot_rl.runtime.config import EnvConfig, TeleopConfig
+from robot_rl.sim.simulation import Simulation
 from robot_rl_ros import convert, fci_workcell, process, qos
 from robot_rl_ros.broadcast import Broadcast
 from robot_rl_ros.clock import NodeClock, every
@@ -37,6 +39,8 @@ MAX_ADVANCE_S = 2.0
 _SERVE_EVERY_S, _SERVE_S = 0.1, 0.002
 _MAX_LAG_S = 0.5
 """A process that was suspended for longer goes on from where it was, instead of catching up in one leap."""
+_MAX_LEAD_S = 0.05
+"""Far more than rounding and resets bring: where simulated time is later than that, the system's clock was set back."""
 
 
 class SimulationNode(Node):
@@ -107,11 +111,12 @@ class SimulationNode(Node):
             self._speak()
 
     def _follow(self) -> None:
-        """Let time pass until now."""
+        """Let time pass until now; where the clock has leapt, in either direction, the world goes on as it was."""
         now_ns = clock_now_ns(self)
         lag_ns = now_ns - self._simulation.now_ns()
-        if lag_ns > _MAX_LAG_S * NS_PER_S:
+        if not -_MAX_LEAD_S * NS_PER_S <= lag_ns <= _MAX_LAG_S * NS_PER_S:
             self._simulation.start_ns += lag_ns
+            self._period_start_ns = self._period_end_ns = now_ns
         self._simulation.advance_to_ns(now_ns)
         self._speak()
 
@@ -169,6 +174,17 @@ class SimulationNode(Node):
         self._speak()
 
 
+def _compile_law(simulation: Simulation) -> None:
+    """Compile what moves and stops the arm: on a machine where nobody has, it takes a minute.
+
+    A node that is there and does not answer for so long counts as dead. The simulation stays as it is, bit for bit.
+    """
+    law, pose = ImpedanceLaw(), simulation.tcp_pose()
+    law.set_target(pose, 0.0)
+    law.rest_at(pose)
+    simulation.advance(0)
+
+
 @contextmanager
 def _opened(config: EnvConfig) -> Iterator[tuple[SimWorkcell, Callable[[float], None] | None]]:
     """The workcell, and what serves the connections of a robot that has any."""
@@ -176,7 +192,9 @@ def _opened(config: EnvConfig) -> Iterator[tuple[SimWorkcell, Callable[[float], 
         with fci_workcell.opened(config) as opened:
             yield opened
     else:
-        yield make_served_workcell(config), None
+        cell = make_served_workcell(config)
+        _compile_law(cell.simulation)  # that of `fci_sim` is its driver's, who has compiled it before they are here
+        yield cell, None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
