@@ -42,13 +42,14 @@ def start(process, limit) -> Action:  # noqa: ANN001  a launch file imports one 
     """The action that starts one process, and again as often as `limit` says."""
 
     def on_exit(event: ProcessExited, context: LaunchContext) -> list[Action]:
-        if context.is_shutdown or (event.returncode == 0 and not process.ends_run):
+        failure = process.judge(event.returncode)
+        if context.is_shutdown or (failure == 0 and not process.ends_run):
             return []
-        pause_s = limit.next_pause_s(time.monotonic()) if process.may_restart(event.returncode) else None
+        pause_s = limit.next_pause_s(time.monotonic()) if process.may_restart(failure) else None
         if pause_s is not None:
             return [TimerAction(period=pause_s, actions=[start(process, limit)])]
         end = Shutdown(reason=f"{process.name} has ended with status {event.returncode}")
-        return [TimerAction(period=0.0 if event.returncode else SETTLE_S, actions=[end])]
+        return [TimerAction(period=0.0 if failure else SETTLE_S, actions=[end])]
 
     common = {
         "output": "screen",

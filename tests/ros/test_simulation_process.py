@@ -9,6 +9,7 @@ import rclpy
 from robot_rl_ros import simulation
 
 from robot_rl.clock import NS_PER_S, to_ns
+from robot_rl.errors import ConfigError
 from robot_rl.runtime.assembly import make_served_workcell, make_sim_workcell
 from tests.ros import simulated
 
@@ -102,3 +103,17 @@ def test_time_does_not_leap_back_for_a_moment_that_a_reset_took(in_real_time):
     world.advance(10)
     node._follow()
     assert world.now_ns() == now_ns[0] + to_ns(0.01)
+
+
+def test_a_second_robot_in_one_place_ends_at_once_and_leaves_the_first_alone(tmp_path):
+    """As `ros2 launch`, typed twice, would start it."""
+    folder = tmp_path / "second"
+    folder.mkdir()
+    with simulated.graph(tmp_path, *WORDS) as (first, here):
+        with simulated.started("simulation", folder, "--config", "env", *WORDS) as second:
+            assert second.popen.wait(simulated.PATIENCE_S) == ConfigError.exit_status
+        assert "A robot is served already in ROS domain" in second.output()
+        assert "Traceback" not in second.output()
+        here.advance(0.1)
+        assert first.popen.poll() is None
+        assert here.cell.robot.arm.state().stop is None

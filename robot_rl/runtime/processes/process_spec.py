@@ -10,6 +10,9 @@ from robot_rl.errors import RobotRLError
 from robot_rl.runtime.processes.leash import PATIENT_SHARE
 from robot_rl.runtime.processes.restart_limit import Backoff, RestartLimit
 
+_ENDED_EARLY = 1
+"""What status 0 counts as, of a process that should have gone on."""
+
 
 class Restart(StrEnum):
     """Whether a process that has failed is started again; so has one that ends while the run needs it."""
@@ -79,6 +82,10 @@ class ProcessSpec:
     def limit_restarts(self) -> RestartLimit:
         """What counts its failures in one run of the graph."""
         return RestartLimit(self.backoff)
+
+    def judge(self, code: int) -> int:
+        """The exit status as a failure while the run goes on; 0 where it is well that it has ended."""
+        return code or (0 if self.ends_run or self.ends_itself else _ENDED_EARLY)
 
     def may_restart(self, code: int) -> bool:
         """Whether it is started again when it has ended with this exit status (or by the signal -code)."""

@@ -14,7 +14,11 @@ from robot_rl.errors import ConfigError
 
 LAST_DOMAIN = 232
 """The ports of a higher one would lie beyond the last port that there is."""
-_NAME, _CLAIM = "robot_rl.graph", "robot_rl.claim"
+_NAME, _CLAIM, _ROBOT = "robot_rl.graph", "robot_rl.claim", "robot_rl.robot"
+_ELSEWHERE = (
+    "Both would move the same arm. End it first, or set ROS_DOMAIN_ID to another domain; where it is unset, "
+    "`robot-rl up` finds a free one."
+)
 _LONGEST_NAMESPACE = 64
 """A running graph is announced by it, in a name of 107 characters."""
 _NAMESPACE = re.compile(r"[A-Za-z_]\w*(/[A-Za-z_]\w*)*", re.ASCII)
@@ -89,12 +93,27 @@ def claimed(graph: RunningGraph) -> Iterator[int]:
         except OSError as error:
             pids = [pid for pid, other in _read_announced() if other == graph]
             by = f"`robot-rl up` with the process id {pids[0]}" if pids else "one whose processes are still ending"
-            where = f"ROS domain {graph.domain}" + (f", namespace {graph.namespace}" if graph.namespace else "")
-            raise ConfigError(
-                f"A graph runs already in {where}: {by}. Both would move the same arm. End it first, or set "
-                "ROS_DOMAIN_ID to another domain, or unset it to get a free one."
-            ) from error
+            raise ConfigError(f"A graph runs already in {_describe(graph)}: {by}. {_ELSEWHERE}") from error
         yield claim.fileno()
+
+
+@contextmanager
+def robot_claimed(graph: RunningGraph) -> Iterator[None]:
+    """Be the only process on this machine that serves the robot of a graph, whoever has started it.
+
+    Raises:
+        ConfigError: another one does.
+    """
+    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as claim:
+        try:
+            claim.bind(f"\0{_ROBOT}.{graph.domain}.{graph.namespace}")
+        except OSError as error:
+            raise ConfigError(f"A robot is served already in {_describe(graph)}. {_ELSEWHERE}") from error
+        yield
+
+
+def _describe(graph: RunningGraph) -> str:
+    return f"ROS domain {graph.domain}" + (f", namespace {graph.namespace}" if graph.namespace else "")
 
 
 def list_announced() -> set[RunningGraph]:

@@ -18,8 +18,6 @@ from robot_rl.runtime.processes.restart_limit import RestartLimit
 from robot_rl.runtime.processes.supervised_process import SupervisedProcess
 
 _TICK_S = 0.05
-_ENDED_EARLY = 1
-"""What status 0 counts as, of a process that should have gone on."""
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
 
@@ -167,14 +165,15 @@ class Supervisor:
         if self._to_stop is not None:
             self._log.say(f"{name} {how}")
             return
-        if code == 0 and member.spec.ends_run:
-            self._stop(f"{name} has ended well, stopping the others", is_well=True)
+        failure = member.spec.judge(code)
+        if failure == 0:
+            if member.spec.ends_run:
+                self._stop(f"{name} has ended well, stopping the others", is_well=True)
+            else:
+                self._log.say(f"{name} has ended well, the others go on")
             return
-        if code == 0 and member.spec.ends_itself:
-            self._log.say(f"{name} has ended well, the others go on")
-            return
-        if code == 0:  # the others need it: nothing of it is well
-            code, how = _ENDED_EARLY, f"{how} before the run was over"
+        if failure != code:
+            code, how = failure, f"{how} before the run was over"
         if not member.spec.may_restart(code):
             self._code = code
             self._stop(f"{name} {how}, stopping the others")

@@ -10,7 +10,14 @@ from robot_rl.errors import ConfigError
 from robot_rl.runtime.commands import up
 from robot_rl.runtime.processes import running_graph
 from robot_rl.runtime.processes.graph import list_processes
-from robot_rl.runtime.processes.running_graph import RunningGraph, announced, claimed, find_graph, list_announced
+from robot_rl.runtime.processes.running_graph import (
+    RunningGraph,
+    announced,
+    claimed,
+    find_graph,
+    list_announced,
+    robot_claimed,
+)
 
 LONGEST = "a" * 31 + "/" + "b" * 32
 
@@ -58,6 +65,16 @@ def test_a_graph_whose_processes_are_still_ending_runs():
         left.kill()
         left.wait()
     with claimed(graph):
+        pass
+
+
+def test_a_robot_is_served_by_one_process_in_each_place():
+    """Whatever has started it, so that its own graph's claim is no hindrance."""
+    graph = RunningGraph(231, OURS)
+    is_refused = pytest.raises(ConfigError, match=f"A robot is served already in ROS domain 231, namespace {OURS}")
+    with claimed(graph), robot_claimed(graph), robot_claimed(RunningGraph(231, f"{OURS}/b")), is_refused:
+        robot_claimed(graph).__enter__()
+    with robot_claimed(graph):
         pass
 
 

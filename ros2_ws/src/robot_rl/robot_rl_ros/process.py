@@ -21,6 +21,8 @@ from robot_rl.runtime.acting import named_policy
 from robot_rl.runtime.config import EnvConfig, RecordConfig, TrainConfig
 from robot_rl.runtime.interruption import interruptible
 from robot_rl.runtime.policy_config import DistillConfig, EvalConfig, PolicyConfig
+from robot_rl.runtime.processes import running_graph
+from robot_rl.runtime.processes.running_graph import RunningGraph
 from robot_rl_ros.hot_wait import HotWait
 from robot_rl_ros.membership import joined
 
@@ -57,6 +59,22 @@ def started(description: str, arguments: Sequence[str] | None) -> Iterator[EnvCo
         if isinstance(config, PolicyConfig):
             config = named_policy.resolve(config, parsed.config, parsed.overrides)
         yield config
+
+
+@contextmanager
+def robot_claimed() -> Iterator[None]:
+    """Be the only process on this machine that serves a robot in this ROS domain and namespace.
+
+    A second graph of `ros2 launch` would mix its states into the first one's, and hear the commands for its arm.
+
+    Raises:
+        ConfigError: another one does.
+    """
+    node = Node("claim", start_parameter_services=False, enable_rosout=False)  # ROS says the namespace to nodes alone
+    place = RunningGraph(node.context.get_domain_id(), node.get_namespace().strip("/"))
+    node.destroy_node()
+    with running_graph.robot_claimed(place):
+        yield
 
 
 def freeze_heap() -> None:

@@ -110,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with process.started(__doc__, arguments) as config:
         config.check_device()
         timekeeper = Node("timekeeper", start_parameter_services=False)
-        with opened(config, NodeClock(timekeeper)) as (arm, gripper):
+        with process.robot_claimed(), opened(config, NodeClock(timekeeper)) as (arm, gripper):
             node = RobotNode(timekeeper, arm, gripper, config)
             process.serve([timekeeper, *node.nodes], is_needed=node.controller.has_commander)
     return 0

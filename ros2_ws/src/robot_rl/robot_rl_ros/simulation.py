@@ -207,7 +207,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if config.camera.is_device:  # likewise
             config = replace(config, robot=replace(config.robot, cameras=()))
         config.check_device()
-        with _opened(config) as (cell, serve_robot):
+        with process.robot_claimed(), _opened(config) as (cell, serve_robot):
             node = SimulationNode(cell, config, config.graph.is_lock_step)
             if serve_robot is not None:
                 every(node, _SERVE_EVERY_S, partial(serve_robot, _SERVE_S))
