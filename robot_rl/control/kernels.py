@@ -6,13 +6,16 @@ are (x, y, z, w); matrices are C-ordered float64. With `NUMBA_DISABLE_JIT=1` all
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numpy as np
 from numba import njit
 
+from robot_rl.control.cache_folder import caching
 from robot_rl.geometry import Array
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -28,9 +31,9 @@ def compiled(function: _Function) -> _Function:
     """Compile a function of the law: cached on disk, IEEE arithmetic, no division that raises.
 
     It lets other Python threads run meanwhile: a learner beside a simulated robot, for example.
-    The cache does not see changes in called functions of other modules: after an edit, delete `__pycache__`.
     """
-    return cast("_Function", njit(cache=True, fastmath=False, error_model="numpy", nogil=True)(function))
+    with caching(Path(inspect.getfile(function)).parent):
+        return cast("_Function", njit(cache=True, fastmath=False, error_model="numpy", nogil=True)(function))
 
 
 @compiled
