@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 from robot_rl import cli
+from robot_rl.data.store_reader import StoreReader
 
 EPISODES = {
     ("peg", "bc"): 20,
@@ -49,7 +50,11 @@ def main() -> int:
         ],
         ["eval", f"policy={run}", f"task={chosen.task}", f"episodes={chosen.episodes}", "seed=100"],
     ]
-    if not store.exists():
+    if store.exists():
+        kept = len(StoreReader(store).successful_episodes())
+        if kept != count:
+            sys.exit(f"{store} has {kept} demonstrations instead of {count}: delete it, and they are recorded anew")
+    else:
         commands.insert(0, ["record", f"task={chosen.task}", f"episodes={count}", f"store={store}", "seed=7"])
     for words in commands:
         print("robot-rl", *words, flush=True)

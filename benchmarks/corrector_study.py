@@ -3,7 +3,7 @@
     python benchmarks/corrector_study.py peg --base runs/base-peg-bc --methods additive rlpd --seeds 0 1 2
 
 trains what was not trained yet, goes on with what was cut off or has fewer steps, and makes the table and the picture
-of all that is there. With --person the scripted person helps in training, as `robot-rl train` does by default.
+of these methods and seeds. With --person the scripted person helps in training, as `robot-rl train` does by default.
 """
 
 from __future__ import annotations
@@ -85,7 +85,9 @@ def main() -> int:
     )
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
     parser.add_argument("--steps", type=int, default=10_000, help="environment steps of a run (default: 10000)")
-    parser.add_argument("--every", type=int, default=2500, help="steps between two evaluations (default: 2500)")
+    parser.add_argument(
+        "--every", type=int, default=2500, help="steps between two evaluations, 0 for one at the end (default: 2500)"
+    )
     parser.add_argument("--episodes", type=int, default=100, help="of each evaluation (default: 100)")
     parser.add_argument("--person", action="store_true", help="the scripted person helps in training")
     parser.add_argument("--folder", type=Path, default=Path("runs/correctors"), help="default: runs/correctors")
@@ -94,13 +96,15 @@ def main() -> int:
     groups = []
     for method in chosen.methods:
         stem = chosen.folder / f"{chosen.task}-{kind}-{method}"
-        for seed in chosen.seeds:
-            status = _train(chosen, method, seed, Path(f"{stem}-{seed}"))
+        runs = {seed: Path(f"{stem}-{seed}") for seed in chosen.seeds}
+        for seed, run in runs.items():
+            status = _train(chosen, method, seed, run)
             if status:
                 return status
-        groups.append(f"{method}={stem}-*")
+        groups.append(f"{method}={','.join(map(str, runs.values()))}")
     picture = str(chosen.folder / f"{chosen.task}-{kind}.png")
-    at = [str(step) for step in range(chosen.every, chosen.steps + 1, chosen.every)]
+    every = chosen.every or chosen.steps
+    at = [str(step) for step in range(every, chosen.steps + 1, every)]
     return cli.main(["compare", *groups, "--picture", picture, "--title", f"{chosen.task}, {kind}", "--at", *at])
 
 
@@ -110,7 +114,8 @@ def _train(chosen: argparse.Namespace, method: str, seed: int, run: Path) -> int
     if folder.config_file.is_file():
         if folder.finished_steps() >= chosen.steps:
             return 0
-        return cli.main(["resume", str(run), *evaluations])
+        is_longer = folder.count_steps() > chosen.steps  # cut off on the way to its own end
+        return cli.main(["resume", str(run), *(evaluations[1:] if is_longer else evaluations)])
     words = [f"task={chosen.task}", f"seed={seed}", f"run_dir={run}", *evaluations, *WORDS[method]]
     words.append(f"teleop={'human' if chosen.person else 'none'}")
     if method not in FROM_NOTHING:

@@ -52,6 +52,7 @@ from robot_rl.bench.sampler_study import Study, choose_folder
 from robot_rl.bench.sampler_trials import ENTRIES, Rollout
 from robot_rl.errors import ConfigError, UnknownNameError
 from robot_rl.inference.noise_level import NoiseLevel
+from robot_rl.runtime.reporting.output_file import check_path
 from robot_rl.runtime.reporting.sampler_figure import draw_samplers
 
 _COLUMNS: Final = {
@@ -116,10 +117,10 @@ def run(options: list[str]) -> int:
     title = f"{values['task']}: {values['episodes']} episodes of each of {len(rated)} policies"
     title += "" if is_complete else ", interrupted"
     print_report(title, ["sampler", *_COLUMNS.values()], _to_words(rows), notes, result)
-    if values["picture"] and rows:
-        draw_samplers(rows, title, arena.length_unit, Path(values["picture"]))
     if values["out"]:
         _write(Path(values["out"]), json.dumps(result, indent=1) + "\n")
+    if values["picture"] and rows:
+        draw_samplers(rows, title, arena.length_unit, Path(values["picture"]))
     return 0 if is_complete else 130
 
 
@@ -160,6 +161,8 @@ def read_values(options: list[str]) -> dict[str, Any]:
     for key in ("out", "picture"):
         if values[key] and not Path(values[key]).absolute().parent.is_dir():
             raise ConfigError(f"{key}={values[key]} would be in a folder that does not exist.")
+    if values["picture"]:
+        check_path(Path(values["picture"]), "picture", ".png")
     return values
 
 

@@ -20,8 +20,10 @@ def run(words: list[str], picture: Path | None, title: str, at_steps: list[int])
         at_steps: environment steps at which the table shows success rates.
 
     Raises:
-        ConfigError: a word of another form, no such run, or a run without metrics.
+        ConfigError: a word of another form, no such run, a run without metrics, or a step below 0.
     """
+    if any(step < 0 for step in at_steps):
+        raise ConfigError(f"--at takes environment steps, which are not negative, got {at_steps}.")
     groups: dict[str, list[Path]] = {}
     for word in words:
         name, runs = _parse(word)
@@ -35,8 +37,11 @@ def run(words: list[str], picture: Path | None, title: str, at_steps: list[int])
 
 def _parse(word: str) -> tuple[str, list[Path]]:
     name, sign, runs = word.partition("=")
-    if not (name and sign and runs):
-        raise ConfigError(f"{word!r} is not of the form GROUP=RUN,RUN, for example ours=runs/peg-rlpd-*.")
+    if not (name and sign and runs) or name.startswith("_"):  # which the legend of the picture would leave out
+        raise ConfigError(
+            f"{word!r} is not of the form GROUP=RUN,RUN, where GROUP does not begin with _, for example "
+            "ours=runs/peg-rlpd-*."
+        )
     found = {pattern: sorted(glob.glob(pattern)) for pattern in runs.split(",")}
     for pattern, paths in found.items():
         if not paths:

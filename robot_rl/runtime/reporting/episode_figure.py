@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from robot_rl.clock import NS_PER_S
 from robot_rl.data.episode import Episode
-from robot_rl.runtime.reporting.output_file import save_figure
+from robot_rl.runtime.reporting.output_file import save_figure, to_plain
 from robot_rl.types import Source
 
 Rows = NDArray[np.float32]
@@ -58,7 +58,7 @@ def plot_episodes(episodes: Sequence[Episode], target: Path, title: str) -> None
         axis.grid(alpha=0.3)
     axes[-1].set_xlabel("time [s]")
     figure.legend(handles=_make_legend(episodes), loc="outside lower center", ncols=4)
-    figure.suptitle(title)
+    figure.suptitle(to_plain(title))
     save_figure(figure, target, "picture", 120)
 
 

@@ -101,7 +101,7 @@ class Evaluation:
     def to_json(self) -> dict[str, object]:
         """The numbers that a script wants."""
         return {
-            "success_rate": self.success_rate,
+            "success_rate": self.success_rate if self.episodes else None,
             "ci95": [round(bound, 4) for bound in self.interval],
             "episodes": len(self.episodes),
             "cycle_time_s": None if self.cycle_time_s is None else round(self.cycle_time_s, 3),

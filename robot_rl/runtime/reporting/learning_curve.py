@@ -16,13 +16,15 @@ from numpy.typing import NDArray
 from robot_rl.errors import ConfigError
 from robot_rl.runtime.reporting.marker import find_marker
 from robot_rl.runtime.reporting.metrics_writer import FILE_NAME, read_run
-from robot_rl.runtime.reporting.output_file import check_path, save_figure
+from robot_rl.runtime.reporting.output_file import check_path, save_figure, to_plain
 from robot_rl.runtime.reporting.statistics import mean_interval, wilson_interval
 
 SMOOTHING_EPISODES = 20
 """Episodes that a point of the intervention rate is the mean of."""
 GOOD_SUCCESS_RATE = 0.9
 """The success rate whose first appearance is reported."""
+_LATE_SHARE = 0.1  # an evaluation that is later than by this part of its step is one of another step
+_LINE_STYLES = ("-", "-.", ":")  # of groups whose colours come round again
 
 Values = NDArray[np.float64]
 Curve = tuple[Values, Values]
@@ -44,15 +46,16 @@ class _Run:
         steps = np.array(sorted(rates))
         return steps, np.array([rates[step] for step in steps])
 
-    @property
-    def area(self) -> float:
-        """Mean success rate over the steps from the first evaluation to the last; infinite with fewer than two."""
+    def area(self, first: float, last: float) -> float:
+        """Mean success rate from one step to another; between two evaluations it is straight."""
         steps, rates = self.success
-        return float(np.trapezoid(rates, steps) / (steps[-1] - steps[0])) if len(steps) > 1 else np.inf
+        grid = np.unique([first, last, *steps[(first < steps) & (steps < last)]])
+        return float(np.trapezoid(np.interp(grid, steps, rates), grid) / (last - first))
 
     def evaluation_at(self, step: int) -> dict[str, Any] | None:
-        """The first evaluation from `step` on; None if the run has not come so far."""
-        return next((record for record in self.evaluations if record["step"] >= step), None)
+        """The evaluation that was due at `step`, when its episode had ended; None if there was none."""
+        latest = step + max(_LATE_SHARE * step, *(int(episode["steps"]) for episode in self.episodes), 0)
+        return next((record for record in self.evaluations if step <= record["step"] <= latest), None)
 
     @property
     def intervention(self) -> Curve:
@@ -106,7 +109,7 @@ def plot_runs(groups: Mapping[str, Sequence[Path]], target: Path, title: str) ->
     bottom.set_xlim(left=0.0)
     if not any(_has_steps(run) for group in runs.values() for run in group):
         bottom.set_xticks([])
-    figure.suptitle(title)
+    figure.suptitle(to_plain(title))
     save_figure(figure, target, "learning curve", 120)
 
 
@@ -114,39 +117,55 @@ def summarise(groups: Mapping[str, Sequence[Path]], at_steps: Sequence[int] = ()
     """A table in Markdown with a row for each group; medians are over its runs, "-" is what does not exist.
 
     The time is the wall clock's, evaluations and demonstrations included; the median of the steps is "-" where
-    half of the runs or more never got there. The area is the mean success rate over the steps up to the last
-    evaluation, from the first on: its mean over the runs, with Student's interval of 95 % where there are several.
+    half of the runs or more never got there. The mean of the final success is "-" where runs ended at different steps.
+    The area is the mean success rate over the steps that all runs of the table were evaluated in: its mean over the
+    runs of a group, with Student's interval of 95 % where there are several.
 
     Args:
         groups: name -> folders of runs that differ in nothing but the seed.
-        at_steps: environment steps for each of which there is a column: the mean success rate of the first evaluations
-            from there on, with the Wilson interval of all their episodes.
+        at_steps: environment steps for each of which there is a column: the mean success rate of the evaluations that
+            were due there, with the interval of 95 %: Student's over the runs, of a single run that of Wilson. Episodes
+            of different runs are not taken together: policies differ more from seed to seed than their episodes do.
 
     Raises:
         ConfigError: there is nothing to summarise, or a folder holds no metrics.
     """
     good = f"steps to {GOOD_SUCCESS_RATE:.0%} (median)"
     header = ["group", "final success (episodes)", "mean", good, "human steps (median)", "time [min]", "cycle [s]"]
-    header += ["area", *(f"at {step}" for step in at_steps)]
+    read = _read_groups(groups)
+    first, last = _find_common_steps([run for runs in read.values() for run in runs])
+    header += [f"area, {first:.0f} to {last:.0f}" if first < last else "area", *(f"at {step}" for step in at_steps)]
     lines = [header, ["---"] + ["---:"] * (len(header) - 1)]
-    for name, runs in _read_groups(groups).items():
+    for name, runs in read.items():
         finals = [run.final for run in runs]
-        rates = [final["success_rate"] for final in finals if final is not None]
         cycles = [final["cycle_time_s"] for final in finals if final is not None and final["cycle_time_s"] is not None]
         texts = ["-" if final is None else f"{final['success_rate']:.2f} ({final['episodes']})" for final in finals]
         row = [
             name,
             ", ".join(texts),
-            f"{np.mean(rates):.2f}" if rates else "-",
+            _mean([final for final in finals if final is not None]),
             _median([run.first_good_step for run in runs], 0),
             _median([float(sum(episode["human_steps"] for episode in run.episodes)) for run in runs], 0),
             _median([run.duration_s / 60.0 for run in runs], 1),
             _median(cycles, 2),
-            _area(runs),
+            _area(runs, first, last),
             *(_at(runs, step) for step in at_steps),
         ]
         lines.append(row)
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
+
+
+def _find_common_steps(runs: Sequence[_Run]) -> tuple[float, float]:
+    """First and last step of what all runs were evaluated in, but for those that were evaluated once only."""
+    spans = [(steps[0], steps[-1]) for run in runs if len(steps := run.success[0]) > 1]
+    return max((first for first, _ in spans), default=0.0), min((last for _, last in spans), default=0.0)
+
+
+def _mean(finals: Sequence[dict[str, Any]]) -> str:
+    steps = [int(final["step"]) for final in finals]
+    if not steps or max(steps) - min(steps) > _LATE_SHARE * max(steps):
+        return "-"
+    return f"{np.mean([final['success_rate'] for final in finals]):.2f}"
 
 
 def _at(runs: Sequence[_Run], step: int) -> str:
@@ -154,20 +173,25 @@ def _at(runs: Sequence[_Run], step: int) -> str:
     reached = [record for run in runs if (record := run.evaluation_at(step)) is not None]
     if not reached:
         return "-"
-    episodes = sum(int(record["episodes"]) for record in reached)
-    if not episodes:
-        return "-"
-    successes = round(sum(record["success_rate"] * record["episodes"] for record in reached))
-    low, high = wilson_interval(successes, episodes)
-    return f"{successes / episodes:.2f} ({low:.2f} to {high:.2f}, {len(reached)} of {len(runs)} runs)"
+    rates = [float(record["success_rate"]) for record in reached]
+    if len(reached) > 1:
+        low, high = _clip(mean_interval(rates))
+    else:
+        low, high = wilson_interval(round(rates[0] * reached[0]["episodes"]), int(reached[0]["episodes"]))
+    return f"{np.mean(rates):.2f} ({low:.2f} to {high:.2f}, {len(reached)} of {len(runs)} runs)"
 
 
-def _area(runs: Sequence[_Run]) -> str:
-    areas = [run.area for run in runs if np.isfinite(run.area)]
+def _area(runs: Sequence[_Run], first: float, last: float) -> str:
+    areas = [run.area(first, last) for run in runs if first < last and len(run.success[0]) > 1]
     if not areas:
         return "-"
-    low, high = (min(1.0, max(0.0, end)) for end in mean_interval(areas))
+    low, high = _clip(mean_interval(areas))
     return f"{np.mean(areas):.2f}" + (f" ({low:.2f} to {high:.2f})" if len(areas) > 1 else "")
+
+
+def _clip(interval: tuple[float, float]) -> tuple[float, float]:
+    """An interval of rates, of which none is below 0 or above 1."""
+    return max(0.0, interval[0]), min(1.0, interval[1])
 
 
 def _median(values: Sequence[float], digits: int) -> str:
@@ -188,8 +212,9 @@ def _read_run(folder: Path) -> _Run:
     records, duration_s = read_run(folder)
     if not records:
         raise ConfigError(f"{folder / FILE_NAME} holds no metrics yet: the run must have ended an episode or more.")
-    kinds = {kind: [record for record in records if record["kind"] == kind] for kind in ("episode", "evaluation")}
-    return _Run(kinds["episode"], kinds["evaluation"], duration_s)
+    episodes = [record for record in records if record["kind"] == "episode"]
+    evaluations = [record for record in records if record["kind"] == "evaluation" and record["episodes"]]
+    return _Run(episodes, evaluations, duration_s)
 
 
 def _has_steps(run: _Run) -> bool:
@@ -201,8 +226,8 @@ def _draw(axes: Axes, groups: Mapping[str, Sequence[_Run]], curve_of: Callable[[
     for number, (name, runs) in enumerate(groups.items()):
         curves = [curve_of(run) for run in runs]
         if any(len(steps) for steps, _ in curves):
-            label = f"{name} ({len(runs)} {'run' if len(runs) == 1 else 'runs'})"
-            _draw_group(axes, curves, label, f"C{number}")
+            label = to_plain(f"{name} ({len(runs)} {'run' if len(runs) == 1 else 'runs'})")
+            _draw_group(axes, curves, label, f"C{number % 10}", _LINE_STYLES[number // 10 % len(_LINE_STYLES)])
     axes.set_ylim(0.0, 1.0)
     axes.grid(alpha=0.3)
     if axes.lines:
@@ -211,7 +236,7 @@ def _draw(axes: Axes, groups: Mapping[str, Sequence[_Run]], curve_of: Callable[[
         axes.text(0.5, 0.5, "nothing was measured", transform=axes.transAxes, ha="center", va="center", color="0.5")
 
 
-def _draw_group(axes: Axes, curves: Sequence[Curve], label: str, colour: str) -> None:
+def _draw_group(axes: Axes, curves: Sequence[Curve], label: str, colour: str, line_style: str) -> None:
     if all(steps.tolist() == [0.0] for steps, _ in curves):
         levels = [values[0] for _, values in curves]
         for level in levels:
@@ -221,7 +246,8 @@ def _draw_group(axes: Axes, curves: Sequence[Curve], label: str, colour: str) ->
     thin: dict[str, Any] = {"linewidth": 0.8, "markersize": 3.0, "alpha": 0.5}
     thick: dict[str, Any] = {"linewidth": 2.5, "markersize": 6.0, "label": label}
     for (steps, values), style in [*((curve, thin) for curve in curves), (_median_curve(curves), thick)]:
-        axes.plot(steps, values, color=colour, marker=find_marker(steps), clip_on=False, **style)
+        marker = find_marker(steps)
+        axes.plot(steps, values, color=colour, linestyle=line_style, marker=marker, clip_on=False, **style)
 
 
 def _median_curve(curves: Sequence[Curve]) -> Curve:

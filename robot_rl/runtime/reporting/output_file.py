@@ -35,3 +35,8 @@ def save_figure(figure: Figure, path: Path, kind: str, dpi: int) -> None:
         figure.savefig(path, dpi=dpi, format="png")
     except OSError as error:
         raise ConfigError(f"Cannot write the {kind} {path}: {error.strerror}.") from error
+
+
+def to_plain(text: str) -> str:
+    """What a figure shows as this text: a $ in the name of a run begins no formula."""
+    return text.replace("$", r"\$")

@@ -10,8 +10,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from robot_rl.errors import ConfigError
 from robot_rl.runtime.config import TrainConfig
+from robot_rl.runtime.reporting.evaluation import Evaluation
 from robot_rl.runtime.reporting.learning_curve import plot_runs
 from robot_rl.runtime.reporting.metrics_writer import read_run
 from robot_rl.runtime.run_folder import RunFolder
@@ -22,10 +22,10 @@ EPISODES = 20
 
 @dataclass(frozen=True)
 class RunSummary:
-    """A run that was evaluated at its end.
+    """A run that has come to its end.
 
     Attributes:
-        evaluation: what `Evaluation.to_json` said of the last one.
+        evaluation: what `Evaluation.to_json` said of the last one, or says of none.
         steps: environment steps.
         minutes: that the run lasted, evaluations and demonstrations included.
         first_interventions: mean number an episode at the start, None without episodes.
@@ -54,7 +54,9 @@ class RunSummary:
         cycle_s = self.evaluation["cycle_time_s"]
         rate, episodes = self.evaluation["success_rate"], self.evaluation["episodes"]
         table = Table(show_header=False)
-        table.add_row("success", f"{rate:.1%} (95 %: {low:.1%} to {high:.1%}, {episodes} episodes)")
+        is_known = rate is not None
+        success = f"{rate:.1%} (95 %: {low:.1%} to {high:.1%}, {episodes} episodes)" if is_known else "not evaluated"
+        table.add_row("success", success)
         first, last = (_say(rate) for rate in (self.first_interventions, self.last_interventions))
         table.add_row("interventions an episode", f"{first} in the first {EPISODES}, {last} in the last {EPISODES}")
         table.add_row("cycle time", "-" if cycle_s is None else f"{cycle_s:.2f} s (mean of successes)")
@@ -67,17 +69,15 @@ def summarise_run(folder: RunFolder) -> RunSummary:
     """The summary of a run's folder.
 
     Raises:
-        ConfigError: it holds no metrics, or no evaluation.
+        ConfigError: it holds no metrics.
     """
     records, duration_s = read_run(folder.path)
     episodes = [record for record in records if record["kind"] == "episode" and not record.get("is_probe")]
     evaluations = [record for record in records if record["kind"] == "evaluation"]
-    if not evaluations:
-        raise ConfigError(f"{folder.path} holds no evaluation: the run must have come to its end.")
-    last = evaluations[-1]
+    nothing = Evaluation().to_json()
     return RunSummary(
-        {name: last[name] for name in ("success_rate", "ci95", "episodes", "cycle_time_s")},
-        int(last["step"]),
+        {name: evaluations[-1][name] for name in nothing} if evaluations else nothing,
+        max((int(record["step"]) for record in records), default=0),
         duration_s / 60.0,
         _count_interventions(episodes[:EPISODES]),
         _count_interventions(episodes[-EPISODES:]),

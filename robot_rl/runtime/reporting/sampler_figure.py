@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from robot_rl.runtime.reporting.output_file import save_figure
+from robot_rl.runtime.reporting.output_file import save_figure, to_plain
 
 
 def draw_samplers(rows: Sequence[Mapping[str, Any]], title: str, length_unit: str, target: Path) -> None:
@@ -30,7 +30,7 @@ def draw_samplers(rows: Sequence[Mapping[str, Any]], title: str, length_unit: st
     first = {str(row["sampler"]): row for row in reversed(rows)}  # the smallest delay of each
     figure = Figure(figsize=(11.0, 8.5), layout="constrained")
     FigureCanvasAgg(figure)
-    figure.suptitle(title)
+    figure.suptitle(to_plain(title))
     (by_delay, by_time), (seams, recoveries) = figure.subplots(2, 2)
     for index, sampler in enumerate(samplers):
         colour = f"C{index}" if index < 10 else "k"

@@ -25,6 +25,8 @@ _ROWS = ("success", "intervention", "base policy alone", "learner", "updates owe
 """The state's rows, in the order in which they are shown once they are known."""
 _SPEED_OVER_S = 300.0
 """The remaining time is estimated from the speed over so long: episodes, resets and evaluations average out."""
+_SHOW_EVERY_NS = NS_PER_S * 3 // 10
+"""Rich keeps a thousand moments to estimate from."""
 
 
 class TrainingProgress(Observer):
@@ -50,6 +52,7 @@ class TrainingProgress(Observer):
         self._recent: deque[EpisodeResult] = deque(maxlen=RECENT_EPISODES)
         self._probes: deque[EpisodeResult] = deque(maxlen=RECENT_EPISODES)
         self._last_updates: tuple[int, float] | None = None  # time [ns], number of updates
+        self._shown_ns = 0
         self._rows: dict[str, str] = {}
         self._progress = Progress(
             TextColumn("{task.description}"),
@@ -77,6 +80,7 @@ class TrainingProgress(Observer):
 
     def close(self) -> None:
         """Leave the last state on the screen."""
+        self._show_step()
         if self._live is not None:
             self._live.stop()
 
@@ -100,10 +104,15 @@ class TrainingProgress(Observer):
             self._progress.start_task(self._training)
             return
         self._step += 1
-        self._progress.update(self._training, completed=self._step)
+        if self._clock.now_ns() - self._shown_ns >= _SHOW_EVERY_NS:
+            self._show_step()
         if self._live is None and self._step % LINE_EVERY_STEPS == 0:
             state = "; ".join(f"{name} {value}" for name, value in self._known_rows())
             self._print(f"step {self._step} of {self._total}: {state or 'no episode has ended'}")
+
+    def _show_step(self) -> None:
+        self._shown_ns = self._clock.now_ns()
+        self._progress.update(self._training, completed=self._step)
 
     def on_episode_end(self, episode: EpisodeResult) -> None:
         """Take an episode into the rates of the last ones."""
@@ -157,6 +166,7 @@ class TrainingProgress(Observer):
         """Show the rows; the table is built here, since the display draws it in a thread of its own."""
         if self._live is None:
             return
+        self._show_step()
         table = Table(show_header=False)
         for name, value in self._known_rows():
             table.add_row(name, value)

@@ -39,6 +39,7 @@ def test_groups_are_rows_and_wildcards_find_seeds(runs, capsys):
         ("a-0", "GROUP=RUN,RUN"),
         ("x=nowhere*", "no such run"),
         ("x=", "GROUP=RUN,RUN"),
+        ("_x=RUNS/a-0", "GROUP does not begin with _"),
         ("x=RUNS/a-0,RUNS/a-9", "a-9"),
         ("x=RUNS/a-0,", "no such run"),
     ],
@@ -60,10 +61,18 @@ def test_a_run_counts_once_in_its_group(runs, words, capsys):
     assert "2 of 2 runs" in row
 
 
-def test_success_at_steps_is_pooled_over_the_runs_that_came_so_far(runs, capsys):
-    assert main(["compare", f"ours={runs}/a-*", "--at", "10", "13"]) == 0
-    row = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ours")]
-    assert "| 0.75 (0.41 to 0.93, 2 of 2 runs) | - |" in row[0]
+def test_success_at_steps_is_the_mean_of_the_runs_that_came_so_far(runs, capsys):
+    assert main(["compare", f"ours={runs}/a-*", f"theirs={runs}/b-0", "--at", "10", "13"]) == 0
+    rows = capsys.readouterr().out.splitlines()[2:]
+    # 1.00 and 0.50: Student's quantile for one degree of freedom is 12.7
+    assert "| 0.75 (0.00 to 1.00, 2 of 2 runs) | - |" in rows[0]
+    # none of four episodes, Wilson
+    assert "| 0.00 (0.00 to 0.49, 1 of 1 runs) | - |" in rows[1]
+
+
+def test_steps_below_zero_are_refused(runs, capsys):
+    assert main(["compare", f"ours={runs}/a-0", "--at", "-5", "10"]) == 2
+    assert "not negative, got [-5, 10]" in capsys.readouterr().err
 
 
 def test_a_folder_without_metrics_is_named(runs, tmp_path, capsys):

@@ -43,11 +43,61 @@ def test_the_table_holds_what_the_runs_amount_to(groups):
     assert len(lines) == 4
     assert {line.count("|") for line in lines} == {9}
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
-    # steps to 0.9 were 200, 400 and never; human steps 6, 20 and 0; areas 0.775, 0.667 and 0.2
+    assert cells[0][-1] == "area, 100 to 300", "all three were evaluated there, but one was not beyond"
+    # steps to 0.9 were 200, 400 and never; human steps 6, 20 and 0; areas up to 300 0.775, 0.55 and 0.2
     finals = "0.80 (20), 1.00 (20), 0.40 (20)"
-    # their mean 0.547, standard deviation 0.306, Student's quantile for two degrees of freedom 4.30: +- 0.76
-    assert cells[2] == ["with a person", finals, "0.73", "400", "6", "1.5", "3.50", "0.55 (0.00 to 1.00)"]
+    # their mean 0.508, standard deviation 0.290, Student's quantile for two degrees of freedom 4.30: +- 0.72
+    assert cells[2] == ["with a person", finals, "-", "400", "6", "1.5", "3.50", "0.51 (0.00 to 1.00)"]
     assert cells[3] == ["alone", "0.00 (20)", "0.00", "-", "0", "0.5", "-", "-"]
+
+
+def test_runs_are_compared_over_the_same_steps(tmp_path):
+    """Else whoever lets the bad ones go on for longer would make their method look better."""
+    short = [(500, 0.5), (1000, 0.7)]
+    groups = {
+        "ours": [write_run(tmp_path / f"a{k}", short) for k in range(2)],
+        "theirs": [write_run(tmp_path / "b", [*short, (5000, 1.0)]), write_run(tmp_path / "c", short)],
+    }
+    header, _, *rows = (line.split("|") for line in summarise(groups).splitlines())
+    assert header[8].strip() == "area, 500 to 1000"
+    assert [row[8].strip() for row in rows] == ["0.60 (0.60 to 0.60)"] * 2
+    assert [row[3].strip() for row in rows] == ["0.70", "-"], "one of them ended later"
+
+
+def test_the_success_at_a_step_is_that_of_the_evaluation_that_was_due_there(tmp_path):
+    run = write_run(tmp_path / "a", [(508, 0.5), (1099, 0.7), (10_000, 1.0)], [0.0])
+    row = summarise({"x": [run]}, [500, 505, 1000, 2000, 9999]).splitlines()[2]
+    cells = [cell.split()[0] for cell in row.split("|")[-6:-1]]
+    assert cells == ["0.50", "0.50", "0.70", "-", "1.00"]
+
+
+def test_runs_that_were_not_evaluated_together_have_no_area(tmp_path):
+    groups = {
+        "x": [write_run(tmp_path / "a", [(100, 0.5), (200, 0.5)]), write_run(tmp_path / "b", [(300, 1.0), (400, 1.0)])]
+    }
+    assert summarise(groups).splitlines()[2].endswith("| - |")
+
+
+def test_an_evaluation_without_episodes_is_none(tmp_path):
+    run = write_run(tmp_path / "a", [(100, 0.5)])
+    with (run / "metrics.jsonl").open("a") as file:
+        nothing = {"success_rate": 0.0, "episodes": 0, "cycle_time_s": None}
+        file.write(json.dumps({"kind": "evaluation", "step": 200, "time_s": 70.0} | nothing) + "\n")
+    assert "| 0.50 (20) | 0.50 |" in summarise({"x": [run]})
+
+
+def test_names_that_would_be_formulas_are_drawn_as_they_are(tmp_path, monkeypatch):
+    run = write_run(tmp_path / "a", [(100, 0.5), (200, 0.6)])
+    top, _ = drawn(monkeypatch, {"$x^{": [run]}, tmp_path / "curve.png")
+    assert top.get_legend().get_texts()[0].get_text() == r"\$x^{ (1 run)"
+    plot_runs({"x": [run]}, tmp_path / "curve.png", "5 $ and $_{")
+
+
+def test_groups_whose_colours_come_round_again_are_told_apart(tmp_path, monkeypatch):
+    run = write_run(tmp_path / "a", [(100, 0.5), (200, 0.6)])
+    top, _ = drawn(monkeypatch, {f"x{k}": [run] for k in range(12)}, tmp_path / "curve.png")
+    seen = {(line.get_color(), line.get_linestyle()) for line in top.lines}
+    assert len(seen) == 12
 
 
 def test_a_run_without_evaluations_is_shown_as_such(tmp_path):
