@@ -13,7 +13,8 @@ of both groups along; a policy is trained on the keys that its configuration nam
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,9 @@ RESERVED = ("action", "reward", "source", "policy_version", "stamp_ns", "base_ac
 """Names in `data` that are not of an observation."""
 
 
-def export_episodes(episodes: Iterable[Episode], path: Path, *, rate_hz: float, task: str) -> None:
+def export_episodes(
+    episodes: Iterable[Episode], path: Path, *, rate_hz: float, task: str, said: Mapping[str, Any] | None = None
+) -> None:
     """Write episodes to a new zarr group in a folder.
 
     Args:
@@ -53,6 +56,7 @@ def export_episodes(episodes: Iterable[Episode], path: Path, *, rate_hz: float, 
         path: of the folder, by custom `<name>.zarr`, which must not exist.
         rate_hz: control steps per second; kept as an attribute beside `task`.
         task: what was done, in words.
+        said: what the recording says of itself, for `read_said`.
 
     Raises:
         ExchangeError: the folder exists, there is no episode, one does not fit the others, or has a reserved name.
@@ -81,6 +85,7 @@ def export_episodes(episodes: Iterable[Episode], path: Path, *, rate_hz: float, 
             "images": schema.image_names,
             "rate_hz": rate_hz,
             "task": task,
+            "said": dict(said or {}),
         }
 
 
@@ -112,6 +117,17 @@ def _endings_of(episode: Episode) -> dict[str, np.ndarray]:
     return {f"meta/{name}": values for name, values in rows.items()}
 
 
+def read_said(path: Path) -> dict[str, Any]:
+    """What the recording said of itself that a group was exported from; nothing of a group by others.
+
+    Raises:
+        ExchangeError: this is no group.
+    """
+    with _opened(path) as root:
+        ours = root.attrs.get("robot_rl")
+        return dict(ours.get("said", {})) if isinstance(ours, dict) else {}
+
+
 def import_episodes(path: Path) -> Iterator[Episode]:
     """Read the episodes of a folder or of a zip file (`.zarr.zip`) one by one.
 
@@ -123,22 +139,26 @@ def import_episodes(path: Path) -> Iterator[Episode]:
     Raises:
         ExchangeError: this is no such group, it lacks a field, or an array is compressed in a way unknown here.
     """
+    with _opened(path) as root:
+        yield from _read_group(root, path)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[zarr.Group]:
     if not path.exists():
         raise ExchangeError(f"{path} does not exist: expected a zarr folder or a .zarr.zip file.")
     if path.is_file() and not zipfile.is_zipfile(path):
         raise ExchangeError(f"{path} is neither a folder nor a zip file: expected a zarr folder or a .zarr.zip file.")
     store = ZipStore(path, mode="r") if path.is_file() else LocalStore(path, read_only=True)
-    try:
-        yield from _read_group(store, path)
-    finally:
-        store.close()
+    with closing(store):
+        try:
+            root = zarr.open_group(store, mode="r")
+        except Exception as error:  # a broken zip and a missing group raise what their libraries raise
+            raise ExchangeError(f"{path} cannot be opened as a zarr group: {error}") from error
+        yield root
 
 
-def _read_group(store: ZipStore | LocalStore, path: Path) -> Iterator[Episode]:
-    try:
-        root = zarr.open_group(store, mode="r")
-    except Exception as error:  # a broken zip and a missing group raise what their libraries raise
-        raise ExchangeError(f"{path} cannot be opened as a zarr group: {error}") from error
+def _read_group(root: zarr.Group, path: Path) -> Iterator[Episode]:
     data, meta = _arrays_of(root, "data", path), _arrays_of(root, "meta", path)
     if "episode_ends" not in meta:
         raise missing(f"{path}: meta", "episode_ends", "the row behind each episode's last, int64 (E,)")
@@ -169,6 +189,10 @@ def _arrays_of(root: zarr.Group, name: str, path: Path) -> dict[str, Any]:
     group = root[name]
     if not isinstance(group, zarr.Group):
         raise ExchangeError(f"{path}: {name} must be a group, got an array.")
+    if isinstance(root.attrs.get("robot_rl"), dict):
+        for key, array in group.arrays():
+            if array.nchunks_initialized < array.nchunks:  # which zarr would read as zeros
+                raise ExchangeError(f"{path}: {name}/{key} lacks a part: it was not copied to its end.")
     try:
         return {key: array if array.ndim == 4 else array[...] for key, array in sorted(group.arrays())}
     except (ValueError, KeyError) as error:

@@ -23,6 +23,7 @@ class GrowingArray:
             chunks=(self._chunk, *like.shape[1:]),
             dtype=like.dtype,
             fill_value=0,
+            config={"write_empty_chunks": True},  # so that a missing one is known to be lost
             compressors=Blosc(cname="zstd", clevel=5, shuffle=Blosc.BITSHUFFLE),
         )
         self._waiting: list[np.ndarray] = []

@@ -11,7 +11,8 @@ the observation after its last action. No row is made up for that one, for a rea
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -39,13 +40,17 @@ OWN_COLUMNS = (
 )
 """Field of an episode, name and type of its column."""
 
+SAID = "meta/robot_rl.json"
+"""What the recording says of itself, beside the files of the layout."""
 PER_ACTION = ("sources", "policy_versions")
 REQUIRED_COLUMNS = ("action", "episode_index", "frame_index", "timestamp")
 VIDEO_KEYS = ("chunk_index", "file_index", "from_timestamp")
 REQUIRED_KEYS = {"codebase_version": "v3.0", "fps": "frames per second", "features": "the columns", "data_path": "path"}
 
 
-def export_episodes(episodes: Iterable[Episode], path: Path, *, rate_hz: float, task: str) -> None:
+def export_episodes(
+    episodes: Iterable[Episode], path: Path, *, rate_hz: float, task: str, said: Mapping[str, Any] | None = None
+) -> None:
     """Write episodes to a new data set.
 
     Args:
@@ -53,6 +58,7 @@ def export_episodes(episodes: Iterable[Episode], path: Path, *, rate_hz: float, 
         path: of the folder, which must not exist.
         rate_hz: control steps per second.
         task: what was done, in words, as LeRobot's policies read it.
+        said: what the recording says of itself, for `read_said`.
 
     Raises:
         ExchangeError: the folder exists, there is no episode, or one does not fit the others.
@@ -63,6 +69,20 @@ def export_episodes(episodes: Iterable[Episode], path: Path, *, rate_hz: float, 
             for episode in checked:
                 writer.add(episode)
             writer.finish()
+        (target / SAID).write_text(json.dumps(dict(said or {}), indent=4) + "\n", encoding="utf-8")
+
+
+def read_said(path: Path) -> dict[str, Any]:
+    """What the recording said of itself that a data set was exported from; nothing of a data set by others.
+
+    Raises:
+        ExchangeError: that cannot be read.
+    """
+    file = path / SAID
+    try:
+        return read_json_object(file) if file.is_file() else {}
+    except ValueError as error:
+        raise ExchangeError(f"{file} cannot be read as JSON: {error}") from error
 
 
 def import_episodes(path: Path) -> Iterator[Episode]:

@@ -7,13 +7,15 @@ the last observation, so that nothing is missing for a learner, at the price of 
 
 What robomimic has no place for stands beside these, and its readers pass it by: the datasets `sources`,
 `policy_versions`, `stamps_ns` (T + 1), `base_actions` (T + 1, A), the attributes `is_terminal`, `is_success`,
-`is_complete` and `paid_at_start` of a demo, and `robot_rl` of `data`, the names in their order.
+`is_complete` and `paid_at_start` of a demo, and `robot_rl` of `data`: the names in their order, and what the recording
+said of itself.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ import h5py
 import numpy as np
 
 from robot_rl.data.episode import Episode
+from robot_rl.data.exchange.enduring_file import EnduringFile
 from robot_rl.data.exchange.foreign import (
     is_picture,
     make_demonstration,
@@ -44,7 +47,9 @@ GYM_TYPE = 2
 GZIP_LEVEL = 1  # pictures shrink about as much as at the default of 4, in a third of the time
 
 
-def export_episodes(episodes: Iterable[Episode], path: Path, *, rate_hz: float, task: str) -> None:
+def export_episodes(
+    episodes: Iterable[Episode], path: Path, *, rate_hz: float, task: str, said: Mapping[str, Any] | None = None
+) -> None:
     """Write episodes to a new HDF5 file.
 
     Args:
@@ -52,21 +57,25 @@ def export_episodes(episodes: Iterable[Episode], path: Path, *, rate_hz: float, 
         path: of the file, which must not exist.
         rate_hz: control steps per second.
         task: becomes the name of the environment.
+        said: what the recording says of itself, for `read_said`.
 
     Raises:
-        ExchangeError: the file exists, there is no episode, or one does not fit the others.
+        ExchangeError: the file exists or cannot be written, there is no episode, or one does not fit the others.
     """
-    with new_target(path) as target, h5py.File(target, "x") as file:
+    with new_target(path) as target, EnduringFile(target) as raw, h5py.File(raw, "w") as file:
         schema, checked = with_schema(episodes)
         data = file.create_group("data")
         total = 0
         for number, episode in enumerate(checked):
             _write_demo(data.create_group(f"demo_{number}"), episode)
             total += len(episode)
+            file.flush()
+            raw.check()
         data.attrs["total"] = total
         environment = {"env_name": task, "env_type": GYM_TYPE, "env_kwargs": {"control_freq": rate_hz}}
         data.attrs["env_args"] = json.dumps(environment)
-        data.attrs["robot_rl"] = json.dumps({"proprio": schema.proprio_names, "images": schema.image_names})
+        ours = {"proprio": schema.proprio_names, "images": schema.image_names, "said": dict(said or {})}
+        data.attrs["robot_rl"] = json.dumps(ours)
 
 
 def _write_demo(demo: h5py.Group, episode: Episode) -> None:
@@ -94,6 +103,16 @@ def _write_demo(demo: h5py.Group, episode: Episode) -> None:
             )
 
 
+def read_said(path: Path) -> dict[str, Any]:
+    """What the recording said of itself that a file was exported from; nothing of a file by others.
+
+    Raises:
+        ExchangeError: the file cannot be opened, or is no such file.
+    """
+    with _opened(path) as data:
+        return dict(_read_ours(data).get("said", {}))
+
+
 def import_episodes(path: Path) -> Iterator[Episode]:
     """Read the episodes of a file one by one, in the order of their numbers.
 
@@ -105,6 +124,18 @@ def import_episodes(path: Path) -> Iterator[Episode]:
     Raises:
         ExchangeError: the file cannot be opened, or lacks a field.
     """
+    with _opened(path) as data:
+        names = [name for name in data if name.startswith("demo_") and name[5:].isdigit()]
+        if not names:
+            raise missing(f"{path}: data", "demonstrations", "groups demo_0, demo_1, ...")
+        ours = _read_ours(data)
+        rate_hz = _rate_hz(data.attrs)
+        for name in sorted(names, key=lambda name: int(name[5:])):
+            yield _read_demo(data[name], f"{path}: data/{name}", ours, rate_hz)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[h5py.Group]:
     try:
         file = h5py.File(path, "r")
     except OSError as error:
@@ -113,13 +144,11 @@ def import_episodes(path: Path) -> Iterator[Episode]:
         data = file.get("data")
         if not isinstance(data, h5py.Group):
             raise missing(str(path), "the group data", "data/demo_0, data/demo_1, ...")
-        names = [name for name in data if name.startswith("demo_") and name[5:].isdigit()]
-        if not names:
-            raise missing(f"{path}: data", "demonstrations", "groups demo_0, demo_1, ...")
-        ours = json.loads(data.attrs["robot_rl"]) if "robot_rl" in data.attrs else {}
-        rate_hz = _rate_hz(data.attrs)
-        for name in sorted(names, key=lambda name: int(name[5:])):
-            yield _read_demo(data[name], f"{path}: data/{name}", ours, rate_hz)
+        yield data
+
+
+def _read_ours(data: h5py.Group) -> dict[str, Any]:
+    return dict(json.loads(data.attrs["robot_rl"])) if "robot_rl" in data.attrs else {}
 
 
 def _rate_hz(attributes: Mapping[str, Any]) -> float:
@@ -127,7 +156,7 @@ def _rate_hz(attributes: Mapping[str, Any]) -> float:
     return float(settings.get("control_freq") or FOREIGN_RATE_HZ)
 
 
-def _read_demo(demo: h5py.Group, where: str, ours: dict[str, list[str]], rate_hz: float) -> Episode:
+def _read_demo(demo: h5py.Group, where: str, ours: dict[str, Any], rate_hz: float) -> Episode:
     actions = to_rows(_read(demo, "actions", where, "numbers of shape (T, A)"), f"{where}/actions")
     proprio, images = _read_observations(demo, where, len(actions))
     proprio, images = order_by(proprio, ours.get("proprio", [])), order_by(images, ours.get("images", []))

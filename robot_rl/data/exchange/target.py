@@ -18,7 +18,7 @@ def new_target(path: Path) -> Iterator[Path]:
     After an error nothing is left; a killed process leaves a hidden folder `.<name>.*.partial`, never a target.
 
     Raises:
-        ExchangeError: something exists at `path` already, which is not touched; or nothing can be made there.
+        ExchangeError: something exists at `path` already, which is not touched; or it cannot be written there.
     """
     _refuse_existing(path)
     try:
@@ -28,7 +28,10 @@ def new_target(path: Path) -> Iterator[Path]:
         raise ExchangeError(f"{path} cannot be made: {error.strerror}; choose another path.") from error
     with made as folder:
         unfinished = Path(folder) / path.name
-        yield unfinished
+        try:
+            yield unfinished
+        except OSError as error:
+            raise ExchangeError(f"{path} cannot be written: {error.strerror or error}; free space.") from error
         _refuse_existing(path)
         unfinished.rename(path)
         synchronise_folder(path.parent)

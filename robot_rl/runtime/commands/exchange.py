@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import importlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress, track
 
 from robot_rl import config as configuration
 from robot_rl.data.episode import Episode
-from robot_rl.data.exchange import FORMATS
-from robot_rl.data.exchange.reading import read_episodes
+from robot_rl.data.exchange.reading import find_layout, read_episodes, read_said
 from robot_rl.data.exchange.target import new_target
 from robot_rl.data.store_columns import check_record, check_values
 from robot_rl.data.store_reader import StoreReader
 from robot_rl.data.store_writer import StoreWriter
-from robot_rl.errors import ExchangeError, SpecError, UnknownNameError
+from robot_rl.errors import ConfigError, ExchangeError, SpecError
+from robot_rl.runtime import action_meaning
 from robot_rl.runtime.assembly import make_spec
 from robot_rl.runtime.config import EnvConfig
 from robot_rl.runtime.recorder import check_same_task
@@ -41,7 +40,7 @@ def export(source: Path, name: str, target: Path) -> int:
         StoreError: the source is no store, or damaged.
         ExchangeError: the target exists, or the episodes do not fit the layout.
     """
-    layout = _find(name)
+    layout = find_layout(name)
     reader = StoreReader(find_store(source))
     ended, unended = reader.ended_episodes(), 0
 
@@ -54,7 +53,8 @@ def export(source: Path, name: str, target: Path) -> int:
                 unended += not episode.is_complete
                 progress.update(bar, advance=int(episode.is_complete))
 
-    layout.export_episodes(episodes(), target, rate_hz=reader.spec.rate_hz, task=source.resolve().name)
+    words = source.resolve().name
+    layout.export_episodes(episodes(), target, rate_hz=reader.spec.rate_hz, task=words, said=reader.attributes)
     if unended:
         print(f"episodes without an end, each of them what was before a pause: {unended}")
     print(f"wrote {target}")
@@ -68,11 +68,13 @@ def import_(source: Path, name: str, target: Path, overrides: list[str]) -> int:
         UnknownNameError: no such layout.
         ExchangeError: the source is not of it or empty, its episodes do not fit the environment, or hold numbers that
             nobody can learn from.
-        ConfigError: the target holds episodes of another task.
+        ConfigError: the source says that it is of another task or of other actions, or the target holds such.
         StoreError: the target is something else, or cannot be written; one that is new is not left behind half.
     """
     config = configuration.load(EnvConfig, "env", overrides)
     spec = make_spec(config)
+    said = read_said(name, source)
+    _check_origin(source, said, config)
     console, count, unmarked, unpaid = Console(), 0, 0, 0
     # all of it is looked at before any is written: what is refused leaves nothing behind that a second try would repeat
     for count, episode in enumerate(track(read_episodes(name, source), f"reading {name}", console=console), 1):
@@ -94,7 +96,7 @@ def import_(source: Path, name: str, target: Path, overrides: list[str]) -> int:
             f"[yellow]{unpaid} of {count} pay nothing and do not end with the task: good for imitation, but critics "
             "learn from them that success is worth 0."
         )
-    attributes = {**describe(config), "imported_from": f"{source} ({name})"}
+    attributes = {**describe(config), **said, "imported_from": f"{source} ({name})"}
     check_same_task(target, attributes)
     making = nullcontext(target) if target.exists() else new_target(target)
     with making as folder, StoreWriter(folder, spec, attributes) as store:
@@ -107,6 +109,19 @@ def import_(source: Path, name: str, target: Path, overrides: list[str]) -> int:
     return 0
 
 
+def _check_origin(source: Path, said: Mapping[str, Any], config: EnvConfig) -> None:
+    """Raise ConfigError where an export of ours says that it is of another task, or of other actions."""
+    before, now = ((said.get("task"), said.get("level")), (config.task.name, config.task.level))
+    if said and before != now:
+        raise ConfigError(f"{source} is of task={_name(*before)}, and these words are of task={_name(*now)}.")
+    here = action_meaning.of_config(config.task.episode)
+    action_meaning.check_same(str(source), action_meaning.of_attributes(said), "this environment", here)
+
+
+def _name(task: object, level: object) -> str:
+    return f"{task} (task.level={level})"
+
+
 def _check(episode: Episode, spec: EnvironmentSpec, what: str, task: str) -> None:
     for record in episode.records(0):
         try:
@@ -117,9 +132,3 @@ def _check(episode: Episode, spec: EnvironmentSpec, what: str, task: str) -> Non
             check_values(record, spec)
         except SpecError as error:
             raise ExchangeError(f"{what}, step {record.step}: {error}") from error
-
-
-def _find(name: str) -> ModuleType:
-    if name not in FORMATS:
-        raise UnknownNameError("layout", name, FORMATS)
-    return importlib.import_module(FORMATS[name])

@@ -1,5 +1,8 @@
 """`robot-rl export` and `robot-rl import`: what is written comes back, what does not fit leaves nothing behind."""
 
+import re
+import subprocess
+import sys
 from dataclasses import replace
 from functools import partial
 from itertools import groupby
@@ -9,11 +12,13 @@ import numpy as np
 import pytest
 
 from robot_rl import cli
+from robot_rl.data.exchange import FORMATS
 from robot_rl.data.exchange.reading import read_episodes
 from robot_rl.data.store_reader import StoreReader
 from robot_rl.data.store_writer import StoreWriter
-from robot_rl.errors import StoreError
+from robot_rl.errors import ExchangeError, StoreError
 from robot_rl.runtime.commands import exchange, record
+from robot_rl.runtime.pretraining.sources import open_sources
 from tests.runs import make_fake_env, make_people_cell, play_records
 
 
@@ -54,6 +59,23 @@ def test_what_a_pause_has_divided_is_exported_in_its_parts(tmp_path, monkeypatch
     assert [episode.is_complete for episode in episodes] == [False, True]
     assert [len(episode) for episode in episodes] == [1, len(first) - 4]
     np.testing.assert_array_equal(episodes[0].actions, [first[1].time_step.applied_action])
+
+
+@pytest.mark.parametrize("layout", sorted(FORMATS))
+def test_what_a_recording_says_of_itself_comes_along(recording, capsys, layout):
+    """Else its actions would be taken for whatever the importing words mean by an action."""
+    target, words = f"exported.{layout}", ("task=reach", "task.episode.translation_scale_m=0.005")
+    assert cli.main(["record", *words, "episodes=1", "store=small"]) == 0
+    assert cli.main(["export", "small", layout, target]) == 0
+    for differing in (["task=reach"], ["task=peg", words[1]], ["task=peg_hard", words[1]]):
+        assert cli.main(["import", target, layout, "taken", *differing]) == 2
+        assert f"robot-rl: {target}" in capsys.readouterr().err.replace("an action of ", "")
+        assert not (recording / "taken").exists()
+    assert cli.main(["import", target, layout, "taken", *words]) == 0
+    before, after = (StoreReader(recording / name).attributes for name in ("small", "taken"))
+    assert after == {**before, "imported_from": f"{target} ({layout})"}
+    source = open_sources([target], rate_hz=10.0) if layout == "lerobot" else None
+    assert source is None or (source.task, source.meaning["translation_scale_m"]) == ("reach", 0.005)
 
 
 def test_another_rate_is_told(recording, capsys):
@@ -203,3 +225,37 @@ def test_an_import_that_fails_half_way_leaves_the_recording_that_it_should_conti
 def test_a_target_that_cannot_be_made_is_a_clear_error(recording, capsys):
     assert cli.main(["import", "mine.hdf5", "robomimic", "mine.hdf5/taken", "task=reach"]) == 2
     assert "robot-rl: mine.hdf5/taken cannot be made: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("layout", sorted(FORMATS))
+def test_a_full_disk_is_one_clear_line_and_leaves_nothing(recording, layout):
+    """In a process of its own: HDF5 used to take that with it."""
+    before = sorted(recording.iterdir())
+    words = f"ulimit -f 3; exec {sys.executable} -m robot_rl.cli export mine {layout} full"
+    process = subprocess.run(["bash", "-c", words], capture_output=True, text=True, check=False)
+    assert process.returncode == ExchangeError.exit_status, process.stderr
+    assert re.fullmatch(r"robot-rl: full cannot be written: .*File too large; free space\.\n", process.stderr)
+    assert sorted(recording.iterdir()) == before
+
+
+def test_bytes_that_were_lost_are_one_clear_line(recording, capsys):
+    for layout, pattern in (("lerobot", "data/**/*.parquet"), ("diffusion_policy", "data/action/0.0")):
+        assert cli.main(["export", "mine", layout, layout]) == 0
+        (file,) = (recording / layout).glob(pattern)
+        content = bytearray(file.read_bytes())
+        content[20:-200] = bytes(len(content) - 220) if len(content) > 220 else b""
+        file.write_bytes(content if len(content) > 220 else b"\x00" * 16)
+        capsys.readouterr()
+        assert cli.main(["import", layout, layout, "taken", "task=reach"]) == 2
+        error = capsys.readouterr().err
+        assert error.startswith(f"robot-rl: {layout}")
+        assert error.count("\n") == 1
+        assert not (recording / "taken").exists()
+
+
+def test_a_part_that_was_not_copied_is_not_taken_for_zeros(recording, capsys):
+    assert cli.main(["export", "mine", "diffusion_policy", "copied"]) == 0
+    (recording / "copied" / "data" / "action" / "0.0").unlink()
+    assert cli.main(["import", "copied", "diffusion_policy", "taken", "task=reach"]) == 2
+    assert "robot-rl: copied: data/action lacks a part: it was not copied to its end." in capsys.readouterr().err
+    assert not (recording / "taken").exists()
