@@ -311,7 +311,10 @@ def _calling(module: str, function: str, *arguments: str) -> Run:
 
 def _run_convert_encoder(parsed: argparse.Namespace) -> int:
     from robot_rl.agents.encoders import pretrained
+    from robot_rl.runtime.reporting.output_file import check_path
 
+    if parsed.target is not None:
+        check_path(parsed.target, "encoder", ".safetensors")
     print(f"wrote {pretrained.convert(parsed.source, parsed.target)}")
     return 0
 

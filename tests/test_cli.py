@@ -134,11 +134,17 @@ def test_without_an_installation_there_is_no_version_and_no_crash(capsys, monkey
         (("convert-encoder", "its_own.txt"), "must be a .pkl"),
         (("convert-encoder", "broken.pkl"), "broken.pkl"),
         (("convert-encoder", "broken.safetensors"), "broken.safetensors"),
+        (("convert-encoder", "its_own.txt", "store.json"), "Cannot write the encoder store.json: its name must end in"),
+        (("convert-encoder", "its_own.txt", "."), "Cannot write the encoder"),
+        (("convert-encoder", "its_own.txt", "/"), "Cannot write the encoder /"),
+        (("convert-encoder", "its_own.txt", "a.safetensors"), "Cannot write the encoder a.safetensors: it is a folder"),
+        (("convert-encoder", "its_own.txt", "/proc/nowhere/a.safetensors"), "Cannot write the encoder /proc/nowhere"),
     ],
 )
 def test_an_error_is_one_clear_line_and_exit_code_2(capsys, tmp_path, words, expected):
     for name in ("its_own.txt", "broken.pkl", "broken.safetensors"):
         (tmp_path / name).write_text("mine")
+    (tmp_path / "a.safetensors").mkdir()
     code, _, error = run(capsys, *words)
     assert code == 2
     lines = [line for line in error.splitlines() if line.strip()]

@@ -118,7 +118,7 @@ def gather_rows(
     starts = np.concatenate([[0], np.cumsum([len(each) for each in actions])]).astype(np.int64)
     return ChunkRows(
         np.concatenate(seen),
-        {name: np.concatenate(pictures) for name, pictures in images.items()},
+        {name: np.concatenate(images.pop(name)) for name in tuple(images)},  # or all would be in memory twice
         np.concatenate(actions),
         starts,
         np.array(owners),

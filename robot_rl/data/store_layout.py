@@ -37,6 +37,7 @@ _FORMAT = "robot-rl-run-1"
 HEADER = "store.json"
 _LOCK, _ROWS, _ATTRIBUTES = "lock", "rows", "attributes"
 _SEGMENT_NAME = re.compile(r"(\d{12})-(\d{12})\.zarr\.zip")
+_ATTRIBUTES_NAME = re.compile(r"(\d{12})\.json")
 
 
 @dataclass(frozen=True)
@@ -118,11 +119,14 @@ def prepare(store: Path, spec: EnvironmentSpec) -> None:
             raise StoreError(f"{store} holds a run of another environment: {differing}; use another folder.")
     else:
         write_durably(store / HEADER, json.dumps({"format": _FORMAT, "spec": given}, indent=1).encode())
-    for name in (_ROWS, _ATTRIBUTES):
-        (store / name).mkdir(exist_ok=True)
+    own = (store / _ROWS, store / _ATTRIBUTES)
+    for folder in own:
+        folder.mkdir(exist_ok=True)
     synchronise_folder(store)
-    for partial in store.rglob("*" + PARTIAL):
-        partial.unlink()
+    # only where a writer of ours puts them, and no folders: an export that was killed leaves one of its own in here
+    for folder in (store, *own):
+        for partial in filter(Path.is_file, folder.glob("*" + PARTIAL)):
+            partial.unlink()
     delete_replaced(store)
 
 
@@ -191,7 +195,8 @@ def load_attributes(store: Path) -> dict[int, Mapping[str, Any]]:
     Raises:
         StoreError: a file is damaged.
     """
-    return {int(file.stem): _read_json(file) for file in sorted((store / _ATTRIBUTES).glob("*.json"))}
+    found = ((_ATTRIBUTES_NAME.fullmatch(file.name), file) for file in sorted((store / _ATTRIBUTES).glob("*.json")))
+    return {int(match[1]): _read_json(file) for match, file in found if match}
 
 
 def _found_segments(store: Path) -> list[Segment]:

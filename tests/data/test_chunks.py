@@ -1,5 +1,6 @@
 """Windows of episodes by hand, grippers whose commands are held, and recordings that nothing can be learned from."""
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -66,6 +67,24 @@ def test_a_part_that_is_not_asked_for_is_not_kept():
     rows = gather_whole([make_episode(0, 3)], ["width"])
     assert rows.proprio.shape == (3, 1)
     assert rows.images == {}
+
+
+def test_the_images_of_one_camera_at_a_time_are_in_memory_twice():
+    cameras = ("wrist", "front", "side", "top")
+
+    def draw():
+        for number in range(4):
+            images = {name: np.full((6, 64, 64, 3), number, np.uint8) for name in cameras}
+            yield replace(make_episode(number, 5), images=images)
+
+    tracemalloc.start()
+    rows = gather_whole(draw(), ["pose"], cameras)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    kept_bytes = sum(pictures.nbytes for pictures in rows.images.values())
+    assert list(rows.images) == list(cameras)
+    assert kept_bytes == 4 * 20 * 64 * 64 * 3
+    assert peak_bytes < 1.7 * kept_bytes  # each episode also has a last image that is not kept
 
 
 def test_the_first_observation_is_repeated_at_the_beginning_of_an_episode():

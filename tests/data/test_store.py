@@ -309,6 +309,29 @@ def test_what_a_killed_writer_left_behind_is_tidied_up(path):
     assert [file.name for file in segment_files(path)] == ["000000000000-000000000006.zarr.zip"]
 
 
+@pytest.mark.parametrize("place", ["", "rows", "attributes"])
+def test_an_export_that_was_killed_inside_a_recording_does_not_end_it(path, place):
+    write(path, [make_record(0, 0)])
+    left = path / place / ".lerobot.x1.partial"
+    left.mkdir()
+    (left / "data.partial").write_text("of somebody else")
+    unfinished = path / place / "000000000001.json.partial"
+    unfinished.write_text("half")
+    write(path, [make_record(0, 1)])
+    assert len(StoreReader(path)) == 2
+    assert (left / "data.partial").read_text() == "of somebody else"
+    assert not unfinished.exists()
+
+
+@pytest.mark.parametrize("name", ["000000000000 (copy).json", "notes.json", "7.json"])
+def test_a_stray_file_beside_the_attributes_is_none(path, name):
+    write(path, [make_record(0, 0)])
+    (path / "attributes" / name).write_text('{"task": "another"}')
+    reader = StoreReader(path)
+    assert reader.attributes == reader.attributes_at(0) == ATTRIBUTES
+    assert reader.tasks == ()
+
+
 def test_a_writer_that_was_killed_before_the_header_was_there_left_a_folder_that_can_be_used(path):
     path.mkdir()
     (path / "lock").write_text("123")

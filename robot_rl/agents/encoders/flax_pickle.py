@@ -22,7 +22,7 @@ from robot_rl.errors import RobotRLError
 # what a pickle that is damaged, or none, may raise on its way
 _DAMAGE = (
     *(pickle.UnpicklingError, EOFError, AttributeError, IndexError, KeyError, TypeError, ValueError, MemoryError),
-    OverflowError,
+    *(OverflowError, RecursionError),
 )
 
 
@@ -39,13 +39,13 @@ def load_flax_pickle(path: Path) -> dict[str, NDArray[np.float32]]:
     try:
         with path.open("rb") as file:
             tree = _ArrayUnpickler(file).load()
+        if not isinstance(tree, dict):
+            raise WeightsError(f"{path} must hold a nested mapping of arrays, got {type(tree).__name__}.")
+        return _flattened(tree, "")  # a mapping that holds itself has no end
     except WeightsError:
         raise
     except _DAMAGE as error:
         raise WeightsError(f"{path} is not a complete pickle: {error}.") from error
-    if not isinstance(tree, dict):
-        raise WeightsError(f"{path} must hold a nested mapping of arrays, got {type(tree).__name__}.")
-    return _flattened(tree, "")
 
 
 class _ArrayUnpickler(pickle.Unpickler):

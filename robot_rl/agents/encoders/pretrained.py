@@ -6,6 +6,7 @@ Hugging Face hub, helper2424/resnet10 and lerobot/resnet10. Both become one file
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from pathlib import Path
@@ -60,7 +61,7 @@ def load_pretrained(weights: str | Path = PUBLISHED) -> dict[str, Tensor]:
 
     Raises:
         SetupError: there is no such file; the message says where to get it.
-        WeightsError: the file holds something else.
+        WeightsError: the file holds something else, or no finite numbers.
     """
     found = default_path() if weights == PUBLISHED else Path(weights)
     if not found.is_file():
@@ -75,17 +76,22 @@ def convert(source: Path, target: Path | None = None) -> Path:
     """Write published weights as a file of ours, and return where: `target`, or else the cache.
 
     Raises:
-        SetupError: there is no such source.
-        WeightsError: it is none of the known layouts; nothing is written.
+        SetupError: there is no such source, or the target cannot be written; nothing is left beside it.
+        WeightsError: it is none of the known layouts, or holds no finite numbers; nothing is written.
     """
     if not source.is_file():
         raise SetupError(f"there is no file {source}; the weights are published at {RELEASE_URL}.")
     state = _read(source)
     written = default_path() if target is None else target
-    written.parent.mkdir(parents=True, exist_ok=True)
     unfinished = written.with_name(f"{written.name}.{os.getpid()}")
-    save_file(state, unfinished)
-    unfinished.replace(written)  # at once: nobody reads half a file
+    try:
+        written.parent.mkdir(parents=True, exist_ok=True)
+        save_file(state, unfinished)
+        unfinished.replace(written)  # at once: nobody reads half a file
+    except (OSError, SafetensorError) as error:
+        with contextlib.suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+        raise SetupError(f"{written} cannot be written: {error}.") from error
     return written
 
 
@@ -99,7 +105,7 @@ def _read(path: Path) -> dict[str, Tensor]:
         except SafetensorError as error:
             raise WeightsError(f"{path} is not a complete safetensors file: {error}.") from error
         if "embedder.0.weight" in state or "embedder.0.conv.weight" in state:
-            state = {_renamed(name, _FROM_HUB): value.float().contiguous() for name, value in state.items()}
+            state = {_renamed(name, _FROM_HUB): value.contiguous() for name, value in state.items()}
     else:
         raise WeightsError(f"weights must be a .pkl (Flax) or .safetensors (PyTorch) file, got {path}.")
     with torch.device("meta"):
@@ -110,7 +116,17 @@ def _read(path: Path) -> dict[str, Tensor]:
         missing = sorted(f"{name} {shape}" for name, shape in wanted.items() - shapes.items())
         unknown = sorted(f"{name} {shape}" for name, shape in shapes.items() - wanted.items())
         raise WeightsError(f"{path} is not ResNet-10: missing are {missing}, unknown are {unknown}.")
-    return state
+    return {name: _as_float32(path, name, value) for name, value in state.items()}
+
+
+def _as_float32(path: Path, name: str, value: Tensor) -> Tensor:
+    """The same numbers in the network's precision, where they are numbers that a network can have."""
+    if not value.is_floating_point():
+        raise WeightsError(f"{path}: {name} must be of floating-point numbers, got {value.dtype}.")
+    ours = value.float()
+    if not torch.isfinite(ours).all():
+        raise WeightsError(f"{path}: {name} holds numbers that are not finite in float32.")
+    return ours
 
 
 def _from_flax(path: Path) -> dict[str, Tensor]:

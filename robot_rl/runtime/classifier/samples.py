@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -14,6 +13,7 @@ from torch import Tensor
 from robot_rl.agents.encoders.augmentation import random_crop
 from robot_rl.agents.encoders.backbone import Backbone
 from robot_rl.data.episode import Episode
+from robot_rl.data.fingerprints import Fingerprints
 from robot_rl.errors import ConfigError
 from robot_rl.rewards.classifier import ClassifierSpec
 from robot_rl.runtime.classifier.labels import Part
@@ -74,19 +74,14 @@ class Gatherer:
         self._spec, self._backbone, self._copies, self._crop_pad_px = spec, backbone, copies, crop_pad_px
         self._generator = torch.Generator().manual_seed(seed)
         self._piles = {part: _Pile() for part in Part}
-        self._fingerprints: set[bytes] = set()
+        self._fingerprints = Fingerprints()
 
     def is_new(self, episode: Episode) -> bool:
         """Whether the episode was not asked about before: one that is in two recordings must not be in two parts.
 
         Its stamps do not matter: a simulated episode that is recorded again at another time is the same to the eye.
         """
-        digest = hashlib.sha256()
-        for array in (episode.actions, *(episode.images[name] for name in self._spec.cameras)):
-            digest.update(np.ascontiguousarray(array).data)
-        before = len(self._fingerprints)
-        self._fingerprints.add(digest.digest())
-        return len(self._fingerprints) > before
+        return self._fingerprints.is_new((episode.actions, *(episode.images[name] for name in self._spec.cameras)))
 
     def add(
         self,

@@ -16,8 +16,8 @@ def add_parsers(commands: Commands) -> None:
         help="write a run or a recording as lerobot, robomimic or diffusion_policy",
         description="Write the episodes of a run, or of a recording, that have ended, in the layout of LeRobotDataset "
         "v3, robomimic's HDF5 or diffusion_policy's zarr. Nothing is lost: `robot-rl import` reads back the same bits, "
-        "and what the recording says of itself. What was before a person's pause is an episode of its own there, without "
-        "an end; so is one that ended with the first observation after a pause.",
+        "and what the recording says of itself. What was before a person's pause is an episode of its own there, "
+        "without an end; so is one that ended with the first observation after a pause.",
     )
     export.add_argument("source", metavar="RUN", type=Path, help="folder of a run, or of a recording")
     export.add_argument("layout", metavar="LAYOUT", help="lerobot, robomimic or diffusion_policy")
@@ -28,8 +28,8 @@ def add_parsers(commands: Commands) -> None:
         "import",
         help="read demonstrations in one of these layouts",
         description="Read episodes into a recording, for `robot-rl train demonstrations_from=TARGET`. They must have "
-        "the observations and actions of the environment that KEY=VALUE words such as task=peg describe; what was exported "
-        "here says itself what it is of, and is refused where the words say otherwise.",
+        "the observations and actions of the environment that KEY=VALUE words such as task=peg describe; what was "
+        "exported here says itself what it is of, and is refused where the words say otherwise.",
     )
     taking.add_argument("source", metavar="SOURCE", type=Path, help="file or folder")
     taking.add_argument("layout", metavar="LAYOUT", help="lerobot, robomimic or diffusion_policy")

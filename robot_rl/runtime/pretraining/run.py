@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
@@ -28,10 +29,12 @@ from robot_rl.runtime.pretraining.networks import make_chunk_network
 from robot_rl.runtime.pretraining.noise import measure_noise_level
 from robot_rl.runtime.pretraining.policy_file import FILE_NAME, StoredPolicy, save_policy
 from robot_rl.runtime.pretraining.report import draw_losses
-from robot_rl.runtime.pretraining.sources import Source, open_sources
+from robot_rl.runtime.pretraining.sources import EachOnce, Source, open_sources
 from robot_rl.runtime.pretraining.training import Trainer
 from robot_rl.runtime.run_folder import PRETRAIN_FILE, check_unclaimed, find_revision
 from robot_rl.runtime.torch_device import find_device
+
+_log = logging.getLogger(__name__)
 
 PICTURE = "losses.png"
 _IMAGES_AT_ONCE = 64
@@ -73,7 +76,9 @@ def pretrain(config: PretrainConfig, on_step: Callable[[int, float | None], bool
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         network = make_chunk_network(config.base_policy, spec)
-    trainer = Trainer(network, rows, _look(network, rows, device), config, device)
+    tokens = _look(network, rows, device)
+    rows = dataclasses.replace(rows, images={})  # most of the data, and nobody looks at them again
+    trainer = Trainer(network, rows, tokens, config, device)
     _claim(folder, config)  # now that the configuration has proved to be one of a training
     _restore(trainer, folder)
 
@@ -151,8 +156,11 @@ def _read(source: Source, config: PretrainConfig) -> tuple[ChunkRows, BasePolicy
         horizon=policy.horizon,
         past=policy.past,
     )
-    episodes = islice(source.episodes, config.episodes or None)
-    rows = gather_rows(episodes, [name for name, _ in spec.proprio], config.cameras, spec.discrete)
+    proprio = [name for name, _ in spec.proprio]
+    once = EachOnce(source.episodes, proprio)
+    rows = gather_rows(islice(once, config.episodes or None), proprio, config.cameras, spec.discrete)
+    if once.repeated:
+        _log.warning("data: episodes that are there twice, and were taken once: %d.", once.repeated)
     if rows.episodes < config.episodes:
         raise ConfigError(
             f"data={list(config.data)} has {rows.episodes} episodes to learn from; episodes={config.episodes} asks for "

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from robot_rl.agents.correctors.config import BASE_PARTS
 from robot_rl.data.chunks import LEAST_STEPS
 from robot_rl.data.episode import Episode
-from robot_rl.data.exchange.reading import read_episodes
+from robot_rl.data.exchange.reading import read_episodes, read_said
+from robot_rl.data.fingerprints import Fingerprints
 from robot_rl.data.store_reader import StoreReader
 from robot_rl.errors import ConfigError
 from robot_rl.runtime.action_meaning import Meaning, check_same, of_attributes
@@ -80,6 +82,37 @@ def open_sources(paths: Sequence[str], rate_hz: float | None) -> Source:
     return Source(sources[0].spec, episodes, tasks.pop() if len(tasks) == 1 else None, meaning)
 
 
+class EachOnce:
+    """Episodes without those that were there before: a copy of what is held out would be learned from.
+
+    Attributes:
+        repeated: how many were left out so far, or were there in part.
+    """
+
+    def __init__(self, episodes: Iterable[Sequence[Episode]], proprio: Sequence[str]) -> None:
+        """Read nothing yet.
+
+        Args:
+            episodes: each as the parts that pauses have left of it.
+            proprio: parts of the observation that are looked at.
+        """
+        self._episodes, self._proprio = episodes, proprio
+        self._fingerprints = Fingerprints()
+        self.repeated = 0
+
+    def __iter__(self) -> Iterator[tuple[Episode, ...]]:
+        """Each part once: in another layout, the parts of an episode may be episodes of their own."""
+        for whole in self._episodes:
+            new = tuple(part for part in whole if self._fingerprints.is_new(self._list_arrays(part)))
+            self.repeated += len(new) < len(whole)
+            if new:
+                yield new
+
+    def _list_arrays(self, part: Episode) -> list[NDArray[np.float32]]:
+        """Without the images, which a video may have changed; an episode that lacks something is refused later."""
+        return [part.actions, *(part.proprio[name] for name in self._proprio if name in part.proprio)]
+
+
 def _open(path: Path, rate_hz: float | None) -> Source:
     if not path.exists():
         raise ConfigError(f"there is no recording {path}; record one with: robot-rl record store={path}")
@@ -92,7 +125,9 @@ def _open(path: Path, rate_hz: float | None) -> Source:
         rate_hz = rate_hz or first.rate_hz
         if rate_hz is None:
             raise ConfigError(f"{path}: the times of its first episode do not say its rate; say rate_hz=RATE.")
-        return Source(_describe(first, rate_hz), ((each,) for each in chain([first], imported)))
+        exported = read_said(layout, path)
+        episodes = ((each,) for each in chain([first], imported))
+        return Source(_describe(first, rate_hz), episodes, _name_task(exported), of_attributes(exported))
     reader = StoreReader(find_store(path))
     if rate_hz not in (None, reader.spec.rate_hz):
         raise ConfigError(

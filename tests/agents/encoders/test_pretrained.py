@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save, save_file
 
+from robot_rl.agents.encoders.backbone import SIZE_STEP_PX
 from robot_rl.agents.encoders.flax_pickle import WeightsError, load_flax_pickle
 from robot_rl.agents.encoders.pretrained import convert, default_path, load_pretrained
 from robot_rl.agents.encoders.resnet10 import ResNet10
@@ -146,6 +147,47 @@ def test_a_damaged_pickle_is_refused(published):
     for content in (b"", b"not a pickle", whole[:100], whole[:-1000], b"\x80\x04\x95" + 8 * b"\xff"):
         assert_refused(published, content, "is not a complete pickle")
     assert_refused(published, [1, 2], "must hold a nested mapping of arrays, got list")
+
+
+def test_a_pickle_that_holds_itself_is_refused(tmp_path):
+    tree = {}
+    tree["conv_init"] = tree
+    assert_refused(tmp_path / "a.pkl", tree, "is not a complete pickle: maximum recursion depth")
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_weights_that_are_not_finite_are_refused(tree, tmp_path, bad):
+    kernel = tree["conv_init"]["kernel"].copy()
+    kernel[1, 2, 0, 3] = bad
+    message = r"conv_init\.weight holds numbers that are not finite"
+    assert_refused(tmp_path / "a.pkl", {**tree, "conv_init": {"kernel": kernel}}, message)
+    state = ResNet10(SIZE_STEP_PX).state_dict()
+    state["conv_init.weight"][0, 0, 0, 0] = bad
+    assert_refused(tmp_path / "a.safetensors", save(state), message)
+
+
+def test_weights_of_another_precision_become_float32_where_it_can_hold_them(tmp_path):
+    state = ResNet10(SIZE_STEP_PX).state_dict()
+    name = "norm_init.bias"
+    for precision in (torch.bfloat16, torch.float64):
+        save_file(state | {name: state[name].to(precision) + 0.5}, tmp_path / "a.safetensors")
+        written = load_file(convert(tmp_path / "a.safetensors", tmp_path / "converted.safetensors"))
+        assert {value.dtype for value in written.values()} == {torch.float32}
+        assert written[name].unique().tolist() == [0.5]
+        (tmp_path / "converted.safetensors").unlink()
+    too_big = save(state | {name: torch.full((64,), 1e300, dtype=torch.float64)})
+    assert_refused(tmp_path / "a.safetensors", too_big, r"norm_init\.bias holds numbers that are not finite in float32")
+    whole = save(state | {name: torch.ones(64, dtype=torch.int64)})
+    assert_refused(tmp_path / "a.safetensors", whole, r"norm_init\.bias must be of floating-point numbers, got .*int64")
+
+
+def test_a_target_that_cannot_be_written_is_named_and_nothing_is_left(published, tmp_path):
+    folder = tmp_path / "taken"
+    folder.mkdir()
+    for target in (folder, published / "below" / "a.safetensors"):
+        with pytest.raises(SetupError, match=rf"{target} cannot be written"):
+            convert(published, target)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["resnet10_params.pkl", "taken"]
 
 
 def test_another_network_is_refused_with_what_is_missing_and_unknown(tree, tmp_path):

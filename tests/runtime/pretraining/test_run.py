@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -26,7 +27,7 @@ from robot_rl.runtime.pretraining import run as pretraining_run
 from robot_rl.runtime.pretraining.config import BasePolicyConfig, NetworkConfig, PretrainConfig
 from robot_rl.runtime.pretraining.policy_file import find_origin, load_policy_file
 from robot_rl.runtime.pretraining.run import pretrain
-from robot_rl.runtime.pretraining.sources import open_sources
+from robot_rl.runtime.pretraining.sources import EachOnce, open_sources
 from robot_rl.runtime.pretraining.training import _split
 from robot_rl.specs import ArraySpec, EnvironmentSpec, ObservationSpec
 from tests.runs import differing
@@ -233,6 +234,24 @@ def test_with_a_camera_it_is_trained(capsys, tmp_path):
     assert "there is no camera 'top'; there are: wrist" in refused(capsys, f"data={store}", "cameras=top")
 
 
+def test_images_are_not_kept_once_they_were_looked_at(tmp_path, monkeypatch):
+    store = write_store(tmp_path / "seen", make_episodes(2, has_images=True))
+    config = replace(
+        make_config(store, steps=2, validation_share=0.5, cameras=("wrist",)),
+        base_policy=replace(SMALL_CONFIG, backbone="small_cnn"),
+    )
+    look, looked_at = pretraining_run._look, []
+
+    def note(network, rows, device):
+        looked_at.append(weakref.ref(rows.images["wrist"]))
+        return look(network, rows, device)
+
+    monkeypatch.setattr(pretraining_run, "_look", note)
+    alive = []
+    assert pretrain(config, lambda step, loss: alive.append(looked_at[0]() is not None) or True).policy is not None
+    assert alive == [False, False]
+
+
 # ------------------------------------------------------------------------------------ going on
 
 
@@ -335,7 +354,9 @@ def test_what_a_base_policy_planned_is_left_out_of_the_observations_of_a_run(tmp
     (rows, spec), (expected, other) = read_rows(ours), read_rows(plain)
     assert spec == other
     assert as_bytes(rows) == as_bytes(expected)
-    assert len(read_rows(ours, plain)[0].starts) == 7, "they go together"
+    others = write_store(tmp_path / "others", [make_episode(number) for number in (7, 8, 9)])
+    assert len(read_rows(ours, others)[0].starts) == 7, "they go together"
+    assert as_bytes(read_rows(ours, plain)[0]) == as_bytes(rows), "to the policy they are the same"
 
 
 def test_only_so_many_successful_and_whole_episodes_are_used(tmp_path):
@@ -410,6 +431,34 @@ def test_held_out_episodes_are_not_learned_from(store):
     owners = [set(np.searchsorted(rows.starts, part, side="right") - 1) for part in (training, validation)]
     assert [len(each) for each in owners] == [3, 1]
     assert not owners[0] & owners[1]
+
+
+@pytest.mark.parametrize("layout", [None, *sorted(FORMATS)])
+def test_a_copy_of_what_is_held_out_is_not_learned_from(tmp_path, caplog, layout):
+    episodes = make_episodes(5)
+    store = write_store(tmp_path / "store", episodes[:4])
+    copied = episodes[1:]
+    suffix = {"robomimic": ".hdf5", "diffusion_policy": ".zarr"}.get(layout, "")
+    path = tmp_path / f"copy{suffix}"
+    copy = export(layout, path, copied) if layout else write_store(path, copied)
+    rows, _ = read_rows(store, copy)
+    assert caplog.messages == ["data: episodes that are there twice, and were taken once: 3."]
+    whole = write_store(tmp_path / "whole", episodes)
+    assert as_bytes(rows) == as_bytes(read_rows(whole)[0])
+    training, validation = _split(rows, make_config(store))
+    assert not {row.tobytes() for row in rows.proprio[training]} & {row.tobytes() for row in rows.proprio[validation]}
+    assert read_rows(store, copy, episodes=5)[0].episodes == 5, "as many as were asked for are new"
+    assert len(caplog.messages) == 2
+
+
+def test_the_parts_of_an_episode_are_known_again_each_by_itself():
+    one, other, third = (make_episode(number) for number in range(3))
+    once = EachOnce([(one, other), (other,), (third, one), (replace(third, images={}),)], ["pose", "nowhere"])
+    assert [[id(part) for part in whole] for whole in once] == [[id(one), id(other)], [id(third)]]
+    assert once.repeated == 3
+    moved = replace(one, proprio={**one.proprio, "pose": one.proprio["pose"] + np.float32(0.001)})
+    acted = replace(one, actions=-one.actions)
+    assert len(list(EachOnce([(one,), (moved,), (acted,)], ["pose"]))) == 3
 
 
 def test_no_data_and_a_missing_path_are_named(capsys):
