@@ -2,51 +2,28 @@
 
 import os
 import signal
-import sys
 import time
 
 import numpy as np
 import pytest
-from robot_rl_hardware.franka.arm import FrankaArm
 from robot_rl_hardware.franka.settings import ArmSettings
 
 from robot_rl.errors import DeviceError, StoppedError
 from robot_rl.types import Reason
 from tests.hardware.fci_sim.clients import make_host
-
-# Obeys stops and recoveries, and is stopped by itself at the first change of the preset.
-TALKS = """
-import sys, time
-from robot_rl.types import Reason, StopRecord
-from robot_rl_hardware.franka.records import ORDER_DTYPE, REPORT_DTYPE, get_stop, put_stop
-from robot_rl_hardware.franka.shared import SharedRecord
-
-orders, reports = SharedRecord(ORDER_DTYPE, int(sys.argv[2])), SharedRecord(REPORT_DTYPE, int(sys.argv[3]))
-report, own = reports.record[0], None
-report["measured"]["position_m"], report["measured"]["quaternion"] = (0.5, 0.0, 0.2), (1.0, 0.0, 0.0, 0.0)
-report["is_moving"] = 1
-while not orders.peek("is_over"):
-    orders.read()
-    order = orders.record[0]
-    if order["preset_count"] and own is None:
-        own = StopRecord(Reason.WRENCH, "it touched something", 5)
-        put_stop(report, own)
-    if order["mode_count"] != report["mode_count"]:
-        report["mode_count"] = order["mode_count"]
-        put_stop(report, get_stop(order))
-    report["stamp_ns"] = time.monotonic_ns()
-    reports.write()
-    time.sleep(1e-3)
-"""
+from tests.hardware.franka.scripted import ScriptedArm, make_script
 
 
-class ScriptedArm(FrankaArm):
-    """An arm whose process runs `script`, or is the driver's."""
+class TalkingArm(ScriptedArm):
+    """It is stopped by itself at the first change of the preset."""
 
-    script: str | None = TALKS
-
-    def _make_command(self):
-        return super()._make_command() if self.script is None else [sys.executable, "-c", self.script]
+    script = make_script(
+        """
+        if order["preset_count"] and own is None:
+            own = StopRecord(Reason.WRENCH, "it touched something", 5)
+            put_stop(report, own)
+        """
+    )
 
 
 def wait_for(is_true, limit_s=20.0):
@@ -58,7 +35,7 @@ def wait_for(is_true, limit_s=20.0):
 
 def test_a_stop_is_told_when_it_is_commanded_and_when_it_is_seen():
     told = []
-    with ScriptedArm(ArmSettings(), on_stop=lambda: told.append(len(told))) as arm:
+    with TalkingArm(ArmSettings(), on_stop=lambda: told.append(len(told))) as arm:
         arm.state()
         arm.recover()
         assert told == [], "it was never stopped"
@@ -70,7 +47,7 @@ def test_a_stop_is_told_when_it_is_commanded_and_when_it_is_seen():
 
 def test_a_stop_that_nobody_has_seen_is_told_before_it_is_recovered_from():
     told = []
-    with ScriptedArm(ArmSettings(), on_stop=lambda: told.append(1)) as arm:
+    with TalkingArm(ArmSettings(), on_stop=lambda: told.append(1)) as arm:
         arm.set_impedance("compliant")
         wait_for(lambda: arm._link._reports.peek("stop_reason"))
         assert told == []
@@ -85,7 +62,7 @@ DIES = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
 @pytest.mark.parametrize("script", [DIES, None], ids=["dies", "driver"])
 def test_where_no_other_process_can_be_started_the_last_state_and_the_first_reason_are_kept(script):
     """Also where the driver has begun, and finds no robot at its address."""
-    with ScriptedArm(ArmSettings(make_host(), connect_timeout_s=0.1)) as arm:
+    with TalkingArm(ArmSettings(make_host(), connect_timeout_s=0.1)) as arm:
         os.kill(arm.process_number, signal.SIGKILL)
         wait_for(lambda: arm.state().stop is not None)
         before = arm.state()
@@ -100,7 +77,7 @@ def test_where_no_other_process_can_be_started_the_last_state_and_the_first_reas
             np.testing.assert_array_equal(after.tcp_pose.position, [0.5, 0.0, 0.2])
             with pytest.raises(StoppedError, match="status -9"):
                 arm.set_equilibrium_pose(before.tcp_pose, before.stamp_ns)
-        arm.script = TALKS
+        arm.script = TalkingArm.script
         arm.recover()
         assert arm.state().stop is None
         assert arm.state().stamp_ns > before.stamp_ns
@@ -124,7 +101,7 @@ while not orders.peek("is_over"):
 
 
 def test_an_arm_that_was_never_seen_is_not_said_to_be_anywhere():
-    arm = ScriptedArm(ArmSettings())
+    arm = TalkingArm(ArmSettings())
     arm.script = LOSES
     with pytest.raises(DeviceError, match="the connection to the robot is lost"), arm:
         pass

@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,36 +18,18 @@ from robot_rl.clock import to_ns
 from robot_rl.errors import StoppedError
 from robot_rl.types import Reason
 from tests.hardware.fci_sim.clients import make_host
-
-# In the place of the driver's process: obeys stops and recoveries, and tells the orders as numbers of the joints.
-ECHOES = """
-import sys, time
-from robot_rl_hardware.franka.records import ORDER_DTYPE, REPORT_DTYPE, get_stop, put_stop
-from robot_rl_hardware.franka.shared import SharedRecord
-
-orders, reports = SharedRecord(ORDER_DTYPE, int(sys.argv[2])), SharedRecord(REPORT_DTYPE, int(sys.argv[3]))
-report = reports.record[0]
-report["measured"]["position_m"], report["measured"]["quaternion"] = (0.5, 0.0, 0.2), (1.0, 0.0, 0.0, 0.0)
-report["is_moving"] = 1
-while not orders.peek("is_over"):
-    orders.read()
-    order = orders.record[0]
-    told = ("preset_count", "preset", "target_count", "posture_count", "tare_count")
-    report["measured"]["joint_positions"][: len(told)] = [order[name] for name in told]
-    if order["mode_count"] != report["mode_count"]:
-        report["mode_count"] = order["mode_count"]
-        put_stop(report, get_stop(order))
-    report["stamp_ns"] = time.monotonic_ns()
-    reports.write()
-    time.sleep(1e-3)
-"""
+from tests.hardware.franka.scripted import ScriptedArm, make_script
 
 
-class EchoingArm(FrankaArm):
-    """An arm with that process."""
+class EchoingArm(ScriptedArm):
+    """It tells the orders as numbers of the joints."""
 
-    def _make_command(self):
-        return [sys.executable, "-c", ECHOES]
+    script = make_script(
+        """
+        told = ("preset_count", "preset", "target_count", "posture_count", "tare_count")
+        report["measured"]["joint_positions"][: len(told)] = [order[name] for name in told]
+        """
+    )
 
 
 class Pause:
