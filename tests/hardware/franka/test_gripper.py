@@ -144,6 +144,8 @@ def test_it_can_be_opened_again(robot):
         with gripper:
             gripper.set_width(width_m)
             wait_for(lambda width_m=width_m: abs(gripper.width() - width_m) < 0.002)
+            assert len(gripper.process_numbers) == 2
+        assert gripper.process_numbers == ()
 
 
 def test_one_that_was_never_opened_holds_nothing_and_has_nothing_to_withdraw():

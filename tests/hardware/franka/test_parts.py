@@ -212,10 +212,18 @@ def test_a_name_that_does_not_exist_is_answered_with_those_that_do():
             settings(robot="fer")
 
 
-def test_the_ends_of_a_range_are_valid():
-    ArmSettings(success_limit=0.0, recoveries_per_minute=0, load_kg=0.0)
-    ArmSettings(success_limit=1.0)
-    HandSettings(turn_s=0.0)
+@pytest.mark.parametrize(
+    ("settings", "name", "end"),
+    [
+        (ArmSettings, "success_limit", 0.0),
+        (ArmSettings, "success_limit", 1.0),
+        (ArmSettings, "recoveries_per_minute", 0),
+        (ArmSettings, "load_kg", 0.0),
+        (HandSettings, "turn_s", 0.0),
+    ],
+)
+def test_the_ends_of_a_range_are_valid(settings, name, end):
+    assert getattr(settings(**{name: end}), name) == end
 
 
 @pytest.mark.parametrize(
