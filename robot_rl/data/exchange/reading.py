@@ -22,7 +22,7 @@ def read_episodes(layout: str, path: Path) -> Iterator[Episode]:
         UnknownNameError: no such layout.
         ExchangeError: it is not of the layout, or damaged. What a module has no words for is named as it was met.
     """
-    module = find_layout(layout)
+    module = load_layout(layout)
     try:
         for number, episode in enumerate(module.import_episodes(path)):
             _check_lengths(episode, f"{path}: episode {number}")
@@ -39,7 +39,7 @@ def read_said(layout: str, path: Path) -> dict[str, Any]:
     Raises:
         UnknownNameError, ExchangeError: see `read_episodes`.
     """
-    module = find_layout(layout)
+    module = load_layout(layout)
     try:
         said: dict[str, Any] = module.read_said(path)
         return said
@@ -49,7 +49,7 @@ def read_said(layout: str, path: Path) -> dict[str, Any]:
         raise _to_error(layout, path, error) from error
 
 
-def find_layout(name: str) -> ModuleType:
+def load_layout(name: str) -> ModuleType:
     """The module of a layout; UnknownNameError where there is none of this name."""
     if name not in FORMATS:
         raise UnknownNameError("layout", name, FORMATS)

@@ -14,7 +14,7 @@ from rich.progress import Progress, track
 
 from robot_rl import config as configuration
 from robot_rl.data.episode import Episode
-from robot_rl.data.exchange.reading import find_layout, read_episodes, read_said
+from robot_rl.data.exchange.reading import load_layout, read_episodes, read_said
 from robot_rl.data.exchange.target import new_target
 from robot_rl.data.store_columns import check_record, check_values
 from robot_rl.data.store_reader import StoreReader
@@ -40,7 +40,7 @@ def export(source: Path, name: str, target: Path) -> int:
         StoreError: the source is no store, or damaged.
         ExchangeError: the target exists, or the episodes do not fit the layout.
     """
-    layout = find_layout(name)
+    layout = load_layout(name)
     reader = StoreReader(find_store(source))
     ended, unended = reader.ended_episodes(), 0
 
